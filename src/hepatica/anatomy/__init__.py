@@ -1,0 +1,1 @@
+"""Named structures of the body: which voxels are liver, vessel, bowel, and who says so."""

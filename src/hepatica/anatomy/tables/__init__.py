@@ -1,0 +1,1 @@
+"""Label name tables and thresholds as data."""

@@ -1,0 +1,1 @@
+"""Images as arrays on grids: volumes, masks, resampling, registration. No files here."""

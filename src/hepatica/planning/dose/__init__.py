@@ -1,0 +1,1 @@
+"""How much of which agent goes into which lesion at which visit."""

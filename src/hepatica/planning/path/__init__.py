@@ -1,0 +1,1 @@
+"""Where the needle goes, and what it passes."""

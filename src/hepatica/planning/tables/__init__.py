@@ -1,0 +1,1 @@
+"""Published rules and defaults as data, each with its source and status."""

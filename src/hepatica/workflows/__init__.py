@@ -1,0 +1,1 @@
+"""Use cases, one small file per verb, and the ports they need."""
