@@ -1,1 +1,1 @@
-"""TODO."""
+"""Ways in: parse, call one workflow, render."""

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field, replace
 from enum import StrEnum
+from typing import Final
 
-from hepatica.core.findings import Finding, NotEvaluable
+from hepatica.core.findings import Finding, NotEvaluable, Severity
 from hepatica.lesions.lesion import Lesion
 from hepatica.planning.dose.values import Allocation
 from hepatica.planning.eligibility.values import CriterionAnswer
@@ -92,3 +94,76 @@ class Plan:
     patient_position: str | NotEvaluable = field(
         default_factory=lambda: NotEvaluable(reason="Patient Position (0018,5100) is unknown")
     )
+
+
+CLOSURE_TOLERANCE_ML: Final = 1e-3
+"""DESIGN 10: deposits and what stays undelivered add up to the planned volume within 1 microlitre."""
+
+_WORST_FIRST: Final = (Severity.ERROR, Severity.WARNING, Severity.INFO)
+
+
+def join_allocation(allocation: Allocation, undelivered: Mapping[str, tuple[float, str]]) -> Allocation:
+    """Write into each injection what no deposit could be placed for.
+
+    Parameters
+    ----------
+    allocation
+        Planned amounts.
+    undelivered
+        Volume in mL and reason by lesion id.
+    """
+    injections = tuple(
+        replace(
+            injection,
+            undelivered_ml=undelivered[injection.lesion_id][0],
+            undelivered_reason=undelivered[injection.lesion_id][1],
+        )
+        if injection.lesion_id in undelivered
+        else injection
+        for injection in allocation.injections
+    )
+    return replace(allocation, injections=injections)
+
+
+def check_closure(allocation: Allocation, punctures: Iterable[Puncture]) -> tuple[Finding, ...]:
+    """Check that every lesion's deposits and undelivered volume add up to its planned volume."""
+    given: dict[str, float] = {}
+    for puncture in punctures:
+        for track in puncture.tracks:
+            for deposit in track.deposits:
+                given[deposit.lesion_id] = given.get(deposit.lesion_id, 0.0) + deposit.volume_ml
+    return tuple(
+        Finding(
+            rule="plan.closure",
+            severity=Severity.ERROR,
+            message="Deposits and undelivered volume do not add up to the planned volume.",
+            measured=given.get(injection.lesion_id, 0.0) + injection.undelivered_ml,
+            limit=injection.volume_ml,
+            unit="ml",
+            source="design, section 10",
+            subject=injection.lesion_id,
+        )
+        for injection in allocation.injections
+        if abs(given.get(injection.lesion_id, 0.0) + injection.undelivered_ml - injection.volume_ml)
+        > CLOSURE_TOLERANCE_ML
+    )
+
+
+def check_cleared(missing: tuple[str, ...]) -> tuple[Finding, ...]:
+    """Say which structures keep the plan from being cleared."""
+    if not missing:
+        return ()
+    return (
+        Finding(
+            rule="plan.not_cleared",
+            severity=Severity.WARNING,
+            message=f"{', '.join(missing)}: neither labelled nor declared absent. The plan is not cleared.",
+            source="design, section 10",
+        ),
+    )
+
+
+def sort_findings(findings: Iterable[Finding]) -> tuple[Finding, ...]:
+    """Return the findings without repeats, most severe first, otherwise in the order they arose."""
+    unique = dict.fromkeys(findings)
+    return tuple(sorted(unique, key=lambda finding: _WORST_FIRST.index(finding.severity)))

@@ -1,1 +1,1 @@
-"""TODO."""
+"""DICOM in and out; the only place that knows pydicom and highdicom."""

@@ -1,1 +1,1 @@
-"""TODO."""
+"""NIfTI, NRRD and MetaImage in."""

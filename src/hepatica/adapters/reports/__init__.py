@@ -1,1 +1,1 @@
-"""TODO."""
+"""What people read: sheet, report, markups."""

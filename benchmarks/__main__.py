@@ -1,0 +1,10 @@
+"""``make bench``: measure and print a table; bars are shown beside, nothing fails."""
+
+from __future__ import annotations
+
+from benchmarks.commands import COMMANDS, measure
+
+print(f"{'what':<34} {'wall s':>8} {'cpu s':>8} {'peak MiB':>9}   bar")
+for command in COMMANDS:
+    for row in measure(command):
+        print(f"{row.name:<34} {row.wall_s:>8.2f} {row.cpu_s:>8.2f} {row.peak_mib:>9.0f}   {row.bar}")

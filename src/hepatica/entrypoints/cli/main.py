@@ -1,0 +1,230 @@
+"""``hepatica``: one command for each workflow."""
+
+from __future__ import annotations
+
+import os
+import sys
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from hepatica.core.errors import HepaticaError
+from hepatica.entrypoints.cli.exit_status import CANCELLED, INTERNAL, to_exit_status
+
+app = typer.Typer(
+    name="hepatica",
+    help="Image-guided intratumoral immunotherapy of liver tumours: from a CT to an injection plan. "
+    "Research use, not a medical device.",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+    context_settings={"help_option_names": ["-h", "--help"]},
+)
+
+JSON_HELP = "Print exactly one JSON document on stdout."
+Json = Annotated[bool, typer.Option("--json", help=JSON_HELP)]
+Out = Annotated[Path, typer.Option("--out", help="Folder to make; written whole or not at all.")]
+Overwrite = Annotated[bool, typer.Option("--overwrite", help="Replace an earlier result in the folder.")]
+
+
+@app.command()
+def plan(
+    image: Annotated[Path, typer.Argument(metavar="CT", help="DICOM folder or zip, NIfTI, NRRD or MHA.")],
+    labels: Annotated[
+        list[Path],
+        typer.Option("--labels", help="Label map, DICOM SEG, RTSTRUCT, folder or zip of mask series. Repeatable."),
+    ],
+    protocol: Annotated[str, typer.Option("--protocol", help="Packaged protocol name, or a TOML file.")],
+    visit: Annotated[int, typer.Option("--visit", min=1, help="Visit number, from 1.")],
+    out: Out,
+    names: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--names",
+            help="Names table for the label map at the same place: CSV file, or totalsegmentator-v1, -v2, -mr. "
+            "'-' for a source that names itself.",
+        ),
+    ] = None,
+    series: Annotated[str | None, typer.Option("--series", help="Series number or UID, as listed.")] = None,
+    arterial: Annotated[Path | None, typer.Option("--arterial", help="Second (arterial) phase.")] = None,
+    arterial_series: Annotated[str | None, typer.Option("--arterial-series", help="Its series.")] = None,
+    tumour_type: Annotated[
+        str, typer.Option("--tumour-type", help="Enhancement pattern, for the viable part; see 'hepatica protocols'.")
+    ] = "",
+    prior: Annotated[list[Path] | None, typer.Option("--prior", help="Folder of an earlier plan. Repeatable.")] = None,
+    patient: Annotated[Path | None, typer.Option("--patient", help="Patient facts (JSON), see 'hepatica schema facts'.")] = None,
+    absent: Annotated[
+        str, typer.Option("--absent", help="Structure groups declared absent or out of reach, comma separated.")
+    ] = "",
+    needle: Annotated[str, typer.Option("--needle", help="Needle name; see 'hepatica needles'.")] = "",
+    resample: Annotated[bool, typer.Option("--resample", help="Repair tilted, gapped or uneven stacks, with a finding.")] = False,
+    overwrite: Overwrite = False,
+    as_json: Json = False,
+) -> None:
+    """Plan the injections of one visit: which tumours, how many mL, where the needle goes, what it may hit."""
+    from hepatica.bootstrap import make_plan_ports
+    from hepatica.entrypoints.cli.screen import print_json, showing_progress
+    from hepatica.entrypoints.cli.summary import print_summary
+    from hepatica.workflows.plan_injection import plan_injection
+    from hepatica.workflows.request import PlanRequest, pair_labels
+
+    request = PlanRequest(
+        image=image,
+        labels=pair_labels(labels, names or []),
+        protocol=protocol,
+        visit=visit,
+        series=series,
+        resample=resample,
+        arterial=arterial,
+        arterial_series=arterial_series,
+        priors=tuple(prior or ()),
+        facts=patient,
+        absent=tuple(part.strip() for part in absent.split(",") if part.strip()),
+        tumour_type=tumour_type,
+        needle=needle,
+    )
+    with showing_progress(quiet=as_json) as progress:
+        outcome = plan_injection(request, ports=make_plan_ports(), out=out, overwrite=overwrite, progress=progress)
+    if as_json:
+        print_json(outcome.document)
+    else:
+        print_summary(outcome)
+
+
+@app.command()
+def demo(
+    out: Out = Path("demo-plan"),
+    as_json: Json = False,
+) -> None:
+    """Plan on the real CT that is shipped with Hepatica (HCC_015, CC BY 4.0)."""
+    from hepatica.bootstrap import make_demo_request, make_plan_ports
+    from hepatica.entrypoints.cli.screen import print_json, showing_progress
+    from hepatica.entrypoints.cli.summary import print_summary
+    from hepatica.workflows.plan_injection import plan_injection
+
+    with showing_progress(quiet=as_json) as progress:
+        outcome = plan_injection(
+            make_demo_request(), ports=make_plan_ports(), out=out, overwrite=True, progress=progress
+        )
+    if as_json:
+        print_json(outcome.document)
+    else:
+        print_summary(outcome)
+
+
+@app.command()
+def replay(
+    folder: Annotated[Path, typer.Argument(help="Folder of an earlier plan.")],
+    out: Out,
+    overwrite: Overwrite = False,
+    as_json: Json = False,
+) -> None:
+    """Run an earlier plan again from its manifest and compare every digest."""
+    from hepatica.bootstrap import make_plan_ports
+    from hepatica.entrypoints.cli.screen import print_json, showing_progress
+    from hepatica.workflows.replay_plan import replay_plan
+
+    with showing_progress(quiet=as_json) as progress:
+        outcome = replay_plan(folder, ports=make_plan_ports(), out=out, overwrite=overwrite, progress=progress)
+    count = len(outcome.manifest.outputs)
+    if as_json:
+        print_json({"replayed": str(folder), "out": str(out), "equal_outputs": count})
+    else:
+        typer.echo(f"All {count} outputs are equal to those in {folder}.")
+
+
+@app.command(name="series")
+def series_command(
+    image: Annotated[Path, typer.Argument(metavar="SCAN", help="Folder, zip or file.")], as_json: Json = False
+) -> None:
+    """List the image series in a folder, zip or file, with hints at their phase."""
+    from dataclasses import asdict
+
+    from hepatica.bootstrap import make_image_reader
+    from hepatica.entrypoints.cli.screen import print_json
+
+    found = make_image_reader().list_series(image)
+    if as_json:
+        print_json({"series": [asdict(entry) for entry in found]})
+        return
+    for entry in found:
+        spacing = " x ".join(f"{s:g}" for s in entry.spacing_mm) + " mm" if entry.spacing_mm else "no geometry"
+        typer.echo(
+            f"{entry.number:>3}  {entry.modality:<3} {entry.image_count:>4} images  {spacing:<24} "
+            f"{entry.description}  [phase: {entry.phase_hint}]\n     {entry.uid}"
+        )
+
+
+@app.command()
+def protocols(as_json: Json = False) -> None:
+    """List the packaged dose protocols."""
+    from hepatica.entrypoints.cli.screen import print_json
+    from hepatica.planning.dose.protocol import list_protocols, read_protocol
+
+    rows = [(name, read_protocol(name)) for name in list_protocols()]
+    if as_json:
+        print_json({"protocols": [{"name": n, "title": p.title, "agent": p.agent, "notices": p.notices} for n, p in rows]})
+        return
+    for name, entry in rows:
+        typer.echo(f"{name:<24} {entry.title} ({entry.agent})")
+
+
+@app.command()
+def needles() -> None:
+    """List the packaged needles."""
+    from hepatica.planning.path.needles import read_needles
+
+    for needle in read_needles():
+        typer.echo(
+            f"{needle.name:<32} {needle.gauge} G, {needle.length_mm:g} mm, dead space {needle.dead_space_ml:g} mL "
+            f"({needle.status})"
+        )
+
+
+@app.command()
+def schema(
+    name: Annotated[str, typer.Argument(help="'plan' or 'facts'.")],
+) -> None:
+    """Print a published JSON Schema."""
+    from hepatica.bootstrap import read_schema
+
+    typer.echo(read_schema(name))
+
+
+@app.command()
+def version() -> None:
+    """Print the version."""
+    from importlib.metadata import version as find_version
+
+    typer.echo(find_version("hepatica"))
+
+
+def main() -> None:
+    """Run the command line; every refusal becomes a message and an exit status, never a traceback."""
+    as_json = "--json" in sys.argv
+    try:
+        app()
+    except HepaticaError as error:
+        from hepatica.entrypoints.cli.screen import print_error
+
+        print_error(error, as_json=as_json)
+        sys.exit(to_exit_status(error))
+    except KeyboardInterrupt:
+        typer.echo("\nhepatica: stopped; nothing was written.", err=True)
+        sys.exit(CANCELLED)
+    except BrokenPipeError:
+        sys.exit(0)
+    except Exception as error:  # noqa: BLE001  the last door: a fault becomes a message, not a traceback
+        if os.environ.get("HEPATICA_DEBUG"):
+            raise
+        typer.echo(
+            f"hepatica: internal fault ({type(error).__name__}). Nothing was written. "
+            "Set HEPATICA_DEBUG=1 and run again to see where, and please report it.",
+            err=True,
+        )
+        sys.exit(INTERNAL)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,152 @@
+"""From a scan with labels to an injection plan: the main job."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import AbstractContextManager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Protocol as TypingProtocol
+
+from hepatica.core.errors import InputError
+from hepatica.core.progress import SILENT, Progress
+from hepatica.core.provenance import Manifest, digest_bytes
+from hepatica.planning.plan import Plan
+from hepatica.workflows.plan_case import Case, plan_case
+from hepatica.workflows.plan_document import to_plan_document
+from hepatica.workflows.ports import Clock, ImageReader, LabelReader, PlanContext, PlanWriter
+from hepatica.workflows.read_case import read_case
+from hepatica.workflows.request import PlanRequest
+
+
+class StageOutput(TypingProtocol):
+    """Yields a private folder that becomes the target by one rename, or vanishes."""
+
+    def __call__(self, target: Path, *, overwrite: bool) -> AbstractContextManager[Path]:
+        """Open the stage."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PlanPorts:
+    """All that planning needs from the world.
+
+    Parameters
+    ----------
+    image_reader, label_reader
+        Readers of scans and labels.
+    read_bytes
+        Reads a small text file (facts, protocol, prior plan) with a size limit.
+    read_names
+        Reads a names table, or returns a built-in one by name.
+    stage_output
+        All-or-nothing output folder.
+    writers
+        Writers of the plan's files, in order.
+    write_document
+        Writes one JSON document into the stage in canonical form.
+    clock
+        Run time.
+    code_version, libraries
+        For the manifest.
+    """
+
+    image_reader: ImageReader
+    label_reader: LabelReader
+    read_bytes: Callable[[Path], bytes]
+    read_names: Callable[[str], Mapping[int, str]]
+    stage_output: StageOutput
+    writers: Sequence[PlanWriter]
+    write_document: Callable[[Path, Mapping[str, Any]], None]
+    clock: Clock
+    code_version: str
+    libraries: Mapping[str, str]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class PlanOutcome:
+    """What a run gave: the plan, its JSON document, the folder and the files in it."""
+
+    plan: Plan
+    document: Mapping[str, Any]
+    manifest: Manifest
+    folder: Path
+    files: tuple[str, ...]
+
+
+def plan_injection(
+    request: PlanRequest, *, ports: PlanPorts, out: Path, overwrite: bool = False, progress: Progress = SILENT
+) -> PlanOutcome:
+    """Plan one visit and write the result.
+
+    Parameters
+    ----------
+    request
+        What to plan from.
+    ports
+        The world.
+    out
+        Folder to make; everything appears in it together, or nothing does.
+    overwrite
+        Replace an earlier result in ``out``.
+    progress
+        Told of stages; may cancel.
+
+    Raises
+    ------
+    HepaticaError
+        With a stable code for everything that cannot be used as given.
+    """
+    if request.visit < 1:
+        raise InputError(expected="a visit number from 1", given=str(request.visit), where="--visit")
+    run_time = ports.clock.now()
+    with ports.stage_output(out, overwrite=overwrite) as stage:
+        case = read_case(request, ports=ports, progress=progress)
+        manifest = _start_manifest(request, case, ports=ports, run_time=run_time)
+        plan, anatomy, arterial = plan_case(case, run_id=manifest.run_id, progress=progress)
+        document = to_plan_document(
+            plan,
+            manifest=manifest,
+            anatomy=anatomy,
+            image_facts=case.image.facts,
+            prior_tracking_uids=case.prior_tracking_uids,
+        )
+        context = PlanContext(
+            plan=plan, image=case.image, arterial=arterial, anatomy=anatomy, manifest=manifest, plan_document=document
+        )
+        files = _write_all(context, ports=ports, stage=stage, progress=progress)
+        outputs = {name: digest_bytes((stage / name).read_bytes()) for name in files}
+        manifest = _with_outputs(manifest, outputs)
+        ports.write_document(stage / "manifest.json", manifest.to_dict())
+    return PlanOutcome(
+        plan=plan, document=document, manifest=manifest, folder=out, files=(*files, "manifest.json")
+    )
+
+
+def _start_manifest(request: PlanRequest, case: Case, *, ports: PlanPorts, run_time: Any) -> Manifest:
+    return Manifest(
+        command="plan",
+        run_time=run_time,
+        code_version=ports.code_version,
+        inputs=case.digests,
+        sources=request.sources,
+        parameters=request.parameters,
+        tables=case.table_digests,
+        libraries=ports.libraries,
+    )
+
+
+def _with_outputs(manifest: Manifest, outputs: Mapping[str, str]) -> Manifest:
+    from dataclasses import replace
+
+    return replace(manifest, outputs=outputs)
+
+
+def _write_all(context: PlanContext, *, ports: PlanPorts, stage: Path, progress: Progress) -> tuple[str, ...]:
+    progress.stage("Writing the plan")
+    ports.write_document(stage / "plan.json", context.plan_document)
+    files = ["plan.json"]
+    for number, writer in enumerate(ports.writers):
+        progress.check_cancelled()
+        progress.advance(number / len(ports.writers))
+        files += writer.write_plan(context, stage, progress=progress)
+    return tuple(files)

@@ -1,0 +1,188 @@
+"""Read everything a plan is made from."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from hepatica.anatomy.assemble import LabelledSegment
+from hepatica.anatomy.structures import Origin
+from hepatica.core.errors import FactsError, InputError, ModalityError, NotFoundError, SourceFormatError
+from hepatica.core.findings import Finding
+from hepatica.core.progress import Progress
+from hepatica.core.provenance import digest_bytes
+from hepatica.planning.dose.protocol import Protocol, read_protocol
+from hepatica.planning.eligibility.facts import PatientFacts
+from hepatica.workflows.ports import ReadImage
+from hepatica.workflows.prior_plan import PriorPlan, from_plan_document
+from hepatica.workflows.request import LabelInput, PlanRequest
+
+if TYPE_CHECKING:
+    from hepatica.workflows.plan_injection import PlanPorts
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class Case:
+    """All inputs of one plan, read and checked one by one, not yet joined.
+
+    Parameters
+    ----------
+    request
+        What was asked for.
+    image
+        Planning scan.
+    arterial
+        Second phase, or None.
+    segments
+        Labelled structures on the planning grid.
+    protocol
+        Dose protocol.
+    facts
+        Patient facts; empty facts where no file was given.
+    priors
+        Earlier plans, oldest first.
+    digests
+        SHA-256 by input role.
+    table_digests
+        SHA-256 by table name.
+    findings
+        What the readers had to say.
+    """
+
+    request: PlanRequest
+    image: ReadImage
+    arterial: ReadImage | None
+    segments: tuple[LabelledSegment, ...]
+    protocol: Protocol
+    facts: PatientFacts
+    priors: tuple[PriorPlan, ...]
+    digests: Mapping[str, str]
+    table_digests: Mapping[str, str]
+    findings: tuple[Finding, ...]
+
+
+def read_case(request: PlanRequest, *, ports: PlanPorts, progress: Progress) -> Case:
+    """Read scan, labels, second phase, protocol, facts and earlier plans.
+
+    Small text files are read first, so that a typing error is told before minutes of reading.
+    """
+    progress.stage("Reading protocol and facts")
+    digests: dict[str, str] = {}
+    protocol = _read_protocol(request.protocol, ports=ports, digests=digests)
+    facts = _read_facts(request.facts, ports=ports, digests=digests)
+    priors = _read_priors(request.priors, ports=ports, digests=digests)
+    if not request.labels:
+        raise InputError(expected="at least one label source", given="none", where="--labels")
+    progress.stage("Reading the scan")
+    image = ports.image_reader.read_image(
+        request.image, series=request.series, resample=request.resample, progress=progress
+    )
+    if image.volume.modality != "CT":
+        raise ModalityError(
+            expected="a CT: the plan needs CT numbers",
+            given=f"modality {image.volume.modality}",
+            where="the planning scan",
+            action="choose a CT series",
+        )
+    digests["ct"] = image.digest
+    progress.stage("Reading labels")
+    segments: list[LabelledSegment] = []
+    findings = list(image.findings)
+    for number, source in enumerate(request.labels):
+        segments += _read_labels(source, number, image=image, ports=ports, digests=digests, findings=findings)
+        progress.advance((number + 1) / len(request.labels))
+        progress.check_cancelled()
+    arterial = _read_arterial(request, ports=ports, digests=digests, progress=progress)
+    return Case(
+        request=request,
+        image=image,
+        arterial=arterial,
+        segments=tuple(segments),
+        protocol=protocol,
+        facts=facts,
+        priors=priors,
+        digests=digests,
+        table_digests={f"protocol:{protocol.name}": protocol.digest},
+        findings=(*findings, *(arterial.findings if arterial else ())),
+    )
+
+
+def _read_protocol(name: str, *, ports: PlanPorts, digests: dict[str, str]) -> Protocol:
+    path = Path(name)
+    if path.suffix == ".toml" or path.is_file():
+        raw = ports.read_bytes(path)
+        digests["protocol"] = digest_bytes(raw)
+        return Protocol.from_toml(raw, where=path.name)
+    return read_protocol(name)
+
+
+def _read_facts(path: Path | None, *, ports: PlanPorts, digests: dict[str, str]) -> PatientFacts:
+    if path is None:
+        return PatientFacts()
+    raw = ports.read_bytes(path)
+    digests["patient"] = digest_bytes(raw)
+    document = _to_object(raw, where=path.name, error=FactsError)
+    return PatientFacts.from_mapping(document)
+
+
+def _read_priors(folders: tuple[Path, ...], *, ports: PlanPorts, digests: dict[str, str]) -> tuple[PriorPlan, ...]:
+    plans = []
+    for number, folder in enumerate(folders):
+        file = folder / "plan.json" if folder.is_dir() else folder
+        if not file.exists():
+            raise NotFoundError(
+                expected="a folder with plan.json", given="none", where=str(folder), action="give a folder that 'hepatica plan' wrote"
+            )
+        raw = ports.read_bytes(file)
+        digests[f"prior[{number}]"] = digest_bytes(raw)
+        plans.append(from_plan_document(_to_object(raw, where=str(file), error=SourceFormatError)))
+    return tuple(sorted(plans, key=lambda plan: plan.visit))
+
+
+def _to_object(raw: bytes, *, where: str, error: Callable[..., InputError]) -> dict[str, Any]:
+    try:
+        document = json.loads(raw)
+    except (ValueError, RecursionError) as problem:
+        raise error(expected="JSON", given="text that is not JSON", where=where) from problem
+    if not isinstance(document, dict):
+        raise error(expected="a JSON object", given=type(document).__name__, where=where)
+    return document
+
+
+def _read_labels(
+    source: LabelInput,
+    number: int,
+    *,
+    image: ReadImage,
+    ports: PlanPorts,
+    digests: dict[str, str],
+    findings: list[Finding],
+) -> list[LabelledSegment]:
+    from hepatica.core.progress import SILENT
+
+    names = ports.read_names(source.names) if source.names else None
+    labels = ports.label_reader.read_labels(source.path, reference=image, names=names, progress=SILENT)
+    digests[f"labels[{number}]"] = labels.digest
+    findings += labels.findings
+    return [
+        LabelledSegment(
+            name=named.name, mask=named.mask, hint=named.kind_hint, source=f"labels[{number}]", origin=Origin.LABELLED
+        )
+        for named in labels.masks
+    ]
+
+
+def _read_arterial(
+    request: PlanRequest, *, ports: PlanPorts, digests: dict[str, str], progress: Progress
+) -> ReadImage | None:
+    if request.arterial is None:
+        return None
+    progress.stage("Reading the second phase")
+    arterial = ports.image_reader.read_image(
+        request.arterial, series=request.arterial_series, resample=request.resample, progress=progress
+    )
+    digests["arterial"] = arterial.digest
+    return arterial

@@ -1,0 +1,179 @@
+"""What the user asked for, in a form that a manifest can hold and a replay can read."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from hepatica.core.errors import InputError, SourceFormatError
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LabelInput:
+    """One label source.
+
+    Parameters
+    ----------
+    path
+        Label map, DICOM SEG, RTSTRUCT, or folder/zip of mask series.
+    names
+        CSV file, or the name of a built-in table; empty where the source names its segments itself.
+    """
+
+    path: Path
+    names: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PlanRequest:
+    """One planning job.
+
+    Parameters
+    ----------
+    image
+        Planning CT: folder, zip or file.
+    labels
+        Label sources, united.
+    protocol
+        Name of a packaged protocol or path of a TOML file.
+    visit
+        Visit number from 1.
+    series
+        Number or UID of the series to use where several are found.
+    resample
+        Allow explicit repair of tilted, gapped or unevenly spaced stacks.
+    arterial, arterial_series
+        Second phase, for the viable part.
+    priors
+        Folders of earlier plans.
+    facts
+        JSON file with patient facts.
+    absent
+        Structure groups declared absent or out of reach.
+    tumour_type
+        Enhancement pattern of the tumour; empty where unknown.
+    needle
+        Name of a packaged needle; empty for the first that fits.
+    """
+
+    image: Path
+    labels: tuple[LabelInput, ...]
+    protocol: str
+    visit: int
+    series: str | None = None
+    resample: bool = False
+    arterial: Path | None = None
+    arterial_series: str | None = None
+    priors: tuple[Path, ...] = ()
+    facts: Path | None = None
+    absent: tuple[str, ...] = ()
+    tumour_type: str = ""
+    needle: str = ""
+
+    @property
+    def sources(self) -> dict[str, str]:
+        """Path by role, absolute, as a replay needs it."""
+        found = {"ct": str(self.image.absolute())}
+        for number, label in enumerate(self.labels):
+            found[f"labels[{number}]"] = str(label.path.absolute())
+            if label.names:
+                found[f"names[{number}]"] = _to_source(label.names)
+        if self.arterial is not None:
+            found["arterial"] = str(self.arterial.absolute())
+        for number, prior in enumerate(self.priors):
+            found[f"prior[{number}]"] = str(prior.absolute())
+        if self.facts is not None:
+            found["patient"] = str(self.facts.absolute())
+        found["protocol"] = _to_source(self.protocol)
+        return found
+
+    @property
+    def parameters(self) -> dict[str, Any]:
+        """Everything but paths."""
+        return {
+            "visit": self.visit,
+            "series": self.series,
+            "resample": self.resample,
+            "arterial_series": self.arterial_series,
+            "absent": sorted(self.absent),
+            "tumour_type": self.tumour_type,
+            "needle": self.needle,
+        }
+
+    @classmethod
+    def from_manifest(cls, document: Mapping[str, Any], *, where: str) -> PlanRequest:
+        """Rebuild the request of an earlier run from its manifest.
+
+        Raises
+        ------
+        SourceFormatError
+            If the document is not a manifest of a plan.
+        """
+        try:
+            sources, parameters = document["sources"], document["parameters"]
+            count = sum(1 for role in sources if role.startswith("labels["))
+            return cls(
+                image=Path(sources["ct"]),
+                labels=tuple(
+                    LabelInput(path=Path(sources[f"labels[{n}]"]), names=sources.get(f"names[{n}]", ""))
+                    for n in range(count)
+                ),
+                protocol=sources["protocol"],
+                visit=int(parameters["visit"]),
+                series=parameters["series"],
+                resample=bool(parameters["resample"]),
+                arterial=Path(sources["arterial"]) if "arterial" in sources else None,
+                arterial_series=parameters["arterial_series"],
+                priors=tuple(Path(sources[role]) for role in sorted(sources) if role.startswith("prior[")),
+                facts=Path(sources["patient"]) if "patient" in sources else None,
+                absent=tuple(parameters["absent"]),
+                tumour_type=parameters["tumour_type"],
+                needle=parameters["needle"],
+            )
+        except (KeyError, TypeError, ValueError, AttributeError) as error:
+            raise SourceFormatError(
+                expected="the manifest of a plan",
+                given=f"a document without a usable {error}",
+                where=where,
+                action="give the folder that 'hepatica plan' wrote",
+            ) from error
+
+
+def _to_source(name: str) -> str:
+    """Make a path absolute; leave the name of something built in as it is."""
+    path = Path(name)
+    return str(path.absolute()) if path.suffix or path.exists() else name
+
+
+NO_NAMES = "-"
+"""Names option of a source that names its segments itself."""
+
+
+def pair_labels(paths: Sequence[Path], names: Sequence[str]) -> tuple[LabelInput, ...]:
+    """Pair label sources with names tables in the order given.
+
+    Fewer tables than sources are given to the first sources; ``-`` skips one.
+
+    Raises
+    ------
+    InputError
+        If there are more tables than sources.
+
+    Examples
+    --------
+    >>> pair_labels([Path("a.dcm"), Path("b.nii.gz")], ["-", "names.csv"])[1].names
+    'names.csv'
+    """
+    if len(names) > len(paths):
+        raise InputError(
+            expected=f"at most {len(paths)} names tables, one for each --labels",
+            given=str(len(names)),
+            where="--names",
+            action="give --names in the order of --labels, '-' for a source that names itself",
+        )
+    padded = [*names, *[""] * (len(paths) - len(names))]
+    return tuple(
+        LabelInput(path=path, names="" if name == NO_NAMES else name) for path, name in zip(paths, padded, strict=True)
+    )
