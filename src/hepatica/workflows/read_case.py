@@ -8,15 +8,14 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from hepatica.anatomy.assemble import LabelledSegment
-from hepatica.anatomy.structures import Origin
+from hepatica.anatomy.segments import LabelledSegment
 from hepatica.core.errors import FactsError, InputError, ModalityError, NotFoundError, SourceFormatError
 from hepatica.core.findings import Finding
 from hepatica.core.progress import Progress
 from hepatica.core.provenance import digest_bytes
 from hepatica.planning.dose.protocol import Protocol, read_protocol
 from hepatica.planning.eligibility.facts import PatientFacts
-from hepatica.workflows.ports import ReadImage
+from hepatica.workflows.ports import LabelSet, ReadImage
 from hepatica.workflows.prior_plan import PriorPlan, from_plan_document
 from hepatica.workflows.request import LabelInput, PlanRequest
 
@@ -167,12 +166,15 @@ def _read_labels(
     labels = ports.label_reader.read_labels(source.path, reference=image, names=names, progress=SILENT)
     digests[f"labels[{number}]"] = labels.digest
     findings += labels.findings
-    return [
-        LabelledSegment(
-            name=named.name, mask=named.mask, hint=named.kind_hint, source=f"labels[{number}]", origin=Origin.LABELLED
-        )
+    return list(to_segments(labels, source=f"labels[{number}]"))
+
+
+def to_segments(labels: LabelSet, *, source: str) -> tuple[LabelledSegment, ...]:
+    """Turn what a label reader returned into segments of the anatomy room."""
+    return tuple(
+        LabelledSegment(name=named.name, mask=named.mask, hint=named.kind_hint, source=source)
         for named in labels.masks
-    ]
+    )
 
 
 def _read_arterial(

@@ -1,0 +1,165 @@
+"""The one place where adapters meet workflows. The environment is read here and nowhere else."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping
+from datetime import UTC, datetime
+from functools import cache
+from importlib import metadata, resources
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from hepatica.core.errors import NotFoundError
+
+if TYPE_CHECKING:
+    from hepatica.anatomy.segments import LabelledSegment
+    from hepatica.workflows.plan_injection import PlanPorts
+    from hepatica.workflows.ports import ImageReader, LabelReader, ReadImage
+    from hepatica.workflows.request import PlanRequest
+
+NUMERIC_LIBRARIES = ("numpy", "scipy", "numba", "scikit-image", "SimpleITK", "pydicom", "highdicom", "typst")
+"""Their versions influence numbers or bytes, so the manifest names them."""
+
+
+class SystemClock:
+    """The time of the machine, to the second."""
+
+    def now(self) -> datetime:
+        """Return the present time in UTC."""
+        return datetime.now(UTC).replace(microsecond=0)
+
+
+def make_image_reader() -> ImageReader:
+    """Return a reader of every scan format."""
+    from hepatica.adapters.dicom.image_reader import DicomImageReader
+    from hepatica.adapters.files.readers import FormatImageReader
+    from hepatica.adapters.files.sniff import SourceFormat
+    from hepatica.adapters.files.tree import open_tree
+    from hepatica.adapters.nifti.image_reader import MetaImageReader, NiftiImageReader, NrrdImageReader
+
+    return FormatImageReader(
+        {
+            SourceFormat.DICOM: DicomImageReader(open_tree),
+            SourceFormat.NIFTI: NiftiImageReader(),
+            SourceFormat.NRRD: NrrdImageReader(),
+            SourceFormat.META_IMAGE: MetaImageReader(),
+        }
+    )
+
+
+def make_label_reader() -> LabelReader:
+    """Return a reader of every label format."""
+    raise NotImplementedError
+
+
+def make_plan_ports() -> PlanPorts:
+    """Join the world to the planning workflow."""
+    from hepatica.adapters.dicom.plan_writers import make_plan_writers
+    from hepatica.adapters.files.output_folder import stage_output
+    from hepatica.adapters.files.small_files import read_small_file, write_document
+    from hepatica.adapters.reports.html import HtmlReportWriter
+    from hepatica.adapters.reports.markups import MarkupsWriter
+    from hepatica.adapters.reports.sheet import SheetWriter
+    from hepatica.workflows.plan_injection import PlanPorts
+
+    return PlanPorts(
+        image_reader=make_image_reader(),
+        label_reader=make_label_reader(),
+        read_bytes=read_small_file,
+        read_names=read_names,
+        stage_output=stage_output,
+        writers=(SheetWriter(), HtmlReportWriter(), MarkupsWriter(), *make_plan_writers(_read_files)),
+        write_document=write_document,
+        clock=SystemClock(),
+        code_version=metadata.version("hepatica"),
+        libraries={name: metadata.version(name) for name in NUMERIC_LIBRARIES},
+    )
+
+
+def read_names(name: str) -> Mapping[int, str]:
+    """Return a names table: a built-in one by name, or a CSV file."""
+    from hepatica.adapters.files.names_table import read_names_table
+    from hepatica.anatomy.naming import read_label_numbers
+
+    path = Path(name)
+    if path.suffix or path.exists():
+        return read_names_table(path)
+    return read_label_numbers(name)
+
+
+def _read_files(path: Path) -> Iterator[tuple[str, bytes]]:
+    from hepatica.adapters.files.tree import open_tree
+
+    with open_tree(path) as tree:
+        for entry in tree.entries:
+            yield entry.name, tree.read_bytes(entry)
+
+
+def read_image(path: Path | str, *, series: str | None = None, resample: bool = False) -> ReadImage:
+    """Read one scan from a folder, archive or file; see `hepatica.workflows.ports.ImageReader`."""
+    from hepatica.core.progress import SILENT
+
+    return make_image_reader().read_image(Path(path), series=series, resample=resample, progress=SILENT)
+
+
+def read_segments(path: Path | str, *, reference: ReadImage, names: str = "") -> tuple[LabelledSegment, ...]:
+    """Read every labelled structure of one source onto the grid of a scan.
+
+    Parameters
+    ----------
+    path
+        Label map, DICOM SEG, RTSTRUCT, or folder/zip of mask series.
+    reference
+        Scan the labels belong to.
+    names
+        CSV file or built-in table for a label map.
+    """
+    from hepatica.core.progress import SILENT
+    from hepatica.workflows.read_case import to_segments
+
+    table = read_names(names) if names else None
+    labels = make_label_reader().read_labels(Path(path), reference=reference, names=table, progress=SILENT)
+    return to_segments(labels, source=str(path))
+
+
+@cache
+def _demo_folder() -> Path:
+    return Path(str(resources.files("hepatica.resources.demo")))
+
+
+def make_demo_request() -> PlanRequest:
+    """Return the planning job of the shipped case: HCC_015, first visit, label table."""
+    from hepatica.workflows.request import LabelInput, PlanRequest
+
+    folder = _demo_folder()
+    return PlanRequest(
+        image=folder / "venous.zip",
+        labels=(
+            LabelInput(path=folder / "labels.nii.gz", names=str(folder / "labels.csv")),
+            LabelInput(path=folder / "organs.nii.gz", names=str(folder / "organs.csv")),
+        ),
+        protocol="tvec-label",
+        visit=1,
+        arterial=folder / "arterial.zip",
+        facts=folder / "facts.json",
+        tumour_type="hcc",
+    )
+
+
+def read_schema(name: str) -> str:
+    """Return a published JSON Schema as text.
+
+    Parameters
+    ----------
+    name
+        ``plan`` or ``facts``.
+    """
+    from hepatica.core.evidence import read_resource
+
+    homes = {
+        "plan": ("hepatica.resources.schemas", "plan.schema.json"),
+        "facts": ("hepatica.planning.tables", "facts.schema.json"),
+    }
+    if name not in homes:
+        raise NotFoundError(expected=f"one of {', '.join(homes)}", given=f"'{name}'", where="schema")
+    return read_resource(*homes[name]).decode("utf-8")
