@@ -60,8 +60,8 @@ def make_demo_case(source: Path, out: Path) -> dict[str, int]:
     total = sum((out / archive).stat().st_size for archive in phases)
     if total > SIZE_LIMIT_BYTES:
         raise ValueError(f"the archives take {total} bytes, more than {SIZE_LIMIT_BYTES}")
-    _write_csv(out / "slices.csv", SLICE_COLUMNS, rows)
-    _write_csv(out / "labels.csv", ("value", "name"), [(str(v), name) for v, name in LABEL_NAMES.items()])
+    write_csv(out / "slices.csv", SLICE_COLUMNS, rows)
+    write_csv(out / "labels.csv", ("value", "name"), [(str(v), name) for v, name in LABEL_NAMES.items()])
     _copy_labels(source / "labels_semiautomatic.nii.gz", out / "labels.nii.gz")
     licence = (source / "LICENSE.txt").read_text(encoding="utf-8").rstrip()
     (out / "LICENSE-data.txt").write_text(
@@ -142,7 +142,7 @@ def write_label_map(path: Path, labels: np.ndarray, ras_from_ijk: np.ndarray) ->
     path.write_bytes(buffer.getvalue())
 
 
-def _write_csv(path: Path, columns: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
+def write_csv(path: Path, columns: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
     with path.open("w", encoding="utf-8", newline="") as stream:
         writer = csv.writer(stream, lineterminator="\n")
         writer.writerow(columns)
