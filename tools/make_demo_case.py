@@ -73,7 +73,7 @@ def make_demo_case(source: Path, out: Path) -> dict[str, int]:
 
 
 def compress_slice(raw: bytes) -> bytes:
-    """Return a DICOM slice in lossless JPEG-LS; pixels and all other elements are checked against the input."""
+    """Return a DICOM slice in lossless JPEG-LS, checked against the input."""
     dataset = pydicom.dcmread(io.BytesIO(raw))
     dataset.compress(JPEGLSLossless, encoding_plugin="pyjpegls", generate_instance_uid=False)
     buffer = io.BytesIO()
@@ -83,7 +83,7 @@ def compress_slice(raw: bytes) -> bytes:
 
 
 def require_same_slice(raw: bytes, compressed: bytes) -> None:
-    """Stop unless both files hold the same pixels and elements, transfer syntax and its group length apart."""
+    """Stop unless both files hold the same pixels and elements, the transfer syntax apart."""
     before, after = pydicom.dcmread(io.BytesIO(raw)), pydicom.dcmread(io.BytesIO(compressed))
     where = before.SOPInstanceUID
     if after.file_meta.TransferSyntaxUID != JPEGLSLossless:

@@ -2,21 +2,23 @@
 
     python tools/make_demo_organs.py FOLDER
 
-FOLDER is the demonstration folder with ``venous.zip`` and ``labels.nii.gz``; it receives ``organs.nii.gz`` and
-``organs.csv`` on the grid of the venous phase, and ``SHA256SUMS`` is brought up to date. The same input gives the
-same voxels; there is no random step.
+FOLDER is the demonstration folder with ``venous.zip`` and ``labels.nii.gz``; it receives ``organs.nii.gz``
+and ``organs.csv`` on the grid of the venous phase, and ``SHA256SUMS`` is brought up to date. The same input
+gives the same voxels; there is no random step.
 
 Stomach, duodenum and heart
-    Hand-set outlines (``demo_organs.toml``) say where an organ may be; a threshold on the slightly smoothed venous
-    phase finds its edge against fat and lung. Gas inside counts as content. The heart's outlines follow the
-    outermost coronary vessels, and the fat between vessels and chambers is closed in, so the label is what
-    the pericardium holds; fat pads outside are left out. The inferior vena cava is part of it from where it meets
-    the right atrium (slice 59 upward).
+    Hand-set outlines (``demo_organs.toml``) say where an organ may be; a threshold on the slightly smoothed
+    venous phase finds its edge against fat and lung. Gas inside counts as content. The heart's outlines
+    follow the outermost coronary vessels, and the fat between vessels and chambers is closed in, so the label
+    is what the pericardium holds; fat pads outside are left out. The inferior vena cava is part of it from
+    where it meets the right atrium (slice 59 upward).
 Spleen, kidneys, aorta
-    Region growing from seeds within a HU window, after an opening that cuts the vessels at the hilum; a closing gives
-    the kidneys most of their sinus. The aorta is followed upward slice by slice within a disc around its last centre.
+    Region growing from seeds within a HU window, after an opening that cuts the vessels at the hilum; a
+    closing gives the kidneys most of their sinus. The aorta is followed upward slice by slice within a disc
+    around its last centre.
 
-Liver, lesion and lung of ``labels.nii.gz`` always win over a derived organ.
+Liver, lesion and lung of ``labels.nii.gz`` always win over a derived organ. The arterial phase is not used,
+so that it can serve as a check.
 """
 
 from __future__ import annotations
@@ -74,7 +76,7 @@ LIVER_COMPLETE_TO: Final = 52
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Growth:
-    """How one organ is grown: seeds (slice, row, column), HU window, box of rows and columns, radii in pixels."""
+    """How one organ is grown: seeds (slice, row, column), HU window, box of rows and columns, radii."""
 
     seeds: tuple[tuple[int, int, int], ...]
     window_hu: tuple[float, float]
@@ -152,11 +154,18 @@ def _fill_outlined(
     result = np.zeros(smooth.shape, dtype=bool)
     for key, points in outline.items():
         k = int(key)
-        inside = polygon2mask(smooth.shape[1:], np.array(points)[:, ::-1])
-        gas_and_wall = ndimage.binary_dilation(smooth[k] < GAS_HU, disk(GAS_WALL_PX))
-        core = inside & ((smooth[k] > TISSUE_HU) | gas_and_wall)
+        polygon = np.array(points)[:, ::-1]
+        low, high = (
+            np.floor(polygon.min(axis=0)).astype(int) - 1,
+            np.ceil(polygon.max(axis=0)).astype(int) + 2,
+        )
+        box = (slice(low[0], high[0]), slice(low[1], high[1]))
+        image = smooth[k][box]
+        inside = polygon2mask(image.shape, polygon - low)
+        gas_and_wall = ndimage.binary_dilation(image < GAS_HU, disk(GAS_WALL_PX))
+        core = inside & ((image > TISSUE_HU) | gas_and_wall)
         filled = ndimage.binary_fill_holes(_close(core, closing_px) & inside)
-        result[k] = ndimage.binary_opening(filled, disk(opening_px))
+        result[k][box] = ndimage.binary_opening(filled, disk(opening_px))
     return _largest(result)
 
 
@@ -185,21 +194,24 @@ def _largest(mask: Bool) -> Bool:
 
 def _grow(hu: NDArray[np.int16], growth: Growth, *, allowed: Bool) -> Bool:
     """Grow from the seeds through opened slices, give back the rim the opening took, fill each slice."""
-    sigma = (0.0, growth.smoothing_px, growth.smoothing_px)
-    smooth = ndimage.gaussian_filter(hu.astype(np.float32), sigma)
-    box = np.zeros(hu.shape, dtype=bool)
-    box[:, slice(*growth.rows), slice(*growth.columns)] = True
-    core = (smooth > growth.window_hu[0]) & (smooth < growth.window_hu[1]) & box & allowed
-    element = disk(growth.opening_px)[None]
-    numbered, _ = ndimage.label(ndimage.binary_opening(core, element))
-    wanted = {int(numbered[seed]) for seed in growth.seeds} - {0}
+    box = (slice(None), slice(*growth.rows), slice(*growth.columns))
+    smooth = ndimage.gaussian_filter(
+        hu[box].astype(np.float32), (0.0, growth.smoothing_px, growth.smoothing_px)
+    )
+    core = (smooth > growth.window_hu[0]) & (smooth < growth.window_hu[1]) & allowed[box]
+    opened = ndimage.binary_opening(core, disk(growth.opening_px)[None])
+    numbered, _ = ndimage.label(opened)
+    corner = np.array([0, growth.rows[0], growth.columns[0]])
+    wanted = {int(numbered[tuple(np.array(seed) - corner)]) for seed in growth.seeds} - {0}
     if not wanted:
         raise ValueError(f"no seed of {growth.seeds} lies in its organ")
     grown = np.isin(numbered, list(wanted))
     grown = ndimage.binary_dilation(grown, disk(RIM_PX)[None]) & core
     for k in range(hu.shape[0]):
         grown[k] = ndimage.binary_fill_holes(_close(grown[k], growth.closing_px))
-    return np.asarray(grown & allowed)
+    result = np.zeros(hu.shape, dtype=bool)
+    result[box] = grown & allowed[box]
+    return _largest(result)
 
 
 def _follow_aorta(smooth: NDArray[np.float32]) -> Bool:
@@ -221,9 +233,9 @@ def _follow_aorta(smooth: NDArray[np.float32]) -> Bool:
     return result
 
 
-def read_venous(folder: Path) -> NDArray[np.int16]:
-    """Return the venous phase as (K, J, I) HU, lowest slice first."""
-    with zipfile.ZipFile(folder / "venous.zip") as archive:
+def read_stack(path: Path) -> NDArray[np.int16]:
+    """Return an axial CT series in a zip archive as (K, J, I) HU, lowest slice first."""
+    with zipfile.ZipFile(path) as archive:
         slices = [pydicom.dcmread(io.BytesIO(archive.read(name))) for name in archive.namelist()]
     slices.sort(key=lambda item: float(item.ImagePositionPatient[2]))
     return np.stack([s.pixel_array * int(s.RescaleSlope) + int(s.RescaleIntercept) for s in slices]).astype(
@@ -235,7 +247,7 @@ def make_demo_organs(folder: Path) -> dict[str, float]:
     """Write the organs into the folder and return the volume in mL of each by name."""
     image = nibabel.load(folder / "labels.nii.gz")
     labels = np.ascontiguousarray(np.asarray(image.dataobj).T.astype(np.uint8))
-    organs = derive_organs(read_venous(folder), labels)
+    organs = derive_organs(read_stack(folder / "venous.zip"), labels)
     write_label_map(folder / "organs.nii.gz", np.ascontiguousarray(organs.T), image.affine)
     write_csv(folder / "organs.csv", ("value", "name"), [(str(v), name) for v, name in ORGAN_NAMES.items()])
     update_sums(folder, ("organs.nii.gz", "organs.csv"))
