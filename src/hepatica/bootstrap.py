@@ -42,7 +42,7 @@ def make_image_reader() -> ImageReader:
             SourceFormat.DICOM: DicomImageReader(open_tree),
             SourceFormat.NIFTI: NiftiImageReader(),
             SourceFormat.NRRD: NrrdImageReader(),
-            SourceFormat.META_IMAGE: MetaImageReader(),
+            SourceFormat.METAIMAGE: MetaImageReader(),
         }
     )
 
@@ -141,7 +141,7 @@ def make_demo_request() -> PlanRequest:
         protocol="tvec-label",
         visit=1,
         arterial=folder / "arterial.zip",
-        facts=folder / "facts.json",
+        facts=folder / "facts-simulated.json",
         tumour_type="hcc",
     )
 
