@@ -213,7 +213,7 @@ def _shift_slices(
         moved = ndimage.affine_transform(
             values[n].astype(np.float32),
             np.ones(2),
-            offset=(low - pixels[n])[::-1],
+            offset=np.round(low - pixels[n], 6)[::-1],
             output_shape=result.shape[1:],
             order=1,
             mode="constant",
