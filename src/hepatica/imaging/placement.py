@@ -10,7 +10,7 @@ from hepatica.core.errors import EmptyLabelError, FrameMismatchError
 from hepatica.core.findings import Finding, Severity
 from hepatica.core.geometry import Grid
 from hepatica.imaging.mask import Mask
-from hepatica.imaging.resample import measure_inside_fraction, resample_mask
+from hepatica.imaging.resample import measure_inside_fraction, resample_mask, share_lattice
 
 INSIDE_MIN_FRACTION: Final = 0.9
 """Labels of an undeclared frame and another grid must lie inside the scan to this share to be believed."""
@@ -39,7 +39,7 @@ class Placement:
 def place_masks(masks: Sequence[tuple[str, Mask]], *, reference: Grid, where: str) -> Placement:
     """Put masks that share one grid onto the grid of a scan.
 
-    The same grid is taken over as it is. Another grid of the same declared frame is resampled by nearest voxel,
+    The same grid, or a part of the same lattice in a declared frame, is taken over as it is. Another grid of the same declared frame is resampled by nearest voxel,
     with a finding. Where one side declares no frame, another grid is believed only if `INSIDE_MIN_FRACTION` of the
     labelled voxels lie inside the scan.
 
@@ -82,7 +82,7 @@ def place_masks(masks: Sequence[tuple[str, Mask]], *, reference: Grid, where: st
         )
         return Placement(placed=placed, findings=())
     inside = [measure_inside_fraction(mask, target=reference) for _, mask in masks]
-    findings = [_judge_other_grid(masks, inside, reference=reference, where=where)]
+    findings = _judge_other_grid(masks, inside, reference=reference, where=where)
     kept: list[PlacedMask] = []
     for (name, mask), share in zip(masks, inside, strict=True):
         moved = resample_mask(mask, target=reference)
@@ -101,19 +101,17 @@ def place_masks(masks: Sequence[tuple[str, Mask]], *, reference: Grid, where: st
 
 def _judge_other_grid(
     masks: Sequence[tuple[str, Mask]], inside: Sequence[float], *, reference: Grid, where: str
-) -> Finding:
+) -> list[Finding]:
     source = masks[0][1].grid
     declared = source.frame_of_reference is not None and reference.frame_of_reference is not None
     counts = [mask.voxel_count for _, mask in masks]
     share = sum(n * part for n, part in zip(counts, inside, strict=True)) / sum(counts)
     grids = f"{_describe(source)} onto {_describe(reference)}"
+    if declared and share_lattice(source, reference):
+        return []
     if declared:
-        return Finding(
-            rule="labels.resampled",
-            severity=Severity.INFO,
-            message=f"Labels were drawn on another grid of the same frame; nearest voxel, {grids}.",
-            subject=where,
-        )
+        message = f"Labels were drawn on another grid of the same frame; nearest voxel, {grids}."
+        return [Finding(rule="labels.resampled", severity=Severity.INFO, message=message, subject=where)]
     if share < INSIDE_MIN_FRACTION:
         raise FrameMismatchError(
             expected=f"labels of an undeclared frame with at least {INSIDE_MIN_FRACTION:.0%} of their voxels "
@@ -122,16 +120,21 @@ def _judge_other_grid(
             where=where,
             action="use labels drawn on this scan, or register the two images first",
         )
-    return Finding(
-        rule="labels.frame_undeclared",
-        severity=Severity.WARNING,
-        message="Labels lie on another grid and no common frame of reference is declared; taken as one space because "
-        f"{share:.1%} of the labelled voxels fall inside the scan. Nearest voxel, {grids}.",
-        measured=share,
-        limit=INSIDE_MIN_FRACTION,
-        unit="fraction",
-        subject=where,
+    message = (
+        "Labels lie on another grid and no common frame of reference is declared; taken as one space because "
+        f"{share:.1%} of the labelled voxels fall inside the scan. Nearest voxel, {grids}."
     )
+    return [
+        Finding(
+            rule="labels.frame_undeclared",
+            severity=Severity.WARNING,
+            message=message,
+            measured=share,
+            limit=INSIDE_MIN_FRACTION,
+            unit="fraction",
+            subject=where,
+        )
+    ]
 
 
 def _describe(grid: Grid) -> str:

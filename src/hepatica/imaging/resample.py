@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from hepatica.core.errors import GeometryError
-from hepatica.core.geometry import FloatArray, Grid
+from hepatica.core.geometry import SAME_POSITION_TOLERANCE_MM, FloatArray, Grid
 from hepatica.imaging.mask import Mask, Slices
 from hepatica.imaging.volume import Volume
 
@@ -119,6 +119,15 @@ def measure_inside_fraction(mask: Mask, *, target: Grid) -> float:
     index = target.to_index(mask.grid.to_lps_mm(mask.index_ijk()))
     inside = ((index >= -0.5) & (index <= np.array(target.shape) - 0.5)).all(axis=1)
     return float(inside.mean())
+
+
+def share_lattice(first: Grid, second: Grid) -> bool:
+    """Whether voxel centres of both grids fall on each other where the grids overlap, axis by axis."""
+    matrix = _index_from_index(first.lps_from_ijk, second)
+    drift = np.abs(matrix[:3, :3] - np.eye(3)) @ np.array(second.shape)
+    start = matrix[:3, 3]
+    tolerance = SAME_POSITION_TOLERANCE_MM / first.spacing_mm
+    return bool((drift <= tolerance).all() and (np.abs(start - np.rint(start)) <= tolerance).all())
 
 
 def _require_shape(values: NDArray[Any], grid: Grid) -> None:

@@ -116,7 +116,8 @@ def choose_group(groups: Sequence[ImageGroup], *, series: str | None, where: str
         raise _no_image(groups, where=where)
     if len({group.series_uid for group in images}) == 1:
         raise _mixed(groups, images, where=where)
-    raise SeriesChoiceError(choices=_describe(groups), where=where)
+    # Candidates come first in the list, so their numbers are those of the whole list.
+    raise SeriesChoiceError(choices=_describe(groups)[: len(images)], where=where)
 
 
 def _choose_named(groups: Sequence[ImageGroup], series: str, *, where: str) -> ImageGroup:
