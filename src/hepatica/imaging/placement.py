@@ -74,7 +74,7 @@ def place_masks(masks: Sequence[tuple[str, Mask]], *, reference: Grid, where: st
             expected="at least one labelled voxel", given="none", where=where, action="check the label file"
         )
     source = masks[0][1].grid
-    source.require_same_frame(reference, where=where)
+    reference.require_same_frame(source, where=where)
     if source.same_grid(reference):
         placed = tuple(
             PlacedMask(name=name, mask=Mask(grid=reference, start_ijk=mask.start_ijk, crop=mask.crop))

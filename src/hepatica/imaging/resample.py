@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from hepatica.core.errors import GeometryError
-from hepatica.core.geometry import SAME_POSITION_TOLERANCE_MM, FloatArray, Grid
+from hepatica.core.geometry import ORTHOGONALITY_TOLERANCE, SAME_POSITION_TOLERANCE_MM, FloatArray, Grid
 from hepatica.imaging.mask import Mask, Slices
 from hepatica.imaging.volume import Volume
 
@@ -112,6 +112,50 @@ def resample_array(
         np.rint(result, out=result)
         result = np.clip(result, limits.min, limits.max).astype(values.dtype)
     return np.asfortranarray(result)
+
+
+def derive_unsheared_grid(lps_from_ijk: ArrayLike, *, shape: tuple[int, ...], slice_axis: int) -> Grid:
+    """Derive an orthogonal grid that holds a sheared stack whole.
+
+    The in-plane axes stay; slices keep their distance along the normal; the plane grows until every slice fits.
+
+    Parameters
+    ----------
+    lps_from_ijk
+        (4, 4) sheared affine.
+    shape
+        (3,) shape of the stored array.
+    slice_axis
+        Axis along which slices are stacked.
+
+    Raises
+    ------
+    GeometryError
+        If the two in-plane axes themselves are not perpendicular.
+    """
+    affine = np.asarray(lps_from_ijk, dtype=np.float64)
+    plane = [axis for axis in range(3) if axis != slice_axis]
+    spacing = np.linalg.norm(affine[:3, :3], axis=0)
+    first, second = (affine[:3, axis] / spacing[axis] for axis in plane)
+    if abs(float(first @ second)) > ORTHOGONALITY_TOLERANCE:
+        raise GeometryError(
+            expected="perpendicular rows and columns", given=f"a cosine of {float(first @ second):.4f}",
+            action="export the original series",
+        )  # fmt: skip
+    step = affine[:3, slice_axis]
+    normal = np.cross(first, second)
+    normal *= np.sign(normal @ step) / np.linalg.norm(normal)
+    new_shape, columns, origin = list(shape), np.zeros((3, 3)), affine[:3, 3].copy()
+    columns[:, slice_axis] = normal * float(normal @ step)
+    for axis, direction in zip(plane, (first, second), strict=True):
+        drift = float(direction @ step) * (shape[slice_axis] - 1) / spacing[axis]
+        low, high = int(np.floor(min(drift, 0.0))), int(np.ceil(max(drift, 0.0)))
+        new_shape[axis] += high - low
+        columns[:, axis] = affine[:3, axis]
+        origin += affine[:3, axis] * low
+    target = np.eye(4)
+    target[:3, :3], target[:3, 3] = columns, origin
+    return Grid(shape=(new_shape[0], new_shape[1], new_shape[2]), lps_from_ijk=target, slice_axis=slice_axis)
 
 
 def measure_inside_fraction(mask: Mask, *, target: Grid) -> float:

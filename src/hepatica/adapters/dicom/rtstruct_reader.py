@@ -157,7 +157,7 @@ def _require_frame(roi: _Roi, reference: Grid, *, where: str) -> None:
     own = Grid(
         shape=(1, 1, 1), lps_from_ijk=np.eye(4), frame_of_reference=roi.frame_of_reference or None
     )
-    own.require_same_frame(reference, where=f"{where}, region '{roi.name}'")
+    reference.require_same_frame(own, where=f"{where}, region '{roi.name}'")
 
 
 def _describe_references(dataset: Dataset, *, known_instances: Sequence[str], where: str) -> list[Finding]:

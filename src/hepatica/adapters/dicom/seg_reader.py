@@ -107,7 +107,7 @@ def read_segments(
     frame_uid = to_text(dataset, "FrameOfReferenceUID") or None
     rows, columns = int(dataset.Rows), int(dataset.Columns)
     probe = Grid(shape=(columns, rows, lattice.places), lps_from_ijk=lattice.affine(), frame_of_reference=frame_uid)
-    probe.require_same_frame(reference, where=where)
+    reference.require_same_frame(probe, where=where)
     require_plane_size(rows, columns, frames=lattice.places, where=where)
     findings: list[Finding] = []
     if to_text(dataset, "SegmentationType") == "FRACTIONAL":
