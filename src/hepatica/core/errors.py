@@ -251,7 +251,9 @@ class CancelledError(HepaticaError):
 
 
 @contextmanager
-def refuse_unreadable(*, expected: str, where: str, action: str = "export or copy the file again") -> Iterator[None]:
+def refuse_unreadable(
+    *, expected: str, where: str, action: str = "export or copy the file again"
+) -> Iterator[None]:
     """Turn whatever a foreign parser raises inside the block into `SourceFormatError`.
 
     Parameters
@@ -279,7 +281,7 @@ def refuse_unreadable(*, expected: str, where: str, action: str = "export or cop
         yield
     except (HepaticaError, FileNotFoundError, PermissionError):
         raise
-    except Exception as failure:  # noqa: BLE001 - foreign parsers promise no smaller set for damaged bytes
+    except Exception as failure:
         raise SourceFormatError(
             expected=expected,
             given=f"unreadable content ({type(failure).__name__})",

@@ -14,7 +14,7 @@ from hepatica.core.geometry import BoolArray, FloatArray
 SAME_PLANE_TOLERANCE_MM: Final = 0.05
 """Contour planes and slices are written with two to four decimals; closer than this they are one plane."""
 BRIDGED_GAP_RATIO: Final = 1.5
-"""Planes further apart than this many usual contour steps are separate parts, not one shape to interpolate."""
+"""Planes further apart than this many usual contour steps are separate parts, never interpolated."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
@@ -44,7 +44,8 @@ def fill_polygons(polygons: Sequence[ArrayLike], *, shape: tuple[int, int]) -> B
     Parameters
     ----------
     polygons
-        Each (n, 2) points as (column, row) in fractional pixel indices, closed or open; parts outside the image
+        Each (n, 2) points as (column, row) in fractional pixel indices, closed or open; parts outside the
+        image
         are cut off.
     shape
         (rows, columns) of the image.
@@ -92,8 +93,10 @@ def fill_slices(
 ) -> FilledPlanes:
     """Fill the planes at asked positions from contours drawn in parallel planes.
 
-    A position on a contour plane takes that plane. Between two planes of the usual step the shape is interpolated
-    through signed distances; half a step beyond the first and last plane the end shape is kept, since a contour
+    A position on a contour plane takes that plane. Between two planes of the usual step the shape is
+    interpolated
+    through signed distances; half a step beyond the first and last plane the end shape is kept, since a
+    contour
     stands for a slab.
 
     Parameters

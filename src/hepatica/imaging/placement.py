@@ -15,7 +15,7 @@ from hepatica.imaging.resample import measure_inside_fraction, resample_mask, sh
 INSIDE_MIN_FRACTION: Final = 0.9
 """Labels of an undeclared frame and another grid must lie inside the scan to this share to be believed."""
 VOLUME_CHANGE_WARN_FRACTION: Final = 0.1
-"""A structure whose volume changes by more than this on the scan's grid is thin for that grid: a person should look."""
+"""A structure whose volume changes by more than this is thin for the scan's voxels: to be looked at."""
 COUNTED_LOSS_FRACTION: Final = 1e-4
 """Smaller shares outside the scan are single edge voxels and not worth a finding."""
 
@@ -39,8 +39,10 @@ class Placement:
 def place_masks(masks: Sequence[tuple[str, Mask]], *, reference: Grid, where: str) -> Placement:
     """Put masks that share one grid onto the grid of a scan.
 
-    The same grid, or a part of the same lattice in a declared frame, is taken over as it is. Another grid of the same declared frame is resampled by nearest voxel,
-    with a finding. Where one side declares no frame, another grid is believed only if `INSIDE_MIN_FRACTION` of the
+    The same grid, or a part of the same lattice in a declared frame, is taken over as it is. Another grid
+    of the same declared frame is resampled by nearest voxel,
+    with a finding. Where one side declares no frame, another grid is believed only if `INSIDE_MIN_FRACTION`
+    of the
     labelled voxels lie inside the scan.
 
     Parameters
@@ -174,7 +176,7 @@ def _describe_loss(name: str, mask: Mask, *, moved: Mask | None, inside_fraction
             Finding(
                 rule="labels.volume_changed",
                 severity=Severity.WARNING,
-                message=f"'{name}' changed from {expected_ml:.2f} to {moved.volume_ml:.2f} mL on the grid of the scan: "
+                message=f"'{name}' changed from {expected_ml:.2f} to {moved.volume_ml:.2f} mL on the scan's grid: "
                 "it is thin for these voxels.",
                 measured=abs(change),
                 limit=VOLUME_CHANGE_WARN_FRACTION,

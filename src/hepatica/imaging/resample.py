@@ -13,7 +13,7 @@ from hepatica.imaging.mask import Mask, Slices
 from hepatica.imaging.volume import Volume
 
 INDEX_DIGITS: Final = 6
-"""Indices are rounded to this before choosing the nearest voxel, so that rounding noise cannot decide a tie."""
+"""Indices are rounded to this first, so that rounding noise cannot decide which voxel is nearest."""
 ALIGNED_TOLERANCE_VOXELS: Final = 1e-3
 """Axes count as parallel where the turn moves no voxel of the target by more than this."""
 
@@ -79,9 +79,7 @@ def resample_volume(volume: Volume, *, target: Grid, fill: float) -> Volume:
     FrameMismatchError
     """
     volume.grid.require_same_frame(target, where="image resampling")
-    values = resample_array(
-        volume.values, lps_from_ijk=volume.grid.lps_from_ijk, target=target, fill=fill
-    )
+    values = resample_array(volume.values, lps_from_ijk=volume.grid.lps_from_ijk, target=target, fill=fill)
     return Volume(values=values, grid=target, modality=volume.modality)
 
 
@@ -90,7 +88,8 @@ def resample_array(
 ) -> NDArray[Any]:
     """Interpolate an array of any affine, also a sheared one, linearly onto a grid.
 
-    Between the outermost voxel centres and the faces of their boxes the edge value is kept; beyond is ``fill``.
+    Between the outermost voxel centres and the faces of their boxes the edge value is kept; beyond is
+    ``fill``.
     Integer arrays come back rounded in their own type.
     """
     from scipy import ndimage
@@ -117,7 +116,8 @@ def resample_array(
 def derive_unsheared_grid(lps_from_ijk: ArrayLike, *, shape: tuple[int, ...], slice_axis: int) -> Grid:
     """Derive an orthogonal grid that holds a sheared stack whole.
 
-    The in-plane axes stay; slices keep their distance along the normal; the plane grows until every slice fits.
+    The in-plane axes stay; slices keep their distance along the normal; the plane grows until every slice
+    fits.
 
     Parameters
     ----------
@@ -139,9 +139,10 @@ def derive_unsheared_grid(lps_from_ijk: ArrayLike, *, shape: tuple[int, ...], sl
     first, second = (affine[:3, axis] / spacing[axis] for axis in plane)
     if abs(float(first @ second)) > ORTHOGONALITY_TOLERANCE:
         raise GeometryError(
-            expected="perpendicular rows and columns", given=f"a cosine of {float(first @ second):.4f}",
+            expected="perpendicular rows and columns",
+            given=f"a cosine of {float(first @ second):.4f}",
             action="export the original series",
-        )  # fmt: skip
+        )
     step = affine[:3, slice_axis]
     normal = np.cross(first, second)
     normal *= np.sign(normal @ step) / np.linalg.norm(normal)
@@ -159,7 +160,7 @@ def derive_unsheared_grid(lps_from_ijk: ArrayLike, *, shape: tuple[int, ...], sl
 
 
 def measure_inside_fraction(mask: Mask, *, target: Grid) -> float:
-    """Measure which share of a mask's voxel centres lies inside the voxel boxes of another grid (fraction, 0 to 1)."""
+    """Measure which share (0 to 1) of a mask's voxel centres lies inside the boxes of another grid."""
     index = target.to_index(mask.grid.to_lps_mm(mask.index_ijk()))
     inside = ((index >= -0.5) & (index <= np.array(target.shape) - 0.5)).all(axis=1)
     return float(inside.mean())

@@ -85,7 +85,8 @@ def measure_stack(positions_mm: FloatArray, offsets_mm: FloatArray) -> StackShap
             spacing_mm=0.0, duplicate_pairs=duplicates, gaps=(), uneven=False, tilt_deg=0.0, sheared=False
         )
     gaps = tuple(
-        (int(n), max(1, round(float(steps[n]) / spacing) - 1)) for n in np.flatnonzero(steps > GAP_RATIO * spacing)
+        (int(n), max(1, round(float(steps[n]) / spacing) - 1))
+        for n in np.flatnonzero(steps > GAP_RATIO * spacing)
     )
     whole = np.maximum(np.rint(steps / spacing), 1) * (steps > SAME_SLICE_TOLERANCE_MM)
     places = np.concatenate([[0.0], np.cumsum(whole)])

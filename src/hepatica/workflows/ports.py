@@ -222,5 +222,3 @@ class Clock(Protocol):
 
     def now(self) -> datetime:
         """Return a timezone-aware time."""
-
-

@@ -29,25 +29,60 @@ MAX_TEXT: Final = 64
 """Free text of headers is cut to this length."""
 
 _KEYWORDS: Final = (
-    "SOPClassUID", "SOPInstanceUID", "SeriesInstanceUID", "StudyInstanceUID", "FrameOfReferenceUID", "Modality",
-    "SeriesDescription", "SeriesNumber", "AcquisitionNumber", "InstanceNumber", "ImageType", "Rows", "Columns",
-    "BitsAllocated", "SamplesPerPixel", "NumberOfFrames", "ImagePositionPatient", "ImageOrientationPatient",
-    "PixelSpacing", "SliceLocation", "PatientPosition", "StudyDate", "AcquisitionDate", "AcquisitionTime",
-    "AcquisitionDateTime", "ContentDate", "ContentTime", "ContrastBolusStartTime", "TemporalPositionIdentifier",
-    "EchoNumbers", "EchoTime", "DiffusionBValue", "TriggerTime", "ConvolutionKernel",
-    "SharedFunctionalGroupsSequence", "PerFrameFunctionalGroupsSequence",
-)  # fmt: skip
-_SUBDIVISIONS: Final = (
-    "TemporalPositionIdentifier", "EchoNumbers", "EchoTime", "DiffusionBValue", "TriggerTime", "ImageType",
+    "SOPClassUID",
+    "SOPInstanceUID",
+    "SeriesInstanceUID",
+    "StudyInstanceUID",
+    "FrameOfReferenceUID",
+    "Modality",
+    "SeriesDescription",
+    "SeriesNumber",
+    "AcquisitionNumber",
+    "InstanceNumber",
+    "ImageType",
+    "Rows",
+    "Columns",
+    "BitsAllocated",
+    "SamplesPerPixel",
+    "NumberOfFrames",
+    "ImagePositionPatient",
+    "ImageOrientationPatient",
+    "PixelSpacing",
+    "SliceLocation",
+    "PatientPosition",
+    "StudyDate",
+    "AcquisitionDate",
+    "AcquisitionTime",
+    "AcquisitionDateTime",
+    "ContentDate",
+    "ContentTime",
+    "ContrastBolusStartTime",
+    "TemporalPositionIdentifier",
+    "EchoNumbers",
+    "EchoTime",
+    "DiffusionBValue",
+    "TriggerTime",
     "ConvolutionKernel",
-)  # fmt: skip
+    "SharedFunctionalGroupsSequence",
+    "PerFrameFunctionalGroupsSequence",
+)
+_SUBDIVISIONS: Final = (
+    "TemporalPositionIdentifier",
+    "EchoNumbers",
+    "EchoTime",
+    "DiffusionBValue",
+    "TriggerTime",
+    "ImageType",
+    "ConvolutionKernel",
+)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SliceRecord:
     """One image plane as its header describes it; nothing here identifies a person.
 
-    ``position_lps_mm``, ``orientation`` and ``pixel_spacing_mm`` (row step, column step) are None where absent or
+    ``position_lps_mm``, ``orientation`` and ``pixel_spacing_mm`` (row step, column step) are None where
+    absent or
     malformed. ``frame`` is the frame number within a multi-frame file, or None.
     """
 
@@ -122,7 +157,12 @@ def looks_like_dicom(head: bytes) -> bool:
     """Whether a file begins like DICOM, with or without preamble."""
     if head[128:132] == b"DICM":
         return True
-    return head[:2] in (b"\x08\x00", b"\x02\x00") and head[2:4] in (b"\x00\x00", b"\x01\x00", b"\x05\x00", b"\x08\x00")
+    return head[:2] in (b"\x08\x00", b"\x02\x00") and head[2:4] in (
+        b"\x00\x00",
+        b"\x01\x00",
+        b"\x05\x00",
+        b"\x08\x00",
+    )
 
 
 def read_dataset(tree: FileTree, entry: FileEntry) -> tuple[Dataset, bytes]:
@@ -142,7 +182,7 @@ def read_dataset(tree: FileTree, entry: FileEntry) -> tuple[Dataset, bytes]:
 
 @contextmanager
 def quiet_pydicom() -> Iterator[None]:
-    """Silence warnings about values that break their VR: real headers do, and each is checked where it is used."""
+    """Silence warnings about values that break their VR; each is checked where it is used."""
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
         yield
@@ -155,7 +195,10 @@ def _read_records(stream: Any, entry: FileEntry) -> list[SliceRecord]:
         dataset = pydicom.dcmread(stream, stop_before_pixels=True, force=True, specific_tags=list(_KEYWORDS))
         if "Modality" not in dataset and "SOPClassUID" not in dataset:
             raise SourceFormatError(expected="a DICOM header", given="none of its fields", where=entry.name)
-        if to_text(dataset, "SOPClassUID") in MULTI_FRAME_IMAGES and "PerFrameFunctionalGroupsSequence" in dataset:
+        if (
+            to_text(dataset, "SOPClassUID") in MULTI_FRAME_IMAGES
+            and "PerFrameFunctionalGroupsSequence" in dataset
+        ):
             return _frame_records(dataset, entry)
         return [_record(dataset, entry)]
 
@@ -253,7 +296,7 @@ def to_numbers(dataset: Any, keyword: str, count: int) -> tuple[float, ...] | No
 
     value = dataset.get(keyword)
     if value is None or isinstance(value, str):
-        parts = [] if not value else value.split("\\")
+        parts: list[Any] = value.split("\\") if value else []
     else:
         parts = [value] if isinstance(value, (int, float)) else list(value)
     try:

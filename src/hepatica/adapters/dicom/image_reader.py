@@ -28,7 +28,6 @@ from hepatica.imaging.orientation import to_canonical
 from hepatica.imaging.volume import Volume
 from hepatica.workflows.ports import FileTree, ImageFacts, ReadImage, SeriesSummary
 
-
 _T = TypeVar("_T")
 
 
@@ -168,7 +167,10 @@ def _no_image(groups: Sequence[ImageGroup], *, where: str) -> Exception:
         )
     if "single image" in roles:
         return NotAVolumeError(
-            expected="a series of at least two slices", given=found, where=where, action="give the whole series"
+            expected="a series of at least two slices",
+            given=found,
+            where=where,
+            action="give the whole series",
         )
     return ModalityError(
         expected="a CT, MR or PET image series", given=found, where=where, action="check the path"
@@ -178,10 +180,15 @@ def _no_image(groups: Sequence[ImageGroup], *, where: str) -> Exception:
 def _describe(groups: Sequence[ImageGroup]) -> tuple[str, ...]:
     lines = []
     for summary in summarise_groups(groups):
-        spacing = " x ".join(f"{value:g}" for value in summary.spacing_mm) if summary.spacing_mm else "unknown"
-        kind = f"phase {summary.phase_hint}" if summary.role == "image" else f"{summary.role}: {summary.reason}"
+        spacing = (
+            " x ".join(f"{value:g}" for value in summary.spacing_mm) if summary.spacing_mm else "unknown"
+        )
+        kind = (
+            f"phase {summary.phase_hint}" if summary.role == "image" else f"{summary.role}: {summary.reason}"
+        )
         lines.append(
-            f"{summary.number}: {summary.modality or '?'} '{summary.description}', {summary.image_count} images, "
+            f"{summary.number}: {summary.modality or '?'} '{summary.description}', {summary.image_count} "
+            f"images, "
             f"spacing {spacing} mm, {kind}, {summary.uid}"
         )
     return tuple(lines)
@@ -191,13 +198,16 @@ def _read_index(tree: FileTree, path: Path) -> HeaderIndex:
     index = read_headers(tree)
     if not index.records and not index.unreadable:
         raise SourceFormatError(
-            expected="DICOM files", given=f"{index.ignored} other file(s)", where=path.name, action="check the path"
+            expected="DICOM files",
+            given=f"{index.ignored} other file(s)",
+            where=path.name,
+            action="check the path",
         )
     return index
 
 
 def _require_readable(index: HeaderIndex, path: Path) -> None:
-    """A damaged file may be a slice of the chosen series, at an end where no gap would show."""
+    """Refuse damaged files: one may be an end slice of the chosen series, where no gap would show."""
     if index.unreadable:
         raise SourceFormatError(
             expected="complete DICOM files",
@@ -251,7 +261,7 @@ def _ordered_records(group: ImageGroup, stack: ReadStack, grid: Grid) -> list[Sl
 
 
 def measure_slice_locations(grid: Grid, records: Sequence[SliceRecord]) -> tuple[float, ...]:
-    """Return Slice Location for each slice, or the position of its centre along the slice normal where absent."""
+    """Return Slice Location for each slice, or its centre along the slice normal where absent."""
     locations = [record.slice_location_mm for record in records]
     known = [location for location in locations if location is not None]
     if records and len(known) == len(records):
@@ -277,18 +287,25 @@ def _describe_headers(group: ImageGroup, index: HeaderIndex, *, where: str) -> l
     findings = []
     if not group.first.frame_of_reference:
         findings.append(
-            _info("image.frame_undeclared", "The series declares no frame of reference; labels must fit by their grid.",
-                  where)
-        )  # fmt: skip
+            _info(
+                "image.frame_undeclared",
+                "The series declares no frame of reference; labels must fit by their grid.",
+                where,
+            )
+        )
     if not group.first.series_uid:
         findings.append(_info("image.series_uid_missing", "The files carry no Series Instance UID.", where))
     if group.joined > 1:
         message = f"{group.joined} acquisitions at neighbouring table positions were joined into one stack."
         findings.append(
-            Finding(rule="image.joined_acquisitions", severity=Severity.WARNING, message=message, subject=where)
+            Finding(
+                rule="image.joined_acquisitions", severity=Severity.WARNING, message=message, subject=where
+            )
         )
     if index.ignored:
-        findings.append(_info("image.other_files", f"{index.ignored} file(s) are not DICOM and were left out.", where))
+        findings.append(
+            _info("image.other_files", f"{index.ignored} file(s) are not DICOM and were left out.", where)
+        )
     return findings
 
 

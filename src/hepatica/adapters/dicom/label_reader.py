@@ -43,7 +43,8 @@ class DicomLabelReader:
         Parameters
         ----------
         path
-            SEG or RTSTRUCT file, or a folder or zip of them or of mask series; image series beside them are left out.
+            SEG or RTSTRUCT file, or a folder or zip of them or of mask series; image series beside them are
+            left out.
         reference
             The scan whose grid is wanted.
         names
@@ -63,9 +64,11 @@ class DicomLabelReader:
             index = read_headers(tree)
             if index.unreadable:
                 raise SourceFormatError(
-                    expected="complete DICOM files", given=f"'{index.unreadable[0]}' cannot be read", where=path.name,
+                    expected="complete DICOM files",
+                    given=f"'{index.unreadable[0]}' cannot be read",
+                    where=path.name,
                     action="copy or export the files again",
-                )  # fmt: skip
+                )
             groups = find_groups(index, tree)
             work = _LabelWork(tree=tree, path=path, reference=reference, progress=progress)
             for group in groups:
@@ -96,7 +99,9 @@ class _LabelWork:
             dataset, data = read_dataset(self._tree, record.entry)
             where = self._where(record)
             with refuse_unreadable(expected="a complete DICOM SEG", where=where):
-                segments, findings = read_segments(dataset, reference=grid, where=where, progress=self._progress)
+                segments, findings = read_segments(
+                    dataset, reference=grid, where=where, progress=self._progress
+                )
             self._note("DICOM SEG", digest_bytes(data), findings)
             if segments:
                 hints = {segment.label: segment.meaning for segment in segments}
@@ -105,7 +110,8 @@ class _LabelWork:
                 )
                 self._findings.extend(placement.findings)
                 self._masks.extend(
-                    NamedMask(name=each.name, mask=each.mask, kind_hint=hints[each.name]) for each in placement.placed
+                    NamedMask(name=each.name, mask=each.mask, kind_hint=hints[each.name])
+                    for each in placement.placed
                 )
 
     def add_contours(self, records: Iterable[SliceRecord]) -> None:
@@ -131,10 +137,12 @@ class _LabelWork:
             if mask is None:
                 self._findings.append(
                     Finding(
-                        rule="labels.empty_segment", severity=Severity.WARNING, message=f"'{name}' has no voxel.",
+                        rule="labels.empty_segment",
+                        severity=Severity.WARNING,
+                        message=f"'{name}' has no voxel.",
                         subject=name,
                     )
-                )  # fmt: skip
+                )
                 continue
             placement = place_masks([(name, mask)], reference=self._reference.volume.grid, where=where)
             self._findings.extend(placement.findings)
@@ -144,14 +152,18 @@ class _LabelWork:
         if not self._formats:
             found = ", ".join(sorted({group.role for group in groups})) or "nothing"
             raise SourceFormatError(
-                expected="a DICOM SEG, an RTSTRUCT or mask series", given=f"only: {found}", where=self._path.name,
+                expected="a DICOM SEG, an RTSTRUCT or mask series",
+                given=f"only: {found}",
+                where=self._path.name,
                 action="check the --labels path",
-            )  # fmt: skip
+            )
         if not self._masks:
             raise EmptyLabelError(
-                expected="at least one labelled voxel inside the scan", given="0 voxels", where=self._path.name,
+                expected="at least one labelled voxel inside the scan",
+                given="0 voxels",
+                where=self._path.name,
                 action="check that labels and scan belong together",
-            )  # fmt: skip
+            )
         return LabelSet(
             masks=tuple(self._masks),
             digest=digest_bytes("".join(sorted(self._digests)).encode()),

@@ -40,9 +40,7 @@ def name_mask_series(groups: Sequence[ImageGroup], *, path: Path) -> tuple[str, 
         parents = PurePosixPath(group.first.entry.name).parent.parts
         names.append(_clean(parents[-1] if parents else path.name))
     doubled = Counter(names)
-    return tuple(
-        f"{name} {n}" if doubled[name] > 1 else name for n, name in enumerate(names, start=1)
-    )
+    return tuple(f"{name} {n}" if doubled[name] > 1 else name for n, name in enumerate(names, start=1))
 
 
 def _clean(name: str) -> str:
@@ -64,7 +62,10 @@ def read_mask_series(
     low, high = stack.values.min(), stack.values.max()
     if not ((stack.values == low) | (stack.values == high)).all():
         raise SourceFormatError(
-            expected="a mask of two values", given="more", where=where, action="give one series for each structure"
+            expected="a mask of two values",
+            given="more",
+            where=where,
+            action="give one series for each structure",
         )
     values, affine, axis = to_canonical(stack.values.T > 0, lps_from_ijk=stack.lps_from_ijk, slice_axis=2)
     if find_box(values) is None:

@@ -9,7 +9,10 @@ from typing import Final
 from hepatica.adapters.dicom.headers import SliceRecord
 
 _WORDS: Final = (
-    ("without contrast", re.compile(r"\b(non[- ]?contrast|without|w/?o|native|nativ|unenhanced|plain|pre)\b")),
+    (
+        "without contrast",
+        re.compile(r"\b(non[- ]?contrast|without|w/?o|native|nativ|unenhanced|plain|pre)\b"),
+    ),
     ("arterial", re.compile(r"\b(late |early )?(art|arterial|arteriell|hap|aortic)\b")),
     ("portal venous", re.compile(r"\b(portal|portalvenous|porto|pvp|pv|venous|ven|venoes|hepatic venous)\b")),
     ("delayed", re.compile(r"\b(delay|delayed|late|equilibrium|eq|hepatobiliary|hbp|\d+ ?min)\b")),
@@ -20,7 +23,8 @@ UNKNOWN: Final = "unknown"
 def derive_phase_hints(groups: Sequence[Sequence[SliceRecord]]) -> tuple[str, ...]:
     """Derive one hint for each group of planes, comparing groups of one study among each other.
 
-    The description is asked first, then the time since contrast start, then the order of acquisitions. A time is
+    The description is asked first, then the time since contrast start, then the order of acquisitions. A
+    time is
     reported as it is: turning seconds into a phase would need the patient's circulation.
 
     Returns

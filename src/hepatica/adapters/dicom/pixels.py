@@ -19,7 +19,7 @@ MAX_VOXELS: Final = 1_500_000_000
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class Plane:
-    """One decoded plane: (rows, columns) values in modality units, and the padding value in the same units."""
+    """One decoded plane: (rows, columns) values and the padding value, both in modality units."""
 
     values: NDArray[Any]
     padding: float | None
@@ -37,7 +37,9 @@ def require_plane_size(rows: int, columns: int, *, frames: int, where: str) -> N
     """
     if rows < 1 or columns < 1:
         raise SourceFormatError(
-            expected="Rows (0028,0010) and Columns (0028,0011) above 0", given=f"{rows} x {columns}", where=where
+            expected="Rows (0028,0010) and Columns (0028,0011) above 0",
+            given=f"{rows} x {columns}",
+            where=where,
         )
     if rows * columns > MAX_PLANE_PIXELS or rows * columns * frames > MAX_VOXELS:
         raise TooLargeError(
@@ -63,11 +65,13 @@ def decode_stored(dataset: Any, *, frame: int | None, where: str) -> NDArray[Any
     require_plane_size(rows, columns, frames=frames, where=where)
     if int(dataset.get("SamplesPerPixel") or 1) != 1:
         raise SourceFormatError(expected="one value for each pixel", given="a colour image", where=where)
-    from pydicom.pixels import pixel_array
+    from pydicom.pixels.utils import pixel_array
 
     expected = f"complete pixel data of {rows} x {columns} x {frames}"
     if "PixelData" not in dataset:
-        raise SourceFormatError(expected=expected, given="none", where=where, action="export the series again")
+        raise SourceFormatError(
+            expected=expected, given="none", where=where, action="export the series again"
+        )
     _require_transfer_syntax(dataset)
     with quiet_pydicom(), refuse_unreadable(expected=expected, where=where, action="export the series again"):
         pixels = pixel_array(dataset, index=frame if frame is not None else 0, raw=False)
@@ -77,7 +81,7 @@ def decode_stored(dataset: Any, *, frame: int | None, where: str) -> NDArray[Any
 
 
 def _require_transfer_syntax(dataset: Any) -> None:
-    """Give files of old archives, which have no file meta group, the transfer syntax they were parsed with."""
+    """Give files without a file meta group the transfer syntax they were parsed with."""
     from pydicom.dataset import FileMetaDataset
     from pydicom.uid import ExplicitVRLittleEndian, ImplicitVRLittleEndian
 
@@ -121,7 +125,7 @@ def _find_rescale(dataset: Any, *, frame: int | None, where: str) -> tuple[float
         present = "RescaleSlope" in source or "RescaleIntercept" in source
         if str(dataset.get("Modality", "")).upper() == "CT" or present:
             raise SourceFormatError(
-                expected="Rescale Slope (0028,1053) and Intercept (0028,1052): without them CT numbers mean nothing",
+                expected="Rescale Slope (0028,1053) and Intercept (0028,1052), which give CT numbers a meaning",
                 given="absent or unreadable",
                 where=where,
                 action="export the original series",

@@ -55,7 +55,8 @@ def read_rois(
 ) -> tuple[tuple[RoiMask, ...], tuple[Finding, ...]]:
     """Read every region of interest onto the slices of a scan.
 
-    Contours are filled by the even-odd rule; where their planes are not the scan's slices, shapes are interpolated
+    Contours are filled by the even-odd rule; where their planes are not the scan's slices, shapes are
+    interpolated
     between neighbouring planes (`hepatica.imaging.contours.fill_slices`).
 
     Parameters
@@ -123,7 +124,9 @@ def _collect_rois(dataset: Dataset, *, where: str) -> list[_Roi]:
             )
     if not rois or sum(len(points) for roi in rois for points in roi.contours) > MAX_POINTS:
         raise SourceFormatError(
-            expected=f"regions of interest with at most {MAX_POINTS} points", given=f"{len(rois)} region(s)", where=where
+            expected=f"regions of interest with at most {MAX_POINTS} points",
+            given=f"{len(rois)} region(s)",
+            where=where,
         )
     return rois
 
@@ -146,7 +149,11 @@ def _collect_contours(items: Sequence[Any]) -> tuple[tuple[FloatArray, ...], int
     contours, others = [], 0
     for item in items:
         points = np.array([float(value) for value in item.get("ContourData") or []]).reshape(-1, 3)
-        if to_text(item, "ContourGeometricType") in _CLOSED and len(points) >= 3 and np.isfinite(points).all():
+        if (
+            to_text(item, "ContourGeometricType") in _CLOSED
+            and len(points) >= 3
+            and np.isfinite(points).all()
+        ):
             contours.append(points)
         else:
             others += 1
@@ -154,9 +161,7 @@ def _collect_contours(items: Sequence[Any]) -> tuple[tuple[FloatArray, ...], int
 
 
 def _require_frame(roi: _Roi, reference: Grid, *, where: str) -> None:
-    own = Grid(
-        shape=(1, 1, 1), lps_from_ijk=np.eye(4), frame_of_reference=roi.frame_of_reference or None
-    )
+    own = Grid(shape=(1, 1, 1), lps_from_ijk=np.eye(4), frame_of_reference=roi.frame_of_reference or None)
     reference.require_same_frame(own, where=f"{where}, region '{roi.name}'")
 
 
@@ -171,7 +176,8 @@ def _describe_references(dataset: Dataset, *, known_instances: Sequence[str], wh
     if not dangling or not known_instances:
         return []
     message = (
-        f"{len(dangling)} of {len(referenced)} images the contours refer to are not in the scan; contours were placed "
+        f"{len(dangling)} of {len(referenced)} images the contours refer to are not in the scan; contours "
+        f"were placed "
         "by their coordinates."
     )
     return [_finding("labels.dangling_references", Severity.INFO, message, where)]
@@ -260,14 +266,19 @@ def _describe_filling(roi: _Roi, reference: Grid, *, filled: FilledPlanes) -> li
         message = f"{outside:.0%} of the contours of '{roi.name}' lie outside the scan and were lost."
         findings.append(
             Finding(
-                rule="labels.outside_scan", severity=Severity.WARNING, message=message, measured=outside,
-                unit="fraction", subject=roi.name,
+                rule="labels.outside_scan",
+                severity=Severity.WARNING,
+                message=message,
+                measured=outside,
+                unit="fraction",
+                subject=roi.name,
             )
-        )  # fmt: skip
+        )
     scan_step = float(reference.spacing_mm[axis])
     if filled.step_mm and abs(filled.step_mm - scan_step) > SAME_PLANE_TOLERANCE_MM:
         message = (
-            f"Contours of '{roi.name}' are {filled.step_mm:.2f} mm apart, slices {scan_step:.2f} mm: shapes between "
+            f"Contours of '{roi.name}' are {filled.step_mm:.2f} mm apart, slices {scan_step:.2f} mm: "
+            f"shapes between "
             "them were interpolated."
         )
         findings.append(_finding("labels.contours_interpolated", Severity.INFO, message, roi.name))
@@ -282,5 +293,3 @@ def _describe_filling(roi: _Roi, reference: Grid, *, filled: FilledPlanes) -> li
 
 def _finding(rule: str, severity: Severity, message: str, subject: str) -> Finding:
     return Finding(rule=rule, severity=severity, message=message, subject=subject)
-
-

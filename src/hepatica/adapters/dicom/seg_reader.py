@@ -106,7 +106,9 @@ def read_segments(
     frames, lattice = _find_lattice(dataset, reference=reference, where=where)
     frame_uid = to_text(dataset, "FrameOfReferenceUID") or None
     rows, columns = int(dataset.Rows), int(dataset.Columns)
-    probe = Grid(shape=(columns, rows, lattice.places), lps_from_ijk=lattice.affine(), frame_of_reference=frame_uid)
+    probe = Grid(
+        shape=(columns, rows, lattice.places), lps_from_ijk=lattice.affine(), frame_of_reference=frame_uid
+    )
     reference.require_same_frame(probe, where=where)
     require_plane_size(rows, columns, frames=lattice.places, where=where)
     findings: list[Finding] = []
@@ -154,21 +156,32 @@ def _find_lattice(dataset: Dataset, *, reference: Grid, where: str) -> tuple[lis
     count = int(dataset.get("NumberOfFrames") or 0)
     if not groups or len(groups) != count:
         raise MissingGeometryError(
-            expected="a functional group for each frame", given=f"{len(groups)} for {count} frames", where=where
+            expected="a functional group for each frame",
+            given=f"{len(groups)} for {count} frames",
+            where=where,
         )
     label_map = to_text(dataset, "SegmentationType") == "LABELMAP"
-    orientation = _one_value(groups, shared, "PlaneOrientationSequence", "ImageOrientationPatient", 6, where=where)
+    orientation = _one_value(
+        groups, shared, "PlaneOrientationSequence", "ImageOrientationPatient", 6, where=where
+    )
     spacing = _one_value(groups, shared, "PixelMeasuresSequence", "PixelSpacing", 2, where=where)
     origins = np.array([_position(group, shared, where=where) for group in groups])
-    row, column = orientation[:3] / np.linalg.norm(orientation[:3]), orientation[3:] / np.linalg.norm(orientation[3:])
+    row, column = (
+        orientation[:3] / np.linalg.norm(orientation[:3]),
+        orientation[3:] / np.linalg.norm(orientation[3:]),
+    )
     normal = np.cross(row, column)
     along = origins @ normal
     sideways = np.stack([(origins - origins[0]) @ row, (origins - origins[0]) @ column])
     if np.abs(sideways).max() > IN_PLANE_TOLERANCE_MM:
         raise GeometryError(
-            expected="frames stacked along their normal", given=f"shifted by {np.abs(sideways).max():.2f} mm", where=where
+            expected="frames stacked along their normal",
+            given=f"shifted by {np.abs(sideways).max():.2f} mm",
+            where=where,
         )
-    step = _derive_step(along, _declared_steps(groups, shared), reference=reference, normal=normal, where=where)
+    step = _derive_step(
+        along, _declared_steps(groups, shared), reference=reference, normal=normal, where=where
+    )
     low = int(np.argmin(along))
     lattice = _Lattice(
         origin_lps_mm=origins[low],
@@ -181,7 +194,11 @@ def _find_lattice(dataset: Dataset, *, reference: Grid, where: str) -> tuple[lis
         pixel_spacing_mm=(float(spacing[1]), float(spacing[0])),
     )
     frames = [
-        _Frame(number=n, segment=None if label_map else _segment(group, shared, where=where), position_mm=float(along[n]))
+        _Frame(
+            number=n,
+            segment=None if label_map else _segment(group, shared, where=where),
+            position_mm=float(along[n]),
+        )
         for n, group in enumerate(groups)
     ]
     return frames, lattice
@@ -194,7 +211,9 @@ def _derive_step(
     distinct = np.unique(np.round(along, 3))
     steps = np.diff(distinct)
     # The scan's step counts only where its slices are parallel to the frames.
-    parallel = abs(float(reference.directions[:, reference.slice_axis] @ normal)) > 1 - ORTHOGONALITY_TOLERANCE
+    parallel = (
+        abs(float(reference.directions[:, reference.slice_axis] @ normal)) > 1 - ORTHOGONALITY_TOLERANCE
+    )
     scan = [float(reference.spacing_mm[reference.slice_axis])] if parallel else []
     smallest = [float(steps.min())] if steps.size else []
     for step in (*declared[:1], *scan, *smallest, *declared[1:]):

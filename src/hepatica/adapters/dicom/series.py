@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, replace
+from functools import partial
 from typing import Final
 
 import numpy as np
@@ -31,7 +32,7 @@ _SCREEN_CAPTURES: Final = "1.2.840.10008.5.1.4.1.1.7"
 _MASK_VALUES: Final = frozenset({0, 1, 255})
 """A 16-bit series of other two values may be a phantom; of these it is a mask."""
 MASK_SAMPLE: Final = 9
-"""Planes with two values looked at before a series is called a mask; a scan shows more values in the first."""
+"""Two-valued planes looked at before a series is called a mask; a scan shows more in the first."""
 STEP_AND_SHOOT_MIN: Final = 3
 """Fewer acquisitions than this in one series are phases or repeats, not table steps of one stack."""
 
@@ -79,7 +80,9 @@ def find_groups(index: HeaderIndex, tree: FileTree) -> tuple[ImageGroup, ...]:
     judged = [_judge_pixels(group, tree) if group.role == "image" else group for group in groups]
     judged.sort(key=_order)
     unreadable = tuple(
-        ImageGroup(uid=name, series_uid="", records=(), role="unreadable", reason="damaged or truncated DICOM file")
+        ImageGroup(
+            uid=name, series_uid="", records=(), role="unreadable", reason="damaged or truncated DICOM file"
+        )
         for name in index.unreadable
     )
     return (*judged, *unreadable)
@@ -89,16 +92,24 @@ def summarise_groups(groups: Sequence[ImageGroup]) -> tuple[SeriesSummary, ...]:
     """Describe groups as numbered lines of a list."""
     hints = derive_phase_hints([group.records for group in groups])
     return tuple(
-        _summarise(number, group, hint) for number, (group, hint) in enumerate(zip(groups, hints, strict=True), start=1)
+        _summarise(number, group, hint)
+        for number, (group, hint) in enumerate(zip(groups, hints, strict=True), start=1)
     )
 
 
 def _summarise(number: int, group: ImageGroup, hint: str) -> SeriesSummary:
     if not group.records:
         return SeriesSummary(
-            number=number, uid=group.uid, modality="", description="", image_count=0, spacing_mm=None,
-            phase_hint="unknown", role=group.role, reason=group.reason,
-        )  # fmt: skip
+            number=number,
+            uid=group.uid,
+            modality="",
+            description="",
+            image_count=0,
+            spacing_mm=None,
+            phase_hint="unknown",
+            role=group.role,
+            reason=group.reason,
+        )
     first = group.first
     return SeriesSummary(
         number=number,
@@ -157,7 +168,13 @@ def _split_series(uid: str, records: list[SliceRecord]) -> list[ImageGroup]:
     if scouts:
         name = uid if not planes else f"{uid}#localizer"
         groups.append(
-            ImageGroup(uid=name, series_uid=uid, records=tuple(scouts), role="localizer", reason="a localizer or scout")
+            ImageGroup(
+                uid=name,
+                series_uid=uid,
+                records=tuple(scouts),
+                role="localizer",
+                reason="a localizer or scout",
+            )
         )
     if planes:
         groups.extend(_split_planes(uid, _drop_copies(planes)))
@@ -179,7 +196,12 @@ def _drop_copies(records: list[SliceRecord]) -> list[SliceRecord]:
     seen: dict[tuple[object, ...], SliceRecord] = {}
     kept = []
     for record in records:
-        key = (record.sop_instance_uid, record.frame, record.entry.size_bytes, replace(record, entry=_NO_ENTRY))
+        key = (
+            record.sop_instance_uid,
+            record.frame,
+            record.entry.size_bytes,
+            replace(record, entry=_NO_ENTRY),
+        )
         if record.sop_instance_uid and key in seen:
             continue
         seen[key] = record
@@ -215,7 +237,7 @@ def _group_by(
 
 
 def _is_step_and_shoot(parts: list[list[SliceRecord]]) -> bool:
-    """Whether acquisitions are neighbouring table steps of one stack: in blocks, evenly spaced, nothing twice."""
+    """Whether acquisitions are table steps of one stack: in blocks, evenly spaced, nothing twice."""
     if len(parts) < STEP_AND_SHOOT_MIN:
         return False
     everything = [record for part in parts for record in part]
@@ -228,12 +250,15 @@ def _is_step_and_shoot(parts: list[list[SliceRecord]]) -> bool:
     steps = np.diff(np.sort(positions))
     blocks = 1 + int(np.count_nonzero(np.diff(owner)))
     return bool(
-        blocks == len(parts) and steps.min() > SAME_SLICE_TOLERANCE_MM and steps.max() < GAP_RATIO * np.median(steps)
+        blocks == len(parts)
+        and steps.min() > SAME_SLICE_TOLERANCE_MM
+        and steps.max() < GAP_RATIO * np.median(steps)
     )
 
 
 def _split_geometry(records: list[SliceRecord]) -> dict[str, list[SliceRecord]]:
     """Split planes of different matrix, pixel size or direction; the largest part keeps the plain name."""
+
     def signature(record: SliceRecord) -> str:
         turn = tuple(round(value, 3) + 0.0 for value in record.orientation or ())
         pixel = tuple(round(value, 4) for value in record.pixel_spacing_mm or ())
@@ -244,7 +269,7 @@ def _split_geometry(records: list[SliceRecord]) -> dict[str, list[SliceRecord]]:
 
 
 def _split_repeats(parts: dict[str, list[SliceRecord]]) -> list[tuple[str, list[SliceRecord]]]:
-    """Split planes at equal places by the header field that tells them apart (echo, time point, b-value ...)."""
+    """Split planes at equal places by the header field that tells them apart (echo, time ...)."""
     result = []
     for suffix, records in parts.items():
         for name, part in _split_by_field(records):
@@ -256,11 +281,15 @@ def _split_by_field(records: list[SliceRecord]) -> list[tuple[str, list[SliceRec
     if not _has_repeats(records):
         return [("", records)]
     for n, (keyword, _) in enumerate(records[0].subdivisions):
-        groups = _group_by(records, lambda record, n=n: record.subdivisions[n][1])
+        groups = _group_by(records, partial(_subdivision, n))
         sizes = {len(part) for part in groups.values()}
         if len(groups) > 1 and len(sizes) == 1 and not any(_has_repeats(part) for part in groups.values()):
             return [(f"{keyword}{number}", part) for number, part in enumerate(groups.values(), start=1)]
     return [("", records)]
+
+
+def _subdivision(n: int, record: SliceRecord) -> str:
+    return record.subdivisions[n][1]
 
 
 def _has_repeats(records: list[SliceRecord]) -> bool:
@@ -273,7 +302,9 @@ def _judge_geometry(group: ImageGroup) -> ImageGroup:
         return replace(group, role="single image", reason="one image is no volume")
     positions = project_positions(group.records)
     if positions is not None and len(positions) > 2 and np.ptp(positions) <= SAME_SLICE_TOLERANCE_MM:
-        return replace(group, role="repeated position", reason="all images lie at one place (bolus tracking?)")
+        return replace(
+            group, role="repeated position", reason="all images lie at one place (bolus tracking?)"
+        )
     return group
 
 

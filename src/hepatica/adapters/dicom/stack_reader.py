@@ -48,7 +48,8 @@ class SlicedGeometry:
     origin_lps_mm
         Centre of the first pixel of the lowest plane.
     row, column, normal
-        Unit vectors: along a row (column index grows), along a column (row index grows), and their cross product.
+        Unit vectors: along a row (column index grows), along a column (row index grows), and their cross
+        product.
     pixel_spacing_mm
         Step along a row, step along a column.
     positions_mm, offsets_mm
@@ -107,7 +108,10 @@ def derive_geometry(records: Sequence[SliceRecord], *, where: str) -> SlicedGeom
     """
     if len(records) < 2:
         raise NotAVolumeError(
-            expected="at least two slices", given=f"{len(records)} image", where=where, action="give the whole series"
+            expected="at least two slices",
+            given=f"{len(records)} image",
+            where=where,
+            action="give the whole series",
         )
     orientation = _require_geometry(records, where=where)
     row, column = orientation[:3], orientation[3:]
@@ -185,7 +189,9 @@ def _require_geometry(records: Sequence[SliceRecord], *, where: str) -> FloatArr
 
 
 def require_regular(geometry: SlicedGeometry, *, where: str, resample: bool) -> None:
-    """Refuse a stack that is no regular grid, each fault by its own error; ``resample`` lets repairable ones pass.
+    """Refuse a stack that is no regular grid, each fault by its own error.
+
+    With ``resample``, faults that can be repaired pass.
 
     Raises
     ------
@@ -236,7 +242,8 @@ def read_stack(
 ) -> ReadStack:
     """Decode the planes of one group into a regular array.
 
-    CT comes as int16 Hounsfield units (values below -1024 and padding become -1024); other modalities keep whole
+    CT comes as int16 Hounsfield units (values below -1024 and padding become -1024); other modalities keep
+    whole
     numbers as int16 where they fit, else float32.
 
     Raises
@@ -249,7 +256,9 @@ def read_stack(
     require_plane_size(records[0].rows, records[0].columns, frames=len(records), where=where)
     geometry = derive_geometry(records, where=where)
     require_regular(geometry, where=where, resample=resample)
-    planes, digest = _decode_planes(tree, [records[n] for n in geometry.order], where=where, progress=progress)
+    planes, digest = _decode_planes(
+        tree, [records[n] for n in geometry.order], where=where, progress=progress
+    )
     values, findings = _to_modality_values(planes, modality=records[0].modality, where=where)
     if geometry.shape.regular:
         affine = _affine(geometry, origin_lps_mm=geometry.origin_lps_mm, step_mm=geometry.shape.spacing_mm)
@@ -325,14 +334,16 @@ def _decode_planes(
 
 
 def _compact(plane: Plane) -> Plane:
-    """Store whole numbers that fit as int16, to halve the memory of a stack that waits for its other planes."""
+    """Store whole numbers that fit as int16: the stack waits in memory for its other planes."""
     values = plane.values
     if values.dtype == np.int32 and values.min() >= -32768 and values.max() <= 32767:
         return Plane(values=values.astype(np.int16), padding=plane.padding)
     return plane
 
 
-def _to_modality_values(planes: list[Plane], *, modality: str, where: str) -> tuple[NDArray[Any], list[Finding]]:
+def _to_modality_values(
+    planes: list[Plane], *, modality: str, where: str
+) -> tuple[NDArray[Any], list[Finding]]:
     whole = all(plane.values.dtype == np.int16 for plane in planes)
     stack = np.empty((len(planes), *planes[0].values.shape), dtype=np.int16 if whole else np.float32)
     raised = 0

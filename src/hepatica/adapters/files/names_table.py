@@ -10,8 +10,27 @@ from typing import Final
 
 from hepatica.core.errors import InputError, NotFoundError, SourceFormatError
 
-_VALUE_HEADERS: Final = ("value", "id", "label", "index", "number", "labelvalue", "label_value", "label value", "key")
-_NAME_HEADERS: Final = ("name", "structure", "labelname", "label_name", "label name", "organ", "description", "text")
+_VALUE_HEADERS: Final = (
+    "value",
+    "id",
+    "label",
+    "index",
+    "number",
+    "labelvalue",
+    "label_value",
+    "label value",
+    "key",
+)
+_NAME_HEADERS: Final = (
+    "name",
+    "structure",
+    "labelname",
+    "label_name",
+    "label name",
+    "organ",
+    "description",
+    "text",
+)
 _DELIMITERS: Final = ",;\t"
 _MAX_TABLE_BYTES: Final = 4 * 1024**2
 _MAX_NAME_LENGTH: Final = 128
@@ -23,8 +42,10 @@ def read_names_table(path: Path) -> Mapping[int, str]:
     Parameters
     ----------
     path
-        Text file with comma, semicolon or tab between columns, with or without a header line. With a header, columns
-        are found by name (``value``, ``id``, ``label`` ...; ``name``, ``structure`` ...); without, the first whole
+        Text file with comma, semicolon or tab between columns, with or without a header line. With a
+        header, columns
+        are found by name (``value``, ``id``, ``label`` ...; ``name``, ``structure`` ...); without, the
+        first whole
         number is the value and the first other text the name. Lines starting with ``#`` are skipped.
 
     Raises
@@ -61,14 +82,18 @@ def read_names_table(path: Path) -> Mapping[int, str]:
         value, name = _read_row(row, columns, where=f"{path.name}, row {number}")
         if names.setdefault(value, name) != name:
             raise InputError(
-                expected="one name for each value", given=f"value {value} named twice", where=f"{path.name}, row {number}"
+                expected="one name for each value",
+                given=f"value {value} named twice",
+                where=f"{path.name}, row {number}",
             )
     return MappingProxyType(names)
 
 
 def _read_text(path: Path) -> str:
     if not path.is_file():
-        raise NotFoundError(expected="a table file", given=f"'{path.name}' is not a file", action="check the path")
+        raise NotFoundError(
+            expected="a table file", given=f"'{path.name}' is not a file", action="check the path"
+        )
     if path.stat().st_size > _MAX_TABLE_BYTES:
         raise SourceFormatError(expected="a names table below 4 MiB", given="a larger file", where=path.name)
     try:

@@ -65,7 +65,10 @@ def sniff_format(path: Path) -> SourceFormat:
     if found:
         kinds = ", ".join(f"{number} {kind}" for kind, number in sorted(found.items()))
         raise SourceFormatError(
-            expected="files of one format", given=kinds, where=path.name, action="name one file instead of the folder"
+            expected="files of one format",
+            given=kinds,
+            where=path.name,
+            action="name one file instead of the folder",
         )
     raise SourceFormatError(
         expected="DICOM, NIfTI, NRRD or MetaImage (MHA, MHD)",
@@ -87,7 +90,12 @@ def sniff_bytes(head: bytes) -> SourceFormat | None:
     if first.split(b"=")[0].strip() in _METAIMAGE_KEYS and b"=" in first:
         return SourceFormat.METAIMAGE
     # Files of old archives lack the preamble and start with group 0008 (or 0002), little endian.
-    if head[:2] in (b"\x08\x00", b"\x02\x00") and head[2:4] in (b"\x00\x00", b"\x01\x00", b"\x05\x00", b"\x08\x00"):
+    if head[:2] in (b"\x08\x00", b"\x02\x00") and head[2:4] in (
+        b"\x00\x00",
+        b"\x01\x00",
+        b"\x05\x00",
+        b"\x08\x00",
+    ):
         return SourceFormat.DICOM
     return None
 

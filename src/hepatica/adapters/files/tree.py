@@ -113,7 +113,8 @@ class OpenTree:
 def open_tree(path: Path, *, limits: TreeLimits = DEFAULT_LIMITS) -> OpenTree:
     """Open a folder, a zip archive or a single file as a tree of files.
 
-    Hidden files, ``__MACOSX``, ``DICOMDIR`` and empty files are left out. Archives inside a folder, and archives
+    Hidden files, ``__MACOSX``, ``DICOMDIR`` and empty files are left out. Archives inside a folder, and
+    archives
     inside an archive one level deep, are opened too. Nothing is ever unpacked to a path named by the archive.
 
     Parameters
@@ -139,7 +140,9 @@ def open_tree(path: Path, *, limits: TreeLimits = DEFAULT_LIMITS) -> OpenTree:
     ['study/image_0', 'study/image_1']
     """
     if not path.exists():
-        raise NotFoundError(expected="a file or folder", given=f"'{path.name}' does not exist", action="check the path")
+        raise NotFoundError(
+            expected="a file or folder", given=f"'{path.name}' does not exist", action="check the path"
+        )
     builder = _TreeBuilder(limits=limits)
     with ExitStack() as guard:
         guard.callback(builder.stack.close)
@@ -170,7 +173,10 @@ class _TreeBuilder:
                 is_zip = stream.read(4) in _ZIP_MAGIC
         except OSError as failure:
             raise SourceFormatError(
-                expected="a readable file", given=type(failure).__name__, where=name, action="check its rights"
+                expected="a readable file",
+                given=type(failure).__name__,
+                where=name,
+                action="check its rights",
             ) from None
         if is_zip:
             # A lone archive is the tree itself; its members need no prefix.
@@ -193,9 +199,11 @@ class _TreeBuilder:
                 continue
             if member.flag_bits & 0x1:
                 raise SourceFormatError(
-                    expected="an archive without password", given="an encrypted archive", where=where,
+                    expected="an archive without password",
+                    given="an encrypted archive",
+                    where=where,
                     action="unpack it first",
-                )  # fmt: skip
+                )
             if depth == 0 and self._is_archive(archive, member, where=where):
                 inner = self._spool(archive, member, where=where)
                 self._add_archive(
@@ -237,9 +245,11 @@ class _TreeBuilder:
     def _add(self, entry: FileEntry, source: _Source) -> None:
         if len(self.sources) >= self._limits.files:
             raise UnsafeArchiveError(
-                expected=f"at most {self._limits.files} files", given="more", where=entry.name,
+                expected=f"at most {self._limits.files} files",
+                given="more",
+                where=entry.name,
                 action="point at the folder of one study",
-            )  # fmt: skip
+            )
         self.sources[entry] = source
 
 
@@ -270,9 +280,11 @@ def _require_inside(member: zipfile.ZipInfo, *, where: str) -> None:
     drive = len(name) > 1 and name[1] == ":"
     if path.is_absolute() or ".." in path.parts or drive or "\x00" in name:
         raise UnsafeArchiveError(
-            expected="names inside the archive's own folder", given="a name that leads out of it", where=where,
+            expected="names inside the archive's own folder",
+            given="a name that leads out of it",
+            where=where,
             action="do not open this archive; ask for a clean one",
-        )  # fmt: skip
+        )
 
 
 def _refuse_damaged(where: str) -> AbstractContextManager[None]:

@@ -54,7 +54,8 @@ class VolumeFileImageReader:
     ) -> ReadImage:
         """Read one file as an image in canonical axes.
 
-        The modality is CT where values reach far below zero, as only CT numbers do; else it stays ``OT`` with a
+        The modality is CT where values reach far below zero, as only CT numbers do; else it stays ``OT``
+        with a
         warning. Whole numbers come as int16 where they fit, others as float32.
 
         Raises
@@ -89,9 +90,16 @@ def _summarise(number: int, file: VolumeFile) -> SeriesSummary:
     except HepaticaError as error:
         role, reason = "unreadable", f"{error.code}: {error.given}"
     return SeriesSummary(
-        number=number, uid=file.name, modality="", description="", image_count=count, spacing_mm=spacing,
-        phase_hint="unknown", role=role, reason=reason,
-    )  # fmt: skip
+        number=number,
+        uid=file.name,
+        modality="",
+        description="",
+        image_count=count,
+        spacing_mm=spacing,
+        phase_hint="unknown",
+        role=role,
+        reason=reason,
+    )
 
 
 def _choose(files: Sequence[VolumeFile], *, series: str | None, where: str) -> VolumeFile:
@@ -103,9 +111,11 @@ def _choose(files: Sequence[VolumeFile], *, series: str | None, where: str) -> V
             if wanted == file.name:
                 return file
         raise NotFoundError(
-            expected="a file number or name of the list", given=f"'{wanted[:80]}'", where=where,
+            expected="a file number or name of the list",
+            given=f"'{wanted[:80]}'",
+            where=where,
             action="choose one of: " + ", ".join(file.name for file in files[:20]),
-        )  # fmt: skip
+        )
     if len(files) > 1:
         lines = tuple(f"{number}: {file.name}" for number, file in enumerate(files, start=1))
         raise SeriesChoiceError(choices=lines, where=where)
@@ -123,7 +133,9 @@ def _to_read_image(stored: StoredArray, *, file: VolumeFile, path: Path, resampl
         values = np.where(low, np.array(AIR_HU, dtype=values.dtype), values)
         findings.append(_describe_padding(low, where))
     fill = float(AIR_HU if modality == "CT" else values.min())
-    values, affine, slice_axis, repairs = _straighten(stored, values, fill=fill, resample=resample, where=where)
+    values, affine, slice_axis, repairs = _straighten(
+        stored, values, fill=fill, resample=resample, where=where
+    )
     findings.extend(repairs)
     values, affine, slice_axis = to_canonical(values, lps_from_ijk=affine, slice_axis=slice_axis)
     grid = Grid(
@@ -150,9 +162,11 @@ def compact_values(values: NDArray[Any], *, where: str) -> NDArray[Any]:
     if np.issubdtype(values.dtype, np.floating):
         if not np.isfinite(values).all() or np.abs(values).max() > np.finfo(np.float32).max:
             raise NonFiniteError(
-                expected="finite voxel values", given="NaN, infinity or overflow", where=where,
+                expected="finite voxel values",
+                given="NaN, infinity or overflow",
+                where=where,
                 action="export the image again",
-            )  # fmt: skip
+            )
         if not np.array_equal(values, np.rint(values)):
             return values.astype(np.float32)
     if values.min() >= limits.min and values.max() <= limits.max:
@@ -181,7 +195,12 @@ def _straighten(
     straight = resample_array(values, lps_from_ijk=affine, target=target, fill=fill)
     message = f"A tilt of {tilt_deg:.1f} degrees was straightened by linear resampling."
     finding = Finding(
-        rule="image.resampled", severity=Severity.WARNING, message=message, measured=tilt_deg, unit="deg", subject=where
+        rule="image.resampled",
+        severity=Severity.WARNING,
+        message=message,
+        measured=tilt_deg,
+        unit="deg",
+        subject=where,
     )
     return straight, target.lps_from_ijk, target.slice_axis, [finding]
 

@@ -54,7 +54,8 @@ class VolumeFileLabelReader:
     ) -> LabelSet:
         """Read every structure onto the grid of a scan.
 
-        A single file is a label map: values are named by ``names``, else by the file itself (3D Slicer segments),
+        A single file is a label map: values are named by ``names``, else by the file itself (3D Slicer
+        segments),
         else ``label 4``. Of several files each must hold one structure and is named after its file.
 
         Parameters
@@ -97,9 +98,11 @@ class VolumeFileLabelReader:
             digests = sorted(file.digest for file in files)
         if not masks:
             raise EmptyLabelError(
-                expected="at least one labelled voxel", given="0 voxels", where=path.name,
+                expected="at least one labelled voxel",
+                given="0 voxels",
+                where=path.name,
                 action="check that this is the right label file",
-            )  # fmt: skip
+            )
         return LabelSet(
             masks=tuple(masks),
             digest=digests[0] if len(digests) == 1 else digest_bytes("".join(digests).encode()),
@@ -115,15 +118,19 @@ def _read_file(
     by_value = split_labels(stored, where=where)
     if several and len(by_value) > 1:
         raise UnknownLabelError(
-            expected="one structure in each file of a folder", given=f"{len(by_value)} label values", where=where,
+            expected="one structure in each file of a folder",
+            given=f"{len(by_value)} label values",
+            where=where,
             action="give the label map by itself, with --names",
-        )  # fmt: skip
+        )
     if not by_value:
         if not several:
             return [], []
         name = strip_suffix(where)
         message = f"'{name}' has no voxel."
-        return [], [Finding(rule="labels.empty_segment", severity=Severity.WARNING, message=message, subject=name)]
+        return [], [
+            Finding(rule="labels.empty_segment", severity=Severity.WARNING, message=message, subject=name)
+        ]
     table = {**stored.names, **(names or {})}
     named = [
         (strip_suffix(where) if several else table.get(value, f"label {value}"), mask)
@@ -134,8 +141,12 @@ def _read_file(
     absent = sorted(value for value in table if value > 0 and value not in by_value)
     if absent and not several:
         shown = ", ".join(f"{value} {table[value]}" for value in absent[:10])
-        message = f"{len(absent)} named label value(s) have no voxel: {shown}{' ...' if len(absent) > 10 else ''}."
-        findings.append(Finding(rule="labels.empty_segment", severity=Severity.INFO, message=message, subject=where))
+        message = (
+            f"{len(absent)} named label value(s) have no voxel: {shown}{' ...' if len(absent) > 10 else ''}."
+        )
+        findings.append(
+            Finding(rule="labels.empty_segment", severity=Severity.INFO, message=message, subject=where)
+        )
     return [NamedMask(name=each.name, mask=each.mask) for each in placement.placed], findings
 
 
@@ -163,21 +174,27 @@ def split_labels(stored: StoredArray, *, where: str) -> dict[int, Mask]:
     labels = _to_whole_numbers(stored.values, where=where)
     if measure_shear(stored.lps_from_ijk) > ORTHOGONALITY_TOLERANCE:
         raise GantryTiltError(
-            expected="labels on perpendicular voxel axes", given="a sheared grid", where=where,
+            expected="labels on perpendicular voxel axes",
+            given="a sheared grid",
+            where=where,
             action="draw the labels on the scan as Hepatica reads it, or export them as DICOM SEG",
-        )  # fmt: skip
+        )
     labels, affine, axis = to_canonical(
         labels, lps_from_ijk=stored.lps_from_ijk, slice_axis=derive_slice_axis(stored.lps_from_ijk)
     )
-    grid = Grid(shape=(labels.shape[0], labels.shape[1], labels.shape[2]), lps_from_ijk=affine, slice_axis=axis)
+    grid = Grid(
+        shape=(labels.shape[0], labels.shape[1], labels.shape[2]), lps_from_ijk=affine, slice_axis=axis
+    )
     from scipy import ndimage
 
     distinct = _distinct_values(labels)
     if distinct.size > MAX_LABELS:
         raise SourceFormatError(
-            expected=f"a label map of at most {MAX_LABELS} values", given=f"{distinct.size} distinct values", where=where,
+            expected=f"a label map of at most {MAX_LABELS} values",
+            given=f"{distinct.size} distinct values",
+            where=where,
             action="check that this is not the image itself",
-        )  # fmt: skip
+        )
     if distinct.size and int(distinct[-1]) > 4 * MAX_LABELS:
         ranks = np.searchsorted(distinct, labels) + 1
         ranks[labels == 0] = 0
@@ -202,15 +219,19 @@ def _to_whole_numbers(values: NDArray[Any], *, where: str) -> NDArray[Any]:
             raise NonFiniteError(expected="finite label values", given="NaN or infinity", where=where)
         if not np.array_equal(values, np.rint(values)):
             raise SourceFormatError(
-                expected="whole numbers as label values", given="fractions", where=where,
+                expected="whole numbers as label values",
+                given="fractions",
+                where=where,
                 action="export a label map, not probabilities or a smoothed mask",
-            )  # fmt: skip
+            )
     low, high = values.min(), values.max()
     if low < 0 or high > np.iinfo(np.int64).max // 2:
         raise SourceFormatError(
-            expected="label values from 0 up", given=f"values from {low:g} to {high:g}", where=where,
+            expected="label values from 0 up",
+            given=f"values from {low:g} to {high:g}",
+            where=where,
             action="check that this is not the image itself",
-        )  # fmt: skip
+        )
     for kind in (np.uint8, np.uint16, np.int32):
         if high <= np.iinfo(kind).max:
             return values.astype(kind)

@@ -18,11 +18,8 @@ _SPACES: Final = {
     "right-anterior-superior": "RAS", "ras": "RAS",
     "left-anterior-superior": "LAS", "las": "LAS",
 }  # fmt: skip
-_NRRD_TYPES: Final = frozenset(
-    "signed char|int8|int8_t|uchar|unsigned char|uint8|uint8_t|short|short int|signed short|signed short int|int16|"
-    "int16_t|ushort|unsigned short|unsigned short int|uint16|uint16_t|int|signed int|int32|int32_t|uint|unsigned int|"
-    "uint32|uint32_t|longlong|long long|long long int|signed long long|signed long long int|int64|int64_t|ulonglong|"
-    "unsigned long long|unsigned long long int|uint64|uint64_t|float|double".split("|")
+_NRRD_NUMBER: Final = re.compile(
+    r"(signed |unsigned |u)?(char|short|int|long long|longlong)( int)?|u?int(8|16|32|64)(_t)?|float|double"
 )
 _SEGMENT_FIELD: Final = re.compile(r"segment(\d+)_(name|labelvalue|layer)", re.IGNORECASE)
 
@@ -54,7 +51,7 @@ def _read(path: Path, *, image_io: str, where: str) -> tuple[np.ndarray, FloatAr
     import SimpleITK as sitk
 
     with refuse_unreadable(expected="a complete NRRD or MetaImage file", where=where):
-        sitk.ProcessObject.SetGlobalWarningDisplay(False)
+        sitk.ProcessObject.SetGlobalWarningDisplay(False)  # noqa: FBT003
         reader = sitk.ImageFileReader()
         reader.SetImageIO(image_io)
         reader.SetFileName(str(path))
@@ -63,9 +60,11 @@ def _read(path: Path, *, image_io: str, where: str) -> tuple[np.ndarray, FloatAr
     require_volume_size(tuple(int(size) for size in sizes), where=where)
     if components != 1:
         raise SourceFormatError(
-            expected="one value for each voxel", given=f"{components}", where=where,
+            expected="one value for each voxel",
+            given=f"{components}",
+            where=where,
             action="export one label map or image for each component",
-        )  # fmt: skip
+        )
     with refuse_unreadable(expected="a complete NRRD or MetaImage file", where=where):
         image = reader.Execute()
         while image.GetDimension() > 3:
@@ -85,8 +84,10 @@ def _check_nrrd(head: bytes, *, where: str) -> dict[int, str]:
         if not line.startswith("#") and ":" in line:
             key, _, value = line.partition(":")
             fields[key.strip().lower()] = value.removeprefix("=").strip()
-    if fields.get("type", "").lower() not in _NRRD_TYPES:
-        raise SourceFormatError(expected="a number type in the NRRD header", given="none or a block", where=where)
+    if not _NRRD_NUMBER.fullmatch(fields.get("type", "").lower()):
+        raise SourceFormatError(
+            expected="a number type in the NRRD header", given="none or a block", where=where
+        )
     require_volume_size(_whole_numbers(fields.get("sizes", ""), where=where), where=where)
     if fields.get("space", "").lower() not in _SPACES:
         raise MissingGeometryError(
@@ -108,7 +109,9 @@ def _segment_names(fields: dict[str, str]) -> dict[int, str]:
         if match:
             parts.setdefault(match[1], {})[match[2].lower()] = value
     return {
-        int(part["labelvalue"]): "".join(character for character in part["name"] if character.isprintable())[:64]
+        int(part["labelvalue"]): "".join(character for character in part["name"] if character.isprintable())[
+            :64
+        ]
         for part in parts.values()
         if part.get("name") and part.get("labelvalue", "").isdigit()
     }
@@ -126,13 +129,17 @@ def _check_metaimage(head: bytes, *, where: str) -> None:
             break
     if "dimsize" not in fields or "elementtype" not in fields or "elementdatafile" not in fields:
         raise SourceFormatError(
-            expected="DimSize, ElementType and ElementDataFile in the MetaImage header", given="not all", where=where
+            expected="DimSize, ElementType and ElementDataFile in the MetaImage header",
+            given="not all",
+            where=where,
         )
     if fields["elementdatafile"] != "LOCAL" and not _is_plain_name(fields["elementdatafile"]):
         raise SourceFormatError(
-            expected="one data file beside the header", given="a list, pattern or another folder", where=where,
+            expected="one data file beside the header",
+            given="a list, pattern or another folder",
+            where=where,
             action="save as MHA",
-        )  # fmt: skip
+        )
     require_volume_size(_whole_numbers(fields["dimsize"], where=where), where=where)
     groups = (
         ("ElementSpacing", ("elementspacing", "elementsize")),
@@ -142,9 +149,11 @@ def _check_metaimage(head: bytes, *, where: str) -> None:
     for shown, keys in groups:
         if not any(key in fields for key in keys):
             raise MissingGeometryError(
-                expected=f"{shown} in the MetaImage header", given="none", where=where,
+                expected=f"{shown} in the MetaImage header",
+                given="none",
+                where=where,
                 action="export the file with its geometry; no default is assumed",
-            )  # fmt: skip
+            )
 
 
 def _is_plain_name(name: str) -> bool:

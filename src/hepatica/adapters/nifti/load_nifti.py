@@ -41,9 +41,11 @@ def load_nifti(path: Path, *, where: str) -> StoredArray:
     shape = require_volume_size(sizes, where=where)
     if dtype.fields is not None or dtype.kind not in "iuf":
         raise SourceFormatError(
-            expected="one real number for each voxel", given="colour or complex voxels", where=where,
+            expected="one real number for each voxel",
+            given="colour or complex voxels",
+            where=where,
             action="export a grey-value image",
-        )  # fmt: skip
+        )
     with refuse_unreadable(expected=_EXPECTED, where=where):
         ras, findings = _find_affine(header, shape, where=where)
         values = np.asanyarray(image.dataobj).reshape(shape, order="F")
@@ -69,7 +71,9 @@ def _open(path: Path) -> Any:
     kind = nib.Nifti1Image if one else nib.Nifti2Image
     if head[344:348] == b"ni1\x00" or (not one and head[4:7] == b"ni2"):
         return nib.load(path)  # header and data in two files
-    return kind.from_file_map({"header": nib.FileHolder(fileobj=stream), "image": nib.FileHolder(fileobj=stream)})
+    return kind.from_file_map(
+        {"header": nib.FileHolder(fileobj=stream), "image": nib.FileHolder(fileobj=stream)}
+    )
 
 
 def _find_affine(header: Any, shape: tuple[int, int, int], *, where: str) -> tuple[FloatArray, list[Finding]]:

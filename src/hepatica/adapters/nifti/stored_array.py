@@ -8,7 +8,13 @@ from typing import Any, Final
 import numpy as np
 from numpy.typing import NDArray
 
-from hepatica.core.errors import GeometryError, MissingGeometryError, NotAVolumeError, SourceFormatError, TooLargeError
+from hepatica.core.errors import (
+    GeometryError,
+    MissingGeometryError,
+    NotAVolumeError,
+    SourceFormatError,
+    TooLargeError,
+)
 from hepatica.core.findings import Finding
 from hepatica.core.geometry import FloatArray
 

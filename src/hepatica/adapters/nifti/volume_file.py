@@ -43,9 +43,11 @@ def load_volume_file(file: VolumeFile) -> StoredArray:
     if kind == "itk":
         return load_itk(file.path, where=file.name)
     raise SourceFormatError(
-        expected="NIfTI, NRRD or MetaImage", given="another or a truncated file", where=file.name,
+        expected="NIfTI, NRRD or MetaImage",
+        given="another or a truncated file",
+        where=file.name,
         action="check the path",
-    )  # fmt: skip
+    )
 
 
 @contextmanager
@@ -62,7 +64,9 @@ def find_volume_files(path: Path, open_tree: Callable[[Path], FileTree]) -> Iter
         If there is no volume file.
     """
     if not path.exists():
-        raise NotFoundError(expected="a file or folder", given=f"'{path.name}' does not exist", action="check the path")
+        raise NotFoundError(
+            expected="a file or folder", given=f"'{path.name}' does not exist", action="check the path"
+        )
     with open_tree(path) as tree, tempfile.TemporaryDirectory(prefix="hepatica-") as scratch:
         files = []
         for n, entry in enumerate(tree.entries):
@@ -77,13 +81,16 @@ def find_volume_files(path: Path, open_tree: Callable[[Path], FileTree]) -> Iter
                 local.unlink()
         if not files:
             raise SourceFormatError(
-                expected="NIfTI, NRRD or MetaImage (MHA, MHD)", given="none", where=path.name, action="check the path"
+                expected="NIfTI, NRRD or MetaImage (MHA, MHD)",
+                given="none",
+                where=path.name,
+                action="check the path",
             )
         yield tuple(files)
 
 
 def strip_suffix(name: str) -> str:
-    """Return a file name without folder and volume suffix: ``segmentations/liver.nii.gz`` becomes ``liver``."""
+    """Return a file name without folder and suffix: ``segmentations/liver.nii.gz`` gives ``liver``."""
     base = name.rpartition("/")[2]
     for suffix in _SUFFIXES:
         if base.lower().endswith(suffix):
@@ -102,6 +109,11 @@ def _sniff(path: Path, *, where: str) -> str:
             return ""
     if head[:4] in _NIFTI_STARTS:
         return "nifti"
-    if head[:4] == b"NRRD" or head.split(b"=")[0].strip() in (b"ObjectType", b"NDims", b"Comment", b"ObjectSubType"):
+    if head[:4] == b"NRRD" or head.split(b"=")[0].strip() in (
+        b"ObjectType",
+        b"NDims",
+        b"Comment",
+        b"ObjectSubType",
+    ):
         return "itk"
     return ""
