@@ -7,6 +7,8 @@ turns it into an exit status, a web layer into a problem document.
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import ClassVar
 
 
@@ -246,3 +248,43 @@ class CancelledError(HepaticaError):
         super().__init__(
             expected="the run to finish", given="a request to stop", where=where, action="start it again"
         )
+
+
+@contextmanager
+def refuse_unreadable(
+    *, expected: str, where: str, action: str = "export or copy the file again"
+) -> Iterator[None]:
+    """Turn whatever a foreign parser raises inside the block into `SourceFormatError`.
+
+    Parameters
+    ----------
+    expected
+        What the bytes should have been, for example ``a DICOM file``.
+    where
+        File or series, never a person.
+    action
+        What the user can do.
+
+    Raises
+    ------
+    SourceFormatError
+        With the kind of failure, but not its text: foreign messages may quote header values.
+
+    Examples
+    --------
+    >>> with refuse_unreadable(expected="a number", where="line 3"):
+    ...     float("x")
+    Traceback (most recent call last):
+    hepatica.core.errors.SourceFormatError: expected a number; given unreadable content (ValueError); where: line 3...
+    """
+    try:
+        yield
+    except (HepaticaError, FileNotFoundError, PermissionError):
+        raise
+    except Exception as failure:
+        raise SourceFormatError(
+            expected=expected,
+            given=f"unreadable content ({type(failure).__name__})",
+            where=where,
+            action=action,
+        ) from failure

@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any, BinaryIO, Protocol, Self
 
 from hepatica.anatomy.structures import Anatomy
 from hepatica.core.findings import Finding, NotEvaluable
@@ -15,6 +15,42 @@ from hepatica.core.provenance import Manifest
 from hepatica.imaging.mask import Mask
 from hepatica.imaging.volume import Volume
 from hepatica.planning.plan import Plan
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class FileEntry:
+    """One file of a tree.
+
+    Parameters
+    ----------
+    name
+        Path inside the tree with ``/``; an archive inside it appears as one of the parts.
+    size_bytes
+        Unpacked size.
+    """
+
+    name: str
+    size_bytes: int
+
+
+class FileTree(Protocol):
+    """The files of a folder, an archive or a single file, without junk and without a way out of it."""
+
+    @property
+    def entries(self) -> tuple[FileEntry, ...]:
+        """All files, sorted by name."""
+
+    def open(self, entry: FileEntry) -> BinaryIO:
+        """Open one file for reading; the stream can seek."""
+
+    def read_bytes(self, entry: FileEntry) -> bytes:
+        """Return one file whole."""
+
+    def __enter__(self) -> Self:
+        """Keep archives open."""
+
+    def __exit__(self, *exception: object) -> None:
+        """Close archives."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -33,6 +69,11 @@ class SeriesSummary:
         Size; spacing None where geometry is missing.
     phase_hint
         For example ``arterial (from the series description)`` or ``unknown``; a hint, never used silently.
+    role
+        ``image`` for a candidate; otherwise what it is instead: ``mask``, ``segmentation``, ``contours``,
+        ``localizer``, ``single image``, ``repeated position``, ``document``, ``unreadable`` or ``other``.
+    reason
+        Why it is no candidate; empty for an image.
     """
 
     number: int
@@ -42,6 +83,8 @@ class SeriesSummary:
     image_count: int
     spacing_mm: tuple[float, float, float] | None
     phase_hint: str
+    role: str = "image"
+    reason: str = ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -62,6 +105,8 @@ class ImageFacts:
         Position along the slice axis for each k, for the table-position line of the sheet.
     instance_numbers
         DICOM Instance Number for each k, in the order of k; empty otherwise.
+    sop_instance_uids
+        DICOM SOP Instance UID for each k, in the order of k; empty where slices were resampled or not DICOM.
     source
         File, folder or archive it was read from, for writers that need the headers again.
     """
@@ -78,6 +123,7 @@ class ImageFacts:
     )
     slice_locations_mm: tuple[float, ...] = ()
     instance_numbers: tuple[int, ...] = ()
+    sop_instance_uids: tuple[str, ...] = ()
     source: Path | None = None
 
 
@@ -176,5 +222,3 @@ class Clock(Protocol):
 
     def now(self) -> datetime:
         """Return a timezone-aware time."""
-
-
