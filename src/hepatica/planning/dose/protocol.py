@@ -252,7 +252,7 @@ class Protocol:
         if self.levels and not self.level:
             action = "choose a level: " + ", ".join(f"'{self.name}{LEVEL_MARK}{level}'" for level in self.levels)
         else:
-            action = "supply them in a protocol file that begins with\n" + self._supply_lines(missing)
+            action = "supply them in a protocol file that begins with\n" + self._supply_lines(missing, row)
         raise NotSetError(
             expected=f"values for {', '.join(missing)}",
             given="not set: no source that was read gives them, and Hepatica does not invent clinical numbers",
@@ -260,10 +260,13 @@ class Protocol:
             action=action,
         )
 
-    def _supply_lines(self, missing: tuple[str, ...]) -> str:
+    def _supply_lines(self, missing: tuple[str, ...], row: VisitRow) -> str:
         units = {item.key: item.unit for item in self.evidence}
         base = f"{self.name}{LEVEL_MARK}{self.level}" if self.level else self.name
         lines = [f'extends = "{base}"', 'name = "..."', 'title = "..."']
+        strength = row.concentration
+        if strength is not None and strength.value is None and strength.key not in missing:
+            missing = (*missing, strength.key)
         for key in missing:
             if key.endswith("bands"):
                 row = 'volume = { value = ?, unit = "ml", source = "...", status = "verified" }'
