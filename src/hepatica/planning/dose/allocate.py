@@ -109,7 +109,9 @@ def allocate_dose(
     protocol.require_set(visit)
     order = order_lesions(lesions, protocol=protocol, visit=visit)
     ceiling = _find_ceiling(row, protocol.rule.cap_for_visit(visit))
-    wanted = protocol.rule.derive_volumes(order.lesions, concentration=row.concentration) if order.lesions else ()
+    wanted = (
+        protocol.rule.derive_volumes(order.lesions, concentration=row.concentration) if order.lesions else ()
+    )
     shares = _fill(order.lesions, wanted, ceiling=ceiling, protocol=protocol, options=options, table=table)
     injections = _make_injections(shares, row=row, protocol=protocol)
     injections += [_leave_out(lesion, reason, unit=_amount_unit(row)) for lesion, reason in order.left_out]
@@ -119,9 +121,16 @@ def allocate_dose(
     draw_up = total + to_decimal(dead_space_ml) * punctures if injected else Decimal(0)
     vials, vial_text = _count_vials(draw_up, row=row)
     findings = [*order.findings, *_check_shares(shares, protocol=protocol, options=options)]
-    findings += [item for lesion in lesions if lesion.injectable for item in check_smallest_lesion(lesion, protocol=protocol)]
+    findings += [
+        item
+        for lesion in lesions
+        if lesion.injectable
+        for item in check_smallest_lesion(lesion, protocol=protocol)
+    ]
     findings += _check_earlier_amounts(shares, visit=visit, protocol=protocol, options=options)
-    findings += _check_ceiling(ceiling, protocol=protocol) + _check_unverified(row, ceiling, shares, table, protocol)
+    findings += _check_ceiling(ceiling, protocol=protocol) + _check_unverified(
+        row, ceiling, shares, table, protocol
+    )
     return Allocation(
         visit=visit,
         injections=tuple(injections),
@@ -142,7 +151,9 @@ def _check_request(visit: int, dead_space_ml: float, options: AllocationOptions)
         if not math.isfinite(number) or number < 0:
             raise InputError(expected="millilitres from 0", given=f"{number}", where=name)
     if options.punctures is not None and options.punctures < 0:
-        raise InputError(expected="a number of punctures from 0", given=f"{options.punctures}", where="punctures")
+        raise InputError(
+            expected="a number of punctures from 0", given=f"{options.punctures}", where="punctures"
+        )
 
 
 def _check_strength(row: VisitRow, *, visit: int, options: AllocationOptions, protocol: Protocol) -> None:
@@ -158,8 +169,9 @@ def _check_strength(row: VisitRow, *, visit: int, options: AllocationOptions, pr
             action="give the concentration in the protocol file",
         )
     if options.strength_per_ml != expected.number:
+        label = f" ({row.label})" if row.label else ""
         raise ProtocolError(
-            expected=f"{expected.number:g} {expected.unit} at visit {visit} {f'({row.label})' if row.label else ''}".strip(),
+            expected=f"{expected.number:g} {expected.unit} at visit {visit}{label}",
             given=f"{options.strength_per_ml:g} {expected.unit}",
             where=f"protocol '{protocol.name}'",
             action="take the vial of this visit, or correct the visit number",
@@ -192,7 +204,11 @@ def _fill(
     served: list[str] = []
     shares = []
     for lesion, rule_volume in zip(lesions, wanted, strict=True):
-        before = to_decimal(options.given_ml.get(lesion.lesion_id, 0.0)) if protocol.rule.whole_course else Decimal(0)
+        before = (
+            to_decimal(options.given_ml.get(lesion.lesion_id, 0.0))
+            if protocol.rule.whole_course
+            else Decimal(0)
+        )
         due = max(rule_volume.volume - before, Decimal(0))
         available = due if left is None else min(due, left)
         planned, step = _round_down(available, table)
@@ -202,7 +218,7 @@ def _fill(
         if available < due and ceiling is not None:
             after = f" after {', '.join(served)}" if served else ""
             reasons.append(
-                f"the ceiling of {ceiling.number:g} {ceiling.unit} over all lesions left {float(available):g} mL{after}"
+                f"the ceiling of {ceiling.number:g} mL over all lesions left {float(available):g} mL{after}"
             )
         if planned < available:
             reasons.append(f"rounded down to the syringe's step of {float(step):g} mL")
@@ -288,7 +304,9 @@ def _count_vials(draw_up: Decimal, *, row: VisitRow) -> tuple[int | NotEvaluable
     return count, f"{count} x {row.vial.number:g} mL, {words}"
 
 
-def _check_shares(shares: Sequence[_Share], *, protocol: Protocol, options: AllocationOptions) -> list[Finding]:
+def _check_shares(
+    shares: Sequence[_Share], *, protocol: Protocol, options: AllocationOptions
+) -> list[Finding]:
     findings: list[Finding] = []
     for share in shares:
         findings += check_dose_edges(share.lesion, protocol=protocol, variability_mm=options.variability_mm)
@@ -314,8 +332,8 @@ def _check_earlier_amounts(
             rule="dose.given_before_unknown",
             severity=Severity.WARNING,
             message=(
-                f"The rule's amount is for the whole course, but what {', '.join(unknown)} got before visit {visit} is "
-                "not given: nothing was taken off. Give the earlier plans."
+                f"The rule's amount is for the whole course, but what {', '.join(unknown)} got before "
+                f"visit {visit} is not given: nothing was taken off. Give the earlier plans."
             ),
             source=protocol.title,
             subject=", ".join(unknown),
@@ -337,7 +355,11 @@ def _check_ceiling(ceiling: Evidence | None, *, protocol: Protocol) -> list[Find
 
 
 def _check_unverified(
-    row: VisitRow, ceiling: Evidence | None, shares: Sequence[_Share], table: EvidenceTable, protocol: Protocol
+    row: VisitRow,
+    ceiling: Evidence | None,
+    shares: Sequence[_Share],
+    table: EvidenceTable,
+    protocol: Protocol,
 ) -> list[Finding]:
     """Name every number of the allocation that nobody has checked."""
     used = [item for share in shares for item in share.wanted.used]

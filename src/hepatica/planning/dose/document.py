@@ -86,7 +86,10 @@ def parse_document(data: bytes, *, where: str, level: str = "") -> ProtocolDocum
         raw = tomllib.loads(data.decode("utf-8"))
     except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
         raise ProtocolError(
-            expected="a TOML file in UTF-8", given=str(error), where=where, action="correct the file at this place"
+            expected="a TOML file in UTF-8",
+            given=str(error),
+            where=where,
+            action="correct the file at this place",
         ) from None
     tables = spread_sources(raw)
     digest = digest_bytes(data)
@@ -94,7 +97,9 @@ def parse_document(data: bytes, *, where: str, level: str = "") -> ProtocolDocum
     if "extends" in tables:
         base_name = tables.pop("extends")
         if not isinstance(base_name, str):
-            raise ProtocolError(expected="the name of a packaged protocol", given=repr(base_name), where=where)
+            raise ProtocolError(
+                expected="the name of a packaged protocol", given=repr(base_name), where=where
+            )
         base = read_packaged(base_name)
         _require_own(tables, where=where)
         levels = dict(base.tables.get("levels", {}))
@@ -127,7 +132,8 @@ def _apply_level(
             where=where,
             action=f"write the protocol's name, '{LEVEL_MARK}' and a level",
         )
-    return _merge(tables, levels[level], path="", where=f"{where} level '{level}'")
+    merged: Mapping[str, Any] = _merge(tables, levels[level], path="", where=f"{where} level '{level}'")
+    return merged
 
 
 def _merge(base: Any, over: Any, *, path: str, where: str) -> Any:
@@ -145,16 +151,20 @@ def _merge(base: Any, over: Any, *, path: str, where: str) -> Any:
             else:
                 merged[key] = _merge(base[key], value, path=inner, where=where)
         return merged
-    if base == NOT_SET or base == over:
+    if base in (NOT_SET, over):
         return over
-    raise _refuse_replacement(path, where=where, set_to=repr(base) if not isinstance(base, list) else "a list")
+    raise _refuse_replacement(
+        path, where=where, set_to=repr(base) if not isinstance(base, list) else "a list"
+    )
 
 
 def _merge_number(base: Mapping[str, Any], over: Any, *, path: str, where: str) -> Any:
     status = base.get("status", EvidenceStatus.UNVERIFIED.value)
     if not is_number_table(over):
         raise ProtocolError(
-            expected="a table with value, unit, source and status", given=repr(over), where=f"{where} [{path}]"
+            expected="a table with value, unit, source and status",
+            given=repr(over),
+            where=f"{where} [{path}]",
         )
     if status not in FILLABLE:
         raise _refuse_replacement(path, where=where, set_to=f"{base['value']} {base.get('unit', '')}".strip())

@@ -28,8 +28,8 @@ def check_dose_edges(
     protocol
         Protocol with the edges.
     variability
-        Limits of agreement relative to the diameter; the packaged table by default (Yoon 2016). A crossing within
-        the limits of one reader is a warning, one within the limits of two readers only is an information.
+        Limits of agreement relative to the diameter; the packaged table by default (Yoon 2016). A crossing
+        within the limits of one reader is a warning; one within those of two readers only, an information.
     variability_mm
         A site's own variability, plus or minus; replaces the table.
 
@@ -54,9 +54,10 @@ def check_dose_edges(
                 rule="dose.edge",
                 severity=severity,
                 message=(
-                    f"{lesion.lesion_id}: longest diameter {longest_mm:.1f} mm lies within reader variability of the "
-                    f"dose edge at {edge_text} mm: {low} at {lower_mm:.1f} mm, {high} at {upper_mm:.1f} mm; the rule "
-                    f"gives {planned} as measured. Measure again or ask a second reader, then confirm the dose."
+                    f"{lesion.lesion_id}: longest diameter {longest_mm:.1f} mm is within reader variability "
+                    f"of the dose edge at {edge_text} mm: {low} at {lower_mm:.1f} mm, {high} at "
+                    f"{upper_mm:.1f} mm; the rule gives {planned} as measured. Measure again or ask a second "
+                    "reader, then confirm the dose."
                 ),
                 measured=longest_mm,
                 limit=edge_text,
@@ -76,7 +77,7 @@ def _derive_spans(
         source = f"site variability of {variability_mm:g} mm"
         return [(longest_mm - variability_mm, longest_mm + variability_mm, Severity.WARNING, (source, None))]
     table = variability or read_evidence_table("hepatica.planning.tables", "variability.toml")
-    spans = []
+    spans: list[tuple[float, float, Severity, tuple[str, Evidence | None]]] = []
     for name, severity in (("same_reader", Severity.WARNING), ("between_readers", Severity.INFO)):
         lower, upper = table[f"{name}_lower"], table[f"{name}_upper"]
         spans.append(
@@ -113,7 +114,9 @@ def check_lesion_share(
     table
         Table with ``max_share_of_lesion_volume``; the packaged one by default.
     """
-    limit = (table or read_evidence_table("hepatica.planning.tables", "dose.toml"))["max_share_of_lesion_volume"]
+    limit = (table or read_evidence_table("hepatica.planning.tables", "dose.toml"))[
+        "max_share_of_lesion_volume"
+    ]
     share = volume_ml / lesion.volume_ml
     if share <= limit.number:
         return ()
@@ -123,8 +126,8 @@ def check_lesion_share(
             rule="dose.share_of_lesion",
             severity=Severity.WARNING,
             message=(
-                f"{lesion.lesion_id}: {volume_ml:g} mL is {share * 100:.0f} % of the lesion's {lesion.volume_ml:.2f} mL; "
-                "expect leak or spread beyond it."
+                f"{lesion.lesion_id}: {volume_ml:g} mL is {share * 100:.0f} % of the lesion's "
+                f"{lesion.volume_ml:.2f} mL; expect leak or spread beyond it."
             ),
             measured=share,
             subject=lesion.lesion_id,
@@ -149,8 +152,8 @@ def check_smallest_lesion(lesion: DoseLesion, *, protocol: Protocol) -> tuple[Fi
             rule="dose.smallest_lesion",
             severity=Severity.WARNING,
             message=(
-                f"{lesion.lesion_id}: longest diameter {longest_mm:.1f} mm lies within one reader's variability of "
-                f"the protocol's smallest lesion, {limit_mm:g} mm."
+                f"{lesion.lesion_id}: longest diameter {longest_mm:.1f} mm is within one reader's "
+                f"variability of the protocol's smallest lesion, {limit_mm:g} mm."
             ),
             measured=longest_mm / 10 if smallest.unit == "cm" else longest_mm,
             subject=lesion.lesion_id,

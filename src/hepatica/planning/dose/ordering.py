@@ -35,9 +35,13 @@ def check_lesions(lesions: Sequence[DoseLesion]) -> None:
         sizes = {"longest diameter": lesion.longest_diameter_mm, "volume": lesion.volume_ml}
         for name, size in sizes.items():
             if not math.isfinite(size):
-                raise NonFiniteError(expected=f"a finite {name}", given=f"{size}", where=f"lesion {lesion.lesion_id}")
+                raise NonFiniteError(
+                    expected=f"a finite {name}", given=f"{size}", where=f"lesion {lesion.lesion_id}"
+                )
             if size <= 0:
-                raise InputError(expected=f"a {name} above 0", given=f"{size}", where=f"lesion {lesion.lesion_id}")
+                raise InputError(
+                    expected=f"a {name} above 0", given=f"{size}", where=f"lesion {lesion.lesion_id}"
+                )
         if lesion.lesion_id in seen:
             raise InputError(expected="one entry for each lesion", given=f"'{lesion.lesion_id}' twice")
         seen.add(lesion.lesion_id)
@@ -110,7 +114,7 @@ def _check_site(lesion: DoseLesion, *, protocol: Protocol) -> list[Finding]:
             rule="dose.site",
             severity=Severity.WARNING,
             message=(
-                f"{lesion.lesion_id} lies in site '{lesion.site}', which is not a site of '{protocol.title}': "
+                f"{lesion.lesion_id} lies in site '{lesion.site}', no site of '{protocol.title}': "
                 "the amount is shown, the use is investigational."
             ),
             measured=lesion.site,
@@ -158,7 +162,8 @@ def _limit_number(
                 severity=Severity.WARNING,
                 message=(
                     f"The protocol injects at most {number} at a visit; "
-                    f"{', '.join(lesion.lesion_id for lesion in kept)} came first ({protocol.order_first.value}). "
+                    f"{', '.join(lesion.lesion_id for lesion in kept)} came first "
+                    f"({protocol.order_first.value}). "
                     "Mark a lesion not injectable to choose another."
                 ),
                 measured=number + len(dropped),
@@ -170,7 +175,7 @@ def _limit_number(
                 least,
                 rule="dose.lesions_least",
                 severity=Severity.WARNING,
-                message=f"The protocol asks for at least {least.number:g} lesions; only {len(kept)} can be injected.",
+                message=f"The protocol asks for {least.number:g} lesions at least; {len(kept)} can be used.",
                 measured=len(kept),
             )
         )

@@ -3,19 +3,26 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Final
 
 from hepatica.core.errors import NotSetError, ProtocolError
 from hepatica.core.evidence import Evidence, EvidenceStatus, read_evidence_table
-from hepatica.planning.dose.document import LEVEL_MARK, ProtocolDocument, list_packaged, parse_document, read_packaged
+from hepatica.planning.dose.document import (
+    LEVEL_MARK,
+    ProtocolDocument,
+    list_packaged,
+    parse_document,
+    read_packaged,
+)
 from hepatica.planning.dose.rules.rule import AMOUNT_UNIT, VolumeRule, find_families
 from hepatica.planning.dose.section import Section
 
 ORDERS: Final = ("largest first", "new first, then largest")
 OTHER_SITES: Final = ("warn", "exclude")
 NOTICE_KINDS: Final = (
-    "off label", "not the liver protocol", "hepatic haemorrhage", "biosafety", "evidence", "practice", "incomplete",
+    "off label", "not the liver protocol", "hepatic haemorrhage", "biosafety", "evidence", "practice",
+    "incomplete",
 )  # fmt: skip
 
 
@@ -78,7 +85,14 @@ class VisitRow:
     @property
     def evidence(self) -> tuple[Evidence, ...]:
         """Every number of the row."""
-        numbers = (self.concentration, self.vial, self.ceiling, self.interval, self.window, self.interval_latest)
+        numbers = (
+            self.concentration,
+            self.vial,
+            self.ceiling,
+            self.interval,
+            self.window,
+            self.interval_latest,
+        )
         return tuple(item for item in numbers if item is not None)
 
 
@@ -104,7 +118,7 @@ class SiteRule:
     priority
         Sites in order of priority; sites not named come last, together.
     spill_over_from_visit
-        First visit at which sites after the first priority may take what is left; None where no such rule exists.
+        First visit at which sites after the first priority may take what is left; None without such a rule.
     """
 
     injected: tuple[str, ...]
@@ -135,8 +149,8 @@ class Protocol:
         Dose-limiting toxicity; None where the protocol says nothing.
     stopping
         Rules that end or pause treatment, as text.
-    notices
-        What has to be printed.
+    printed
+        What has to be printed, with sources; `notices` gives the lines.
     level, levels
         Level chosen and levels to choose from.
     digest
@@ -164,7 +178,7 @@ class Protocol:
     dlt_window: Evidence | None
     dlt_definition: Evidence | None
     stopping: tuple[Evidence, ...]
-    notices: tuple[Notice, ...]
+    printed: tuple[Notice, ...]
     level: str
     levels: tuple[str, ...]
     digest: str
@@ -204,12 +218,12 @@ class Protocol:
             yield from row.evidence
         yield from self.eligibility.values()
         yield from self.stopping
-        yield from (notice.evidence for notice in self.notices)
+        yield from (notice.evidence for notice in self.printed)
 
     @property
-    def notice_lines(self) -> tuple[str, ...]:
+    def notices(self) -> tuple[str, ...]:
         """Lines to print with every plan."""
-        return tuple(notice.line for notice in self.notices)
+        return tuple(notice.line for notice in self.printed)
 
     def visit_row(self, visit: int) -> VisitRow:
         """Return what holds at a visit.
@@ -250,34 +264,42 @@ class Protocol:
         if not missing:
             return
         if self.levels and not self.level:
-            action = "choose a level: " + ", ".join(f"'{self.name}{LEVEL_MARK}{level}'" for level in self.levels)
+            action = "choose a level: " + ", ".join(
+                f"'{self.name}{LEVEL_MARK}{level}'" for level in self.levels
+            )
         else:
-            action = "supply them in a protocol file that begins with\n" + self._supply_lines(missing, row)
+            action = "supply them in a protocol file that begins with\n" + self._supply_lines(
+                missing, self.visit_row(visit).concentration
+            )
         raise NotSetError(
             expected=f"values for {', '.join(missing)}",
-            given="not set: no source that was read gives them, and Hepatica does not invent clinical numbers",
+            given="not set: no source read gives them, and Hepatica does not invent clinical numbers",
             where=f"protocol '{self.name}', visit {visit}",
             action=action,
         )
 
-    def _supply_lines(self, missing: tuple[str, ...], row: VisitRow) -> str:
+    def _supply_lines(self, missing: tuple[str, ...], strength: Evidence | None) -> str:
         units = {item.key: item.unit for item in self.evidence}
         base = f"{self.name}{LEVEL_MARK}{self.level}" if self.level else self.name
         lines = [f'extends = "{base}"', 'name = "..."', 'title = "..."']
-        strength = row.concentration
         if strength is not None and strength.value is None and strength.key not in missing:
             missing = (*missing, strength.key)
         for key in missing:
             if key.endswith("bands"):
-                row = 'volume = { value = ?, unit = "ml", source = "...", status = "verified" }'
+                volume = 'volume = { value = ?, unit = "ml", source = "...", status = "verified" }'
                 lines += [
                     f'[[{key}]]  # smallest lesions first',
-                    'upper = { value = ?, unit = "cm", edge = "<=", source = "...", status = "verified" }', row,
+                    'upper = { value = ?, unit = "cm", edge = "<=", source = "...", status = "verified" }',
+                    volume,
                     f'[[{key}]]  # one such block for each further size; leave out upper in the last',
-                    'lower = { value = ?, unit = "cm", edge = ">", source = "...", status = "verified" }', row,
+                    'lower = { value = ?, unit = "cm", edge = ">", source = "...", status = "verified" }',
+                    volume,
                 ]  # fmt: skip
             else:
-                lines += [f"[{key}]", f'value = ?\nunit = "{units.get(key, "")}"\nsource = "..."\nstatus = "verified"']
+                lines += [
+                    f"[{key}]",
+                    f'value = ?\nunit = "{units.get(key, "")}"\nsource = "..."\nstatus = "verified"',
+                ]
         return "\n".join(lines)
 
 
@@ -309,7 +331,9 @@ def read_protocol(name: str) -> Protocol:
 
 
 def _build(document: ProtocolDocument, *, where: str) -> Protocol:
-    top = Section({key: value for key, value in document.tables.items() if key != "levels"}, path="", where=where)
+    top = Section(
+        {key: value for key, value in document.tables.items() if key != "levels"}, path="", where=where
+    )
     order = _need(top, "order")
     limits = top.section("lesions") or Section({}, path="lesions", where=where)
     schedule = top.section("schedule") or Section({}, path="schedule", where=where)
@@ -335,7 +359,7 @@ def _build(document: ProtocolDocument, *, where: str) -> Protocol:
         dlt_window=toxicity.number("window", units=("days",)),
         dlt_definition=toxicity.words("definition"),
         stopping=tuple(_read_stopping(row) for row in top.sections("stopping")),
-        notices=tuple(_read_notice(row) for row in top.sections("notices")),
+        printed=tuple(_read_notice(row) for row in top.sections("notices")),
         level=document.level,
         levels=document.levels,
         digest=document.digest,
@@ -384,15 +408,17 @@ def _read_rule(section: Section) -> VolumeRule:
 def _read_visits(section: Section, *, visits_most: Evidence | None) -> tuple[VisitRow, ...]:
     rows = []
     for key in section.raw:
-        row = _need(section, key)
-        rows.append(_read_visit(row))
-        row.finish()
+        inner = _need(section, key)
+        rows.append(_read_visit(inner))
+        inner.finish()
     rows.sort(key=lambda row: row.first)
-    expected_first = 1
+    expected_first: int | None = 1
     for row in rows:
         if expected_first is None or row.first != expected_first:
             raise ProtocolError(
-                expected=f"a strength for visit {expected_first}" if expected_first else "no row after an open one",
+                expected=f"a strength for visit {expected_first}"
+                if expected_first
+                else "no row after an open one",
                 given=f"a row that begins at visit {row.first}",
                 where=f"{section.where} [{section.path}]",
                 action="let every visit lie in exactly one row",
@@ -407,21 +433,17 @@ def _read_visits(section: Section, *, visits_most: Evidence | None) -> tuple[Vis
             action="a visit without a strength cannot be planned",
         )
     if rows[-1].last is None and isinstance(most, int | float):
-        rows[-1] = _close(rows[-1], int(most))
+        rows[-1] = replace(rows[-1], last=int(most))
     return tuple(rows)
-
-
-def _close(row: VisitRow, last: int) -> VisitRow:
-    from dataclasses import replace
-
-    return replace(row, last=last)
 
 
 def _read_visit(row: Section) -> VisitRow:
     first = row.count("first")
     last = row.count("last")
     if first is None or (last is not None and last < first):
-        raise row.refuse("first", expected="first visit of the row, not after its last", given=f"{first} to {last}")
+        raise row.refuse(
+            "first", expected="first visit of the row, not after its last", given=f"{first} to {last}"
+        )
     agent_in_ml = row.text("strength", default="") == "as supplied"
     concentration = row.number("concentration", units=tuple(AMOUNT_UNIT))
     if (concentration is None) != agent_in_ml:

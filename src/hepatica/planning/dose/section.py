@@ -83,9 +83,13 @@ class Section:
         self.where = where
         self._asked: set[str] = set()
 
-    def refuse(self, key: str, *, expected: str, given: str, action: str = "correct the protocol file") -> ProtocolError:
+    def refuse(
+        self, key: str, *, expected: str, given: str, action: str = "correct the protocol file"
+    ) -> ProtocolError:
         """Return (not raise) the refusal of one key."""
-        return ProtocolError(expected=expected, given=given, where=f"{self.where} [{self.dotted(key)}]", action=action)
+        return ProtocolError(
+            expected=expected, given=given, where=f"{self.where} [{self.dotted(key)}]", action=action
+        )
 
     def dotted(self, key: str) -> str:
         """Return the dotted place of a key."""
@@ -142,19 +146,22 @@ class Section:
         if not is_number_table(raw):
             raise self.refuse(
                 key,
-                expected="a table like { value = 4.0, unit = \"ml\", source = \"...\", status = \"verified\" }",
+                expected='a table like { value = 4.0, unit = "ml", source = "...", status = "verified" }',
                 given=_describe(raw),
-                action="a bare number carries no unit and no source; write the table, or status = \"not set\"",
+                action='a bare number carries no unit and no source; write the table, or status = "not set"',
             )
         try:
             return Evidence.from_mapping(self.dotted(key), raw, where=self.where)
         except InputError as error:
             raise ProtocolError(
-                expected=error.expected, given=error.given, where=error.where, action="correct the protocol file"
+                expected=error.expected,
+                given=error.given,
+                where=error.where,
+                action="correct the protocol file",
             ) from None
 
     def number(self, key: str, *, units: Sequence[str], zero: bool = False) -> Evidence | None:
-        """Return a finite number above zero (or from zero) in one of the permitted units, or None where absent."""
+        """Return a finite number above zero (or from zero) in a permitted unit, or None where absent."""
         evidence = self.evidence(key)
         if evidence is None:
             return None
@@ -170,7 +177,9 @@ class Section:
         if isinstance(value, bool) or not isinstance(value, int | float) or not math.isfinite(value):
             raise self.refuse(key, expected="a finite number", given=_describe(value))
         if value < 0 or (value == 0 and not zero):
-            raise self.refuse(key, expected="a number from 0" if zero else "a number above 0", given=f"{value}")
+            raise self.refuse(
+                key, expected="a number from 0" if zero else "a number above 0", given=f"{value}"
+            )
         return evidence
 
     def required_number(self, key: str, *, units: Sequence[str], zero: bool = False) -> Evidence:
@@ -178,7 +187,7 @@ class Section:
         evidence = self.number(key, units=units, zero=zero)
         if evidence is None:
             raise self.refuse(
-                key, expected=f"a number in {' or '.join(units)}, or status = \"not set\"", given="nothing"
+                key, expected=f'a number in {" or ".join(units)}, or status = "not set"', given="nothing"
             )
         return evidence
 
@@ -211,16 +220,18 @@ class Section:
         if not isinstance(raw, list) or not all(isinstance(item, dict) for item in raw):
             raise self.refuse(key, expected=f"tables [[{self.dotted(key)}]]", given=_describe(raw))
         return tuple(
-            Section(item, path=f"{self.dotted(key)}[{index}]", where=self.where) for index, item in enumerate(raw, 1)
+            Section(item, path=f"{self.dotted(key)}[{index}]", where=self.where)
+            for index, item in enumerate(raw, 1)
         )
 
     def finish(self) -> None:
         """Refuse keys that nobody asked for: most are spelling mistakes."""
         for key in self.raw:
             if key not in self._asked:
+                known = sorted(self._asked)
                 raise self.refuse(
                     key,
-                    expected=f"only the keys {', '.join(sorted(self._asked))}{_suggest(key, sorted(self._asked))}",
+                    expected=f"only the keys {', '.join(known)}{_suggest(key, known)}",
                     given=f"the unknown key '{key}'",
                 )
 

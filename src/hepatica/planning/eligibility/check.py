@@ -11,6 +11,9 @@ from hepatica.planning.eligibility.facts import PatientFacts, ScanFacts
 from hepatica.planning.eligibility.values import Answer, CriterionAnswer
 
 
+__all__ = ["EligibilityRules", "PatientFacts", "ScanFacts", "check_eligibility"]
+
+
 class EligibilityRules(Protocol):
     """What the check needs of a protocol; a dose protocol has it."""
 
@@ -45,7 +48,8 @@ def check_eligibility(
     >>> age = read_evidence_table("hepatica.planning.tables", "criteria.toml")["age_min"]
     >>> unknown = NotEvaluable(reason="no liver label")
     >>> answers = check_eligibility(SimpleNamespace(eligibility={"age_min": age}, ingredients=()),
-    ...     facts=PatientFacts(age_years=17), scan=ScanFacts(tumour_fraction=unknown, tumour_fraction_uncertainty=unknown))
+    ...     facts=PatientFacts(age_years=17),
+    ...     scan=ScanFacts(tumour_fraction=unknown, tumour_fraction_uncertainty=unknown))
     >>> answers[0].answer.value, answers[0].measured, answers[0].limit
     ('fail', '17 years', '>= 18 years')
     """
@@ -56,7 +60,9 @@ def check_eligibility(
             criterion=name, limit=limit, patient=facts, scan=scan, ingredients=tuple(protocol.ingredients)
         )
         if limit.value is None:
-            answers.append(question.answer(Answer.UNKNOWN, measured="", reason="the protocol's limit is not set"))
+            answers.append(
+                question.answer(Answer.UNKNOWN, measured="", reason="the protocol's limit is not set")
+            )
         else:
             answers.append(criteria[name](question))
     return tuple(answers)

@@ -42,7 +42,7 @@ class ChildPugh:
 def derive_child_pugh(facts: PatientFacts) -> ChildPugh:
     """Compute the score from bilirubin, albumin, INR, ascites and encephalopathy.
 
-    Bilirubin is held against the limits of its own unit, because 34 umol/L and 2 mg/dL are not the same number.
+    Bilirubin is held against the limits of its own unit: 34 umol/L and 2 mg/dL are not the same number.
 
     Examples
     --------

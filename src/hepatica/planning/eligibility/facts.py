@@ -26,7 +26,7 @@ _FACTORS: Final[Mapping[tuple[str, str, str], float]] = {
     ("platelets", "1e3_per_ul", "1e9_per_l"): 1.0,
     ("platelets", "per_ul", "1e9_per_l"): 1 / PER_UL_PER_1E9_PER_L,
 }
-"""Factor by laboratory value, unit given and unit wanted. Bilirubin needs its molar mass; nothing is converted by name."""
+"""Factor by laboratory value, unit given and unit wanted; bilirubin needs its molar mass."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -67,7 +67,9 @@ class LabValue:
             return self.value * _FACTORS[(self.name, self.unit, unit)]
         except KeyError:
             raise FactsError(
-                expected=f"{self.name} in a unit that converts to {unit}", given=self.unit, where="patient facts, labs"
+                expected=f"{self.name} in a unit that converts to {unit}",
+                given=self.unit,
+                where="patient facts, labs",
             ) from None
 
     def __str__(self) -> str:
@@ -155,14 +157,16 @@ class PatientFacts:
         labs = {name: LabValue(name=name, **entry) for name, entry in document.get("labs", {}).items()}
         drugs, allergies = document.get("drugs"), document.get("allergies")
         same_name = (
-            "age_years", "ecog", "life_expectancy_months", "pregnancy", "immune_state", "chronic_liver_disease",
-            "ascites", "encephalopathy",
+            "age_years", "ecog", "life_expectancy_months", "pregnancy", "immune_state",
+            "chronic_liver_disease", "ascites", "encephalopathy",
         )  # fmt: skip
         return cls(
             **{name: document[name] for name in same_name if name in document},
             hepatitis_b=_read_viral_load(document.get("hepatitis_b")),
             hepatitis_c=_read_viral_load(document.get("hepatitis_c")),
-            drugs=None if drugs is None else tuple(Drug(name=item["name"], kind=item["class"]) for item in drugs),
+            drugs=None
+            if drugs is None
+            else tuple(Drug(name=item["name"], kind=item["class"]) for item in drugs),
             allergies=None if allergies is None else tuple(allergies),
             labs=labs,
         )

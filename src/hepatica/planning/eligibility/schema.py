@@ -5,12 +5,13 @@ from __future__ import annotations
 import datetime
 import math
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from typing import Any, Final
 
 from hepatica.core.errors import FactsError
 
 _ANNOTATIONS: Final = frozenset({"$schema", "$id", "$defs", "$comment", "title", "description"})
+_OWN_STEP: Final = frozenset({"$ref", "anyOf", "properties", "additionalProperties", "items"})
 _TYPES: Final[dict[str, Callable[[Any], bool]]] = {
     "object": lambda value: isinstance(value, Mapping),
     "array": lambda value: isinstance(value, list | tuple),
@@ -20,13 +21,13 @@ _TYPES: Final[dict[str, Callable[[Any], bool]]] = {
     "integer": lambda value: _is_number(value) and float(value).is_integer(),
 }
 _TYPE_WORDS: Final = {
-    "object": "an object", "array": "a list", "string": "a text", "boolean": "true or false", "number": "a number",
-    "integer": "a whole number",
+    "object": "an object", "array": "a list", "string": "a text", "boolean": "true or false",
+    "number": "a number", "integer": "a whole number",
 }  # fmt: skip
 
 
 def check_schema(document: Any, schema: Mapping[str, Any], *, root: Mapping[str, Any], path: str) -> None:
-    """Refuse a document that breaks the schema. Texts of the document are never repeated: they may name a person.
+    """Refuse a document that breaks the schema, without repeating its texts: they may name a person.
 
     Parameters
     ----------
@@ -47,26 +48,32 @@ def check_schema(document: Any, schema: Mapping[str, Any], *, root: Mapping[str,
     if "$ref" in schema:
         name = schema["$ref"].removeprefix("#/$defs/")
         check_schema(document, root["$defs"][name], root=root, path=path)
-    if schema.get("additionalProperties") is False and (expected := _check_keys(document, schema["properties"])):
-        raise _refuse(document, expected, path=path)
+    if schema.get("additionalProperties") is False and (found := _check_keys(document, schema["properties"])):
+        raise _refuse(document, found, path=path)
     for keyword, limit in schema.items():
-        if keyword in _ANNOTATIONS or keyword in {"$ref", "anyOf"}:
+        if keyword in _ANNOTATIONS or keyword in _OWN_STEP:
             continue
-        check = _KEYWORDS.get(keyword)
-        if check is None:
+        if keyword not in _KEYWORDS:
             raise NotImplementedError(f"schema keyword {keyword}")
-        expected = check(document, limit)
-        if expected:
+        if expected := _KEYWORDS[keyword](document, limit):
             raise _refuse(document, expected, path=path)
+    for part, inner, place in _find_parts(document, schema, path=path):
+        check_schema(part, inner, root=root, path=place)
+    if "anyOf" in schema and not any(_fits(document, one, root=root) for one in schema["anyOf"]):
+        raise _refuse(document, schema.get("description", "another combination"), path=path)
+
+
+def _find_parts(
+    document: Any, schema: Mapping[str, Any], *, path: str
+) -> Iterator[tuple[Any, Mapping[str, Any], str]]:
+    """Yield the parts of a document that have a schema of their own, with their place."""
     if isinstance(document, Mapping):
         for key, inner in schema.get("properties", {}).items():
             if key in document:
-                check_schema(document[key], inner, root=root, path=f"{path}.{key}" if path else key)
-    if "anyOf" in schema and not any(_fits(document, one, root=root) for one in schema["anyOf"]):
-        raise _refuse(document, schema.get("description", "another combination"), path=path)
+                yield document[key], inner, f"{path}.{key}" if path else key
     if isinstance(document, list | tuple) and "items" in schema:
         for index, item in enumerate(document):
-            check_schema(item, schema["items"], root=root, path=f"{path}[{index}]")
+            yield item, schema["items"], f"{path}[{index}]"
 
 
 def _fits(document: Any, schema: Mapping[str, Any], *, root: Mapping[str, Any]) -> bool:
@@ -130,9 +137,12 @@ def _bound(holds: Callable[[float, float], bool], words: str) -> Callable[[Any, 
     return check
 
 
-def _length(kind: type | tuple[type, ...], holds: Callable[[int, int], bool], words: str) -> Callable[[Any, int], str]:
+def _length(
+    kinds: tuple[type, ...], holds: Callable[[int, int], bool], words: str
+) -> Callable[[Any, int], str]:
     def check(value: Any, limit: int) -> str:
-        return f"{words} {limit}" if isinstance(value, kind) and not holds(len(value), limit) else ""
+        counted: Any = value
+        return f"{words} {limit}" if type(value) in kinds and not holds(len(counted), limit) else ""
 
     return check
 
@@ -151,24 +161,19 @@ def _check_format(value: Any, name: str) -> str:
     return ""
 
 
-def _nothing(value: Any, limit: Any) -> str:
-    return ""
-
-
 _KEYWORDS: Final[dict[str, Callable[[Any, Any], str]]] = {
     "type": _check_type,
-    "properties": _nothing,
-    "additionalProperties": _nothing,
     "required": _check_required,
     "enum": _check_choice,
     "const": lambda value, limit: _check_choice(value, [limit]),
     "minimum": _bound(lambda value, limit: value >= limit, "at least"),
     "maximum": _bound(lambda value, limit: value <= limit, "at most"),
     "exclusiveMinimum": _bound(lambda value, limit: value > limit, "more than"),
-    "minLength": _length(str, lambda length, limit: length >= limit, "a length of at least"),
-    "maxLength": _length(str, lambda length, limit: length <= limit, "a length of at most"),
-    "maxItems": _length((list, tuple), lambda length, limit: length <= limit, "a number of entries of at most"),
-    "items": _nothing,
+    "minLength": _length((str,), lambda length, limit: length >= limit, "a length of at least"),
+    "maxLength": _length((str,), lambda length, limit: length <= limit, "a length of at most"),
+    "maxItems": _length(
+        (list, tuple), lambda length, limit: length <= limit, "a number of entries of at most"
+    ),
     "pattern": _check_pattern,
     "format": _check_format,
 }

@@ -32,7 +32,9 @@ class FixedDoseWeeks(VolumeRule):
             if not all(part.isdigit() for part in numbers) or sorted({int(p) for p in numbers}) != [
                 int(p) for p in numbers
             ]:
-                raise section.refuse("weeks", expected="rising week numbers with commas", given=f"'{weeks.value}'")
+                raise section.refuse(
+                    "weeks", expected="rising week numbers with commas", given=f"'{weeks.value}'"
+                )
         return cls(dose=section.required_number("dose", units=("mg", "pfu", "vp")), weeks=weeks)
 
     @property

@@ -16,7 +16,7 @@ from hepatica.planning.dose.values import DoseLesion
 class FractionOfTotal(VolumeRule):
     """A share of all tumour volume together for the whole course; each visit is one injection day.
 
-    Each lesion's part of the course is its part of the total volume. What was given on earlier days is taken off.
+    Each lesion's part of the course is its part of the total volume. What was given before is taken off.
     """
 
     family: ClassVar[str] = "fraction_of_total"
@@ -59,8 +59,8 @@ class FractionOfTotal(VolumeRule):
                 lesion_id=lesion.lesion_id,
                 volume=share * to_decimal(lesion.volume_ml),
                 rule=(
-                    f"{float(share) * 100:g} % of the total tumour volume of {total:.2f} mL over all injection days, "
-                    f"shared by volume ({lesion.volume_ml:.2f} mL)"
+                    f"{float(share) * 100:g} % of the total tumour volume of {total:.2f} mL over all "
+                    f"injection days, shared by volume ({lesion.volume_ml:.2f} mL)"
                 ),
                 used=(self.fraction,),
             )

@@ -47,8 +47,8 @@ class RuleVolume:
 class VolumeRule(ABC):
     """A family of dose rules with one protocol's numbers in it.
 
-    A family is a frozen dataclass in a module of this package. It declares its ``family`` name and is found by
-    that declaration; no list names it.
+    A family is a frozen dataclass in a module of this package. It declares its ``family`` name and is found
+    by that declaration; no list names it.
     """
 
     __slots__ = ()

@@ -15,7 +15,7 @@ from hepatica.planning.dose.values import DoseLesion
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SharedTotal(VolumeRule):
-    """One total, diluted into a share of each lesion's volume, so that each lesion gets its part by volume."""
+    """One total, diluted into a share of each lesion's volume: each lesion gets its part by volume."""
 
     family: ClassVar[str] = "shared_total"
     total: Evidence
@@ -49,8 +49,8 @@ class SharedTotal(VolumeRule):
                 lesion_id=lesion.lesion_id,
                 volume=share * to_decimal(lesion.volume_ml),
                 rule=(
-                    f"{self.total.number:g} {self.total.unit} in all, shared over {len(lesions)} lesions by volume, "
-                    f"in {float(share) * 100:g} % of the lesion's volume"
+                    f"{self.total.number:g} {self.total.unit} in all, shared over {len(lesions)} lesions by "
+                    f"volume, in {float(share) * 100:g} % of the lesion's volume"
                 ),
                 used=self.evidence,
             )

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from decimal import Decimal
+from itertools import pairwise
 from typing import ClassVar, Self
 
 from hepatica.core.errors import NotSetError, ProtocolError
@@ -37,7 +38,11 @@ class Band:
 
     def __str__(self) -> str:
         """Return the band in words."""
-        parts = [f"{edge.edge} {edge.number:g} {edge.unit}" for edge in (self.lower, self.upper) if edge is not None]
+        parts = [
+            f"{edge.edge} {edge.number:g} {edge.unit}"
+            for edge in (self.lower, self.upper)
+            if edge is not None
+        ]
         return " and ".join(parts) or "any size"
 
 
@@ -58,19 +63,25 @@ class StepTable(VolumeRule):
         if not rows:
             raise section.refuse("bands", expected='at least one band, or bands = "not set"', given="nothing")
         bands = tuple(_read_band(row) for row in rows)
-        for index, (band, following) in enumerate(zip(bands, bands[1:]), 2):
+        for index, (band, following) in enumerate(pairwise(bands), 2):
             _check_joint(band, following, section=section, number=index)
         return cls(bands=bands, path=section.dotted("bands"))
 
     @property
     def evidence(self) -> tuple[Evidence, ...]:
         """Edges and volumes."""
-        return tuple(item for band in self.bands for item in (band.lower, band.upper, band.volume) if item is not None)
+        return tuple(
+            item for band in self.bands for item in (band.lower, band.upper, band.volume) if item is not None
+        )
 
     @property
     def missing(self) -> tuple[str, ...]:
         """The whole table, or single volumes in it."""
-        return (self.path,) if not self.bands else tuple(b.volume.key for b in self.bands if b.volume.value is None)
+        return (
+            (self.path,)
+            if not self.bands
+            else tuple(b.volume.key for b in self.bands if b.volume.value is None)
+        )
 
     @property
     def edges_mm(self) -> tuple[float, ...]:
@@ -123,11 +134,15 @@ def _read_band(row: Section) -> Band:
         if edge is None:
             continue
         if edge.value is None:
-            raise row.refuse(key, expected="a diameter", given="not set", action='write bands = "not set" instead')
+            raise row.refuse(
+                key, expected="a diameter", given="not set", action='write bands = "not set" instead'
+            )
         if edge.edge not in permitted:
             raise row.refuse(key, expected=f"edge {' or '.join(permitted)}", given=f"edge '{edge.edge}'")
     if band.lower is not None and band.upper is not None and to_mm(band.lower) >= to_mm(band.upper):
-        raise row.refuse("upper", expected=f"more than {to_mm(band.lower):g} mm", given=f"{to_mm(band.upper):g} mm")
+        raise row.refuse(
+            "upper", expected=f"more than {to_mm(band.lower):g} mm", given=f"{to_mm(band.upper):g} mm"
+        )
     row.finish()
     return band
 
@@ -146,7 +161,7 @@ def _check_joint(band: Band, following: Band, *, section: Section, number: int) 
     if left_mm != right_mm or _JOINS[band.upper.edge] != following.lower.edge:
         kind = "overlap" if right_mm < left_mm or (left_mm == right_mm and band.upper.edge == "<=") else "gap"
         raise ProtocolError(
-            expected=f"the band to start with {_JOINS[band.upper.edge]} {band.upper.number:g} {band.upper.unit}",
+            expected=f"a band from {_JOINS[band.upper.edge]} {band.upper.number:g} {band.upper.unit}",
             given=f"{following.lower.edge} {following.lower.number:g} {following.lower.unit}: {kind}",
             where=where,
             action="let every diameter lie in exactly one band, rows from small to large",

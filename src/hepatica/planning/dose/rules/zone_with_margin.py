@@ -17,7 +17,7 @@ from hepatica.planning.dose.values import DoseLesion
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ZoneWithMargin(VolumeRule):
-    """A sphere of half the longest diameter plus a margin, filled with a given amount for each cm3, for the course."""
+    """A sphere of half the longest diameter plus a margin, with an amount for each cm3, for the course."""
 
     family: ClassVar[str] = "zone_with_margin"
     whole_course: ClassVar[bool] = True

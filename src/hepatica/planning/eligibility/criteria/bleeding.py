@@ -9,14 +9,16 @@ from hepatica.planning.eligibility.values import Answer, CriterionAnswer
 
 
 def _quote_counter_evidence() -> str:
-    evidence = read_evidence_table("hepatica.planning.tables", "eligibility.toml")["bleeding_counter_evidence"]
+    evidence = read_evidence_table("hepatica.planning.tables", "eligibility.toml")[
+        "bleeding_counter_evidence"
+    ]
     return f"Counter-evidence: {evidence.value} [{evidence.source}]"
 
 
 def _mention_liver_disease(question: Question) -> str:
     if not question.patient.chronic_liver_disease:
         return ""
-    return " Chronic liver disease is recorded: the guideline has separate values, see the other bleeding criteria."
+    return " Chronic liver disease is recorded: the guideline has separate values, given beside this one."
 
 
 @declares("bleeding_inr")

@@ -62,7 +62,7 @@ class Question:
             return self.answer(Answer.PASS, measured=words, reason=f"{what} within the limit")
         return self.answer(Answer.FAIL, measured=words, reason=f"{what} outside the limit")
 
-    def require_absent(self, present: bool | None, *, what: str, caution: bool = False) -> CriterionAnswer:
+    def require_absent(self, *, present: bool | None, what: str, caution: bool = False) -> CriterionAnswer:
         """Pass where something is known to be absent."""
         if present is None:
             return self.unknown(what)

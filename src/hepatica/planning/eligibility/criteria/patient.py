@@ -17,14 +17,16 @@ def answer_age(question: Question) -> CriterionAnswer:
 
 @declares("ecog_max")
 def answer_ecog(question: Question) -> CriterionAnswer:
-    """Performance status."""
+    """Fit enough."""
     return question.compare_number(question.patient.ecog, what="ECOG performance status", unit="")
 
 
 @declares("life_expectancy_min")
 def answer_life_expectancy(question: Question) -> CriterionAnswer:
     """Life expectancy."""
-    return question.compare_number(question.patient.life_expectancy_months, what="life expectancy", unit="months")
+    return question.compare_number(
+        question.patient.life_expectancy_months, what="life expectancy", unit="months"
+    )
 
 
 @declares("child_pugh_score_max")
@@ -48,7 +50,7 @@ def answer_child_pugh(question: Question) -> CriterionAnswer:
 def answer_pregnancy(question: Question) -> CriterionAnswer:
     """Not pregnant."""
     state = question.patient.pregnancy
-    return question.require_absent(None if state is None else state == "pregnant", what="pregnancy")
+    return question.require_absent(present=None if state is None else state == "pregnant", what="pregnancy")
 
 
 @declares("immunocompromise")
@@ -58,13 +60,17 @@ def answer_immunocompromise(question: Question) -> CriterionAnswer:
     suppressing = _has_drug(question, "immunosuppressant")
     if suppressing:
         return question.answer(Answer.FAIL, measured="present", reason="takes an immunosuppressant")
-    return question.require_absent(None if state is None else state == "compromised", what="immunocompromise")
+    return question.require_absent(
+        present=None if state is None else state == "compromised", what="immunocompromise"
+    )
 
 
 @declares("antivirals")
 def answer_antivirals(question: Question) -> CriterionAnswer:
     """No antiviral that could blunt a virus given as a drug."""
-    return question.require_absent(_has_drug(question, "antiviral"), what="antiviral drug", caution=True)
+    return question.require_absent(
+        present=_has_drug(question, "antiviral"), what="antiviral drug", caution=True
+    )
 
 
 @declares("anticoagulants")
@@ -72,7 +78,7 @@ def answer_anticoagulants(question: Question) -> CriterionAnswer:
     """No drug against clotting or platelets."""
     found = [_has_drug(question, kind) for kind in ("anticoagulant", "antiplatelet")]
     present = None if None in found else any(found)
-    return question.require_absent(present, what="anticoagulant or antiplatelet drug", caution=True)
+    return question.require_absent(present=present, what="anticoagulant or antiplatelet drug", caution=True)
 
 
 @declares("allergy_to_agent")
@@ -86,8 +92,12 @@ def answer_allergy(question: Question) -> CriterionAnswer:
     for allergy in question.patient.allergies:
         word = allergy.strip().casefold()
         if any(name in word or word in name for name in known):
-            return question.answer(Answer.FAIL, measured="present", reason="allergy to the agent or an ingredient")
-    return question.answer(Answer.PASS, measured="absent", reason=f"no allergy to {', '.join(question.ingredients)}")
+            return question.answer(
+                Answer.FAIL, measured="present", reason="allergy to the agent or an ingredient"
+            )
+    return question.answer(
+        Answer.PASS, measured="absent", reason=f"no allergy to {', '.join(question.ingredients)}"
+    )
 
 
 @declares("hepatitis_b_viral_load")

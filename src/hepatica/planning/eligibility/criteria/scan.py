@@ -22,22 +22,32 @@ def answer_tumour_fraction(question: Question) -> CriterionAnswer:
     assert not isinstance(fraction, NotEvaluable) and not isinstance(error, NotEvaluable)
     measured = f"{fraction:.3f} +/- {error:.3f}"
     if compare(fraction + error, question.limit):
-        return question.answer(Answer.PASS, measured=measured, reason="share of the liver below the limit with its error")
+        return question.answer(
+            Answer.PASS, measured=measured, reason="share of the liver below the limit with its error"
+        )
     if not compare(fraction - error, question.limit):
-        return question.answer(Answer.FAIL, measured=measured, reason="share of the liver at or above the limit")
-    return question.answer(Answer.UNKNOWN, measured=measured, reason="the limit lies within the error of measurement")
+        return question.answer(
+            Answer.FAIL, measured=measured, reason="share of the liver at or above the limit"
+        )
+    return question.answer(
+        Answer.UNKNOWN, measured=measured, reason="the limit lies within the error of measurement"
+    )
 
 
 @declares("macrovascular_invasion")
 def answer_invasion(question: Question) -> CriterionAnswer:
     """No tumour in a large vessel."""
-    return question.require_absent(question.scan.macrovascular_invasion, what="macroscopic vascular invasion")
+    return question.require_absent(
+        present=question.scan.macrovascular_invasion, what="macroscopic vascular invasion"
+    )
 
 
 @declares("bile_duct_compression")
 def answer_bile_duct(question: Question) -> CriterionAnswer:
     """No lesion pressing on the bile ducts."""
-    return question.require_absent(question.scan.bile_duct_compression, what="lesion pressing on the bile ducts")
+    return question.require_absent(
+        present=question.scan.bile_duct_compression, what="lesion pressing on the bile ducts"
+    )
 
 
 @declares("lesion_longest_diameter_min")
@@ -54,4 +64,6 @@ def answer_lesion_size(question: Question) -> CriterionAnswer:
         return question.answer(Answer.PASS, measured=measured, reason="the largest lesion is large enough")
     if not compare(high, question.limit):
         return question.answer(Answer.FAIL, measured=measured, reason="no lesion is large enough")
-    return question.answer(Answer.UNKNOWN, measured=measured, reason="the limit lies within the error of measurement")
+    return question.answer(
+        Answer.UNKNOWN, measured=measured, reason="the limit lies within the error of measurement"
+    )
