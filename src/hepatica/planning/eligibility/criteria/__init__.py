@@ -1,0 +1,1 @@
+"""The eligibility criteria: each function answers one and declares its name."""

@@ -1,0 +1,1 @@
+"""Dose protocols as data: one TOML file each."""
