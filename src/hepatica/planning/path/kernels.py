@@ -1,0 +1,518 @@
+"""Compiled inner loops of path planning: all in one module, so that one cache belongs to one file.
+
+Coordinates are the grid's own axes in millimetres, origin at the outer corner of voxel (0, 0, 0): voxel
+(i, j, k) is the closed box from ``(i, j, k) * spacing`` to ``(i + 1, j + 1, k + 1) * spacing``.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+from typing import Any, Final, TypeVar, cast
+
+import numpy as np
+from numba import njit
+from numpy.typing import NDArray
+
+from hepatica.core.geometry import FloatArray
+
+F = TypeVar("F", bound=Callable[..., Any])
+
+CODE_MASK: Final = np.uint8(0x0F)
+VIABLE_FLAG: Final = np.uint8(0x20)
+BODY_FLAG: Final = np.uint8(0x40)
+LIVER_FLAG: Final = np.uint8(0x80)
+CODE_TARGET: Final = 1
+CODE_OTHER_LESION: Final = 2
+CODE_LIVER: Final = 10
+SIGMAS: Final = 4.0
+"""A Gaussian is cut off here; what is left out is below 1e-4 of its mass."""
+SMALLEST_GRADIENT: Final = 1e-6
+"""Per millimetre; far below the 0.08 of a flat surface at sigma 5 mm: no surface near the point."""
+SHORTEST_STRETCH_MM: Final = 1e-9
+"""Voxels touched at an edge or corner only are visited with no length; they say nothing about the tissue."""
+BOUNDARY_TOLERANCE: Final = 1e-9
+"""A point this near to a voxel boundary (in voxels) lies on it; the direction of travel then decides."""
+
+N_METRICS: Final = 7
+"""liver before lesion, sine of capsule angle (-1: no liver, -2: no surface), way in viable target, liver tissue
+crossed before the target, gap outside the liver after entering it, other lesion crossed, depth of the lesion."""
+
+
+def compiled(function: F) -> F:
+    """Compile with numba, without the interpreter lock, cached on disk."""
+    return cast(F, njit(cache=True, nogil=True, error_model="numpy")(function))
+
+
+@compiled
+def slope(t: float, p: FloatArray, d: FloatArray, lo: FloatArray, hi: FloatArray) -> float:
+    """Half the derivative of the squared distance from ``p + t d`` to a box: piecewise linear, never falling."""
+    total = 0.0
+    for axis in range(3):
+        x = p[axis] + t * d[axis]
+        if x < lo[axis]:
+            total += d[axis] * (x - lo[axis])
+        elif x > hi[axis]:
+            total += d[axis] * (x - hi[axis])
+    return total
+
+
+@compiled
+def segment_box_distance2(p: FloatArray, d: FloatArray, lo: FloatArray, hi: FloatArray) -> float:
+    """Squared distance from the segment ``p + t d``, 0 <= t <= 1, to a closed box: closed form.
+
+    The squared distance is convex and piecewise quadratic in t. Its slope is linear between the at most six
+    crossings of the box's planes; the bracket of its root shrinks to one such piece, where the root is exact.
+    """
+    a, b = 0.0, 1.0
+    at_a, at_b = slope(0.0, p, d, lo, hi), slope(1.0, p, d, lo, hi)
+    if at_a >= 0.0:
+        t = 0.0
+    elif at_b <= 0.0:
+        t = 1.0
+    else:
+        for axis in range(3):
+            if d[axis] == 0.0:
+                continue
+            for side in range(2):
+                c = ((lo[axis] if side == 0 else hi[axis]) - p[axis]) / d[axis]
+                if a < c < b:
+                    at_c = slope(c, p, d, lo, hi)
+                    if at_c < 0.0:
+                        a, at_a = c, at_c
+                    else:
+                        b, at_b = c, at_c
+        t = a + (b - a) * at_a / (at_a - at_b)
+    total = 0.0
+    for axis in range(3):
+        x = p[axis] + t * d[axis]
+        gap = max(lo[axis] - x, x - hi[axis], 0.0)
+        total += gap * gap
+    return total
+
+
+@compiled
+def clip(p: float, d: float, lo: float, hi: float, t0: float, t1: float) -> tuple[float, float]:
+    """Part of ``t0 .. t1`` where ``lo <= p + t d <= hi``; empty where the first exceeds the second."""
+    if d == 0.0:
+        return (t0, t1) if lo <= p <= hi else (1.0, 0.0)
+    a, b = (lo - p) / d, (hi - p) / d
+    if a > b:
+        a, b = b, a
+    return max(t0, a), min(t1, b)
+
+
+@compiled
+def first_block(p: float, d: float, t0: float, t1: float, reach: float, edge: float) -> int:
+    """First block index within reach of the stretch ``t0 .. t1`` along one axis."""
+    return max(0, math.floor((min(p + t0 * d, p + t1 * d) - reach) / edge))
+
+
+@compiled
+def last_block(p: float, d: float, t0: float, t1: float, reach: float, edge: float, count: int) -> int:
+    """One more than the last block index within reach of the stretch ``t0 .. t1`` along one axis."""
+    return min(count, math.floor((max(p + t0 * d, p + t1 * d) + reach) / edge) + 1)
+
+
+@compiled
+def scan_block(
+    p: FloatArray,
+    d: FloatArray,
+    spacing: FloatArray,
+    voxels: NDArray[np.int16],
+    layers: NDArray[np.uint8],
+    best: FloatArray,
+) -> None:
+    """Lower ``best[layer]`` by the boxes of one block; a box is measured only if its centre is near enough."""
+    half = 0.5 * math.sqrt(spacing[0] ** 2 + spacing[1] ** 2 + spacing[2] ** 2)
+    length2 = d[0] * d[0] + d[1] * d[1] + d[2] * d[2]
+    lo, hi = np.empty(3), np.empty(3)
+    for n in range(layers.shape[0]):
+        layer = layers[n]
+        if best[layer] <= 0.0:
+            continue
+        along, total = 0.0, 0.0
+        for axis in range(3):
+            away = (voxels[n, axis] + 0.5) * spacing[axis] - p[axis]
+            along += away * d[axis]
+            total += away * away
+        t = 0.0 if length2 == 0.0 else min(max(along / length2, 0.0), 1.0)
+        near = best[layer] + half
+        if total - 2.0 * t * along + t * t * length2 > near * near * (1.0 + 1e-9):
+            continue
+        for axis in range(3):
+            lo[axis] = voxels[n, axis] * spacing[axis]
+            hi[axis] = lo[axis] + spacing[axis]
+        found = segment_box_distance2(p, d, lo, hi)
+        if found < best[layer] * best[layer]:
+            best[layer] = math.sqrt(found)
+
+
+@compiled
+def scan_clearances(
+    p: FloatArray,
+    d: FloatArray,
+    spacing: FloatArray,
+    block: NDArray[np.int64],
+    starts: NDArray[np.int64],
+    voxels: NDArray[np.int16],
+    layers: NDArray[np.uint8],
+    best: FloatArray,
+) -> None:
+    """Lower ``best[layer]`` to the exact distance from the segment ``p + t d`` to each layer's boxes.
+
+    ``best`` comes in with the distances up to which each layer matters (0 or less: not at all). ``starts``
+    (x, y, z, 2) gives each block's first voxel and one past its last.
+    """
+    reach = best.max()
+    if reach <= 0.0:
+        return
+    ex, ey, ez = block[0] * spacing[0], block[1] * spacing[1], block[2] * spacing[2]
+    for z in range(
+        first_block(p[2], d[2], 0.0, 1.0, reach, ez),
+        last_block(p[2], d[2], 0.0, 1.0, reach, ez, starts.shape[2]),
+    ):
+        z0, z1 = clip(p[2], d[2], z * ez - reach, (z + 1) * ez + reach, 0.0, 1.0)
+        if z0 > z1:
+            continue
+        for y in range(
+            first_block(p[1], d[1], z0, z1, reach, ey),
+            last_block(p[1], d[1], z0, z1, reach, ey, starts.shape[1]),
+        ):
+            y0, y1 = clip(p[1], d[1], y * ey - reach, (y + 1) * ey + reach, z0, z1)
+            if y0 > y1:
+                continue
+            for x in range(
+                first_block(p[0], d[0], y0, y1, reach, ex),
+                last_block(p[0], d[0], y0, y1, reach, ex, starts.shape[0]),
+            ):
+                a, b = starts[x, y, z, 0], starts[x, y, z, 1]
+                if a < b:
+                    scan_block(p, d, spacing, voxels[a:b], layers[a:b], best)
+
+
+@compiled
+def walk(
+    p: FloatArray,
+    d: FloatArray,
+    spacing: FloatArray,
+    shape: NDArray[np.int64],
+    voxels: NDArray[np.int64],
+    exits: FloatArray,
+) -> int:
+    """Visit the voxels of the segment ``p + t d`` in order (Amanatides and Woo 1987); returns their number.
+
+    ``voxels`` (n, 3) and ``exits`` (n,) are filled with indices and the parameter t at which each is left. Voxels
+    outside the grid end the walk; a start outside the grid gives 0.
+    """
+    index = np.empty(3, np.int64)
+    step = np.zeros(3, np.int64)
+    following, delta = np.full(3, np.inf), np.full(3, np.inf)
+    for axis in range(3):
+        x = p[axis] / spacing[axis]
+        near = math.floor(x + 0.5)
+        if abs(x - near) < BOUNDARY_TOLERANCE:
+            index[axis] = near - 1 if d[axis] < 0.0 or (d[axis] == 0.0 and near == shape[axis]) else near
+        else:
+            index[axis] = math.floor(x)
+        if d[axis] != 0.0:
+            step[axis] = 1 if d[axis] > 0.0 else -1
+            plane = index[axis] + (1 if d[axis] > 0.0 else 0)
+            following[axis] = (plane * spacing[axis] - p[axis]) / d[axis]
+            delta[axis] = spacing[axis] / abs(d[axis])
+    count = 0
+    while count < exits.shape[0]:
+        for axis in range(3):
+            if index[axis] < 0 or index[axis] >= shape[axis]:
+                return count
+        axis = 0
+        if following[1] < following[0]:
+            axis = 1
+        if following[2] < following[axis]:
+            axis = 2
+        for a in range(3):
+            voxels[count, a] = index[a]
+        exits[count] = min(following[axis], 1.0)
+        count += 1
+        if following[axis] >= 1.0:
+            return count
+        index[axis] += step[axis]
+        following[axis] += delta[axis]
+    return count
+
+
+@compiled
+def box_weights(u: float, sigma: float, spacing: float, count: int) -> tuple[int, FloatArray, FloatArray]:
+    """First voxel, integrals of a Gaussian over voxels along one axis, and their derivatives.
+
+    What falls beyond the grid is added to its last voxel: the image is taken to go on as it ends.
+    """
+    first = max(0, math.floor((u - SIGMAS * sigma) / spacing))
+    last = min(count - 1, math.floor((u + SIGMAS * sigma) / spacing))
+    weights, slopes = np.empty(last - first + 1), np.empty(last - first + 1)
+    for n in range(first, last + 1):
+        a, b = (n * spacing - u) / sigma, ((n + 1) * spacing - u) / sigma
+        if n == 0:
+            a = -1e3
+        if n == count - 1:
+            b = 1e3
+        weights[n - first] = 0.5 * (math.erf(b / math.sqrt(2.0)) - math.erf(a / math.sqrt(2.0)))
+        slopes[n - first] = (math.exp(-0.5 * a * a) - math.exp(-0.5 * b * b)) / (
+            sigma * math.sqrt(2.0 * math.pi)
+        )
+    return first, weights, slopes
+
+
+@compiled
+def smooth_gradient(
+    u: FloatArray,
+    tissue: NDArray[np.uint8],
+    flag: np.uint8,
+    spacing: FloatArray,
+    sigma: float,
+    out: FloatArray,
+) -> None:
+    """Gradient, per millimetre, of the voxel set with ``flag`` convolved with a Gaussian, at one point."""
+    i0, wx, sx = box_weights(u[0], sigma, spacing[0], tissue.shape[0])
+    j0, wy, sy = box_weights(u[1], sigma, spacing[1], tissue.shape[1])
+    k0, wz, sz = box_weights(u[2], sigma, spacing[2], tissue.shape[2])
+    out[:] = 0.0
+    for k in range(wz.shape[0]):
+        for j in range(wy.shape[0]):
+            row, row_slope = 0.0, 0.0
+            for i in range(wx.shape[0]):
+                if tissue[i0 + i, j0 + j, k0 + k] & flag:
+                    row += wx[i]
+                    row_slope += sx[i]
+            out[0] += row_slope * wy[j] * wz[k]
+            out[1] += row * sy[j] * wz[k]
+            out[2] += row * wy[j] * sz[k]
+
+
+@compiled
+def smooth_gradients(
+    points: FloatArray,
+    tissue: NDArray[np.uint8],
+    flag: np.uint8,
+    spacing: FloatArray,
+    sigma: float,
+    out: FloatArray,
+) -> None:
+    """Fill (n, 3) gradients at (n, 3) points."""
+    for n in range(points.shape[0]):
+        smooth_gradient(points[n], tissue, flag, spacing, sigma, out[n])
+
+
+@compiled
+def trace(
+    p: FloatArray,
+    d: FloatArray,
+    tissue: NDArray[np.uint8],
+    spacing: FloatArray,
+    voxels: NDArray[np.int64],
+    exits: FloatArray,
+    metrics: FloatArray,
+) -> float:
+    """Fill what the voxels along a path say (see `N_METRICS`); returns t of the first liver entry, or -1."""
+    shape = np.array(tissue.shape, dtype=np.int64)
+    length = math.sqrt(d[0] * d[0] + d[1] * d[1] + d[2] * d[2])
+    count = walk(p, d, spacing, shape, voxels, exits)
+    first_liver, target_at, before, liver, viable, gap = -1.0, -1.0, 0.0, 0.0, 0.0, 0.0
+    other = 0.0
+    begin = 0.0
+    for n in range(count):
+        value = tissue[voxels[n, 0], voxels[n, 1], voxels[n, 2]]
+        code = value & CODE_MASK
+        stretch = (exits[n] - begin) * length
+        if stretch < SHORTEST_STRETCH_MM:
+            begin = exits[n]
+            continue
+        if first_liver < 0.0 and value & LIVER_FLAG:
+            first_liver = begin
+        if code == CODE_TARGET and target_at < 0.0:
+            target_at = begin
+        if code == CODE_OTHER_LESION:
+            other = 1.0
+        if first_liver >= 0.0 and not value & LIVER_FLAG:
+            gap += stretch
+        if target_at < 0.0:
+            before = before + stretch if code == CODE_LIVER else 0.0
+            liver += stretch if code == CODE_LIVER else 0.0
+        if value & VIABLE_FLAG:
+            viable += stretch
+        begin = exits[n]
+    metrics[0], metrics[2], metrics[3], metrics[4], metrics[5] = before, viable, liver, gap, other
+    metrics[6] = target_at * length
+    return first_liver
+
+
+@compiled
+def leaves_liver(
+    p: FloatArray,
+    d: FloatArray,
+    tissue: NDArray[np.uint8],
+    spacing: FloatArray,
+    voxels: NDArray[np.int64],
+    exits: FloatArray,
+) -> float:
+    """Parameter t at which the segment first is outside the liver, or -1 if it never is."""
+    count = walk(p, d, spacing, np.array(tissue.shape, dtype=np.int64), voxels, exits)
+    begin = 0.0
+    for n in range(count):
+        inside = tissue[voxels[n, 0], voxels[n, 1], voxels[n, 2]] & LIVER_FLAG
+        if not inside and exits[n] > begin:
+            return begin
+        begin = exits[n]
+    return -1.0 if count > 0 and begin >= 1.0 else begin
+
+
+@compiled
+def evaluate_paths(
+    starts_mm: FloatArray,
+    ends_mm: FloatArray,
+    tissue: NDArray[np.uint8],
+    spacing: FloatArray,
+    sigma: float,
+    run_out: float,
+    block: NDArray[np.int64],
+    starts: NDArray[np.int64],
+    voxels: NDArray[np.int16],
+    layers: NDArray[np.uint8],
+    reach: FloatArray,
+    broken: NDArray[np.uint32],
+    metrics: FloatArray,
+) -> None:
+    """Judge (n, 3) pairs: bit ``layer`` of ``broken`` where a layer is nearer than its reach, and the metrics.
+
+    The part of the run-out that lies outside the liver counts like the path itself.
+    """
+    room = tissue.shape[0] + tissue.shape[1] + tissue.shape[2] + 4
+    visited, exits = np.empty((room, 3), np.int64), np.empty(room)
+    gradient, best, d, q = np.empty(3), np.empty(reach.shape[0]), np.empty(3), np.empty(3)
+    for n in range(starts_mm.shape[0]):
+        p = starts_mm[n]
+        for axis in range(3):
+            d[axis] = ends_mm[n, axis] - p[axis]
+        length = math.sqrt(d[0] * d[0] + d[1] * d[1] + d[2] * d[2])
+        entered = trace(p, d, tissue, spacing, visited, exits, metrics[n])
+        metrics[n, 1] = -1.0
+        if entered >= 0.0:
+            for axis in range(3):
+                q[axis] = p[axis] + entered * d[axis]
+            smooth_gradient(q, tissue, LIVER_FLAG, spacing, sigma, gradient)
+            norm = math.sqrt(gradient[0] ** 2 + gradient[1] ** 2 + gradient[2] ** 2)
+            metrics[n, 1] = -2.0
+            if norm > SMALLEST_GRADIENT:
+                dot = d[0] * gradient[0] + d[1] * gradient[1] + d[2] * gradient[2]
+                metrics[n, 1] = min(1.0, abs(dot) / (norm * length))
+        best[:] = reach
+        scan_clearances(p, d, spacing, block, starts, voxels, layers, best)
+        for axis in range(3):
+            q[axis] = ends_mm[n, axis]
+            d[axis] *= run_out / length
+        left = leaves_liver(q, d, tissue, spacing, visited, exits)
+        if left >= 0.0:
+            for axis in range(3):
+                q[axis] += left * d[axis]
+                d[axis] *= 1.0 - left
+            scan_clearances(q, d, spacing, block, starts, voxels, layers, best)
+        bits = np.uint32(0)
+        for layer in range(reach.shape[0]):
+            if best[layer] < reach[layer]:
+                bits |= np.uint32(1) << np.uint32(layer)
+        broken[n] = bits
+
+
+@compiled
+def assign_layers(
+    bits: NDArray[np.uint32],
+    layer_of_bit: NDArray[np.uint32],
+    ranks: NDArray[np.uint8],
+    out: NDArray[np.uint32],
+    tissue: NDArray[np.uint8],
+    derived: np.uint32,
+) -> None:
+    """Turn structure bits into obstacle layer bits and tissue codes.
+
+    ``ranks[b]`` is the tissue code of kind bit b; where kinds overlap the smallest code wins. Voxels that already
+    carry a lesion code keep it, and give up obstacle bits that were only derived.
+    """
+    for k in range(bits.shape[2]):
+        for j in range(bits.shape[1]):
+            for i in range(bits.shape[0]):
+                w = bits[i, j, k]
+                if w == 0:
+                    continue
+                lesion = (tissue[i, j, k] & CODE_MASK) != 0
+                found = np.uint32(0)
+                code = np.uint8(15)
+                for b in range(layer_of_bit.shape[0]):
+                    if (w >> np.uint32(b)) & np.uint32(1):
+                        code = min(code, ranks[b])
+                        if not (lesion and (derived >> np.uint32(b)) & np.uint32(1)):
+                            found |= layer_of_bit[b]
+                out[i, j, k] = found
+                if not lesion and code < 15:
+                    tissue[i, j, k] |= code
+
+
+@compiled
+def collect_surface(
+    bits: NDArray[np.uint32],
+    block: NDArray[np.int64],
+    starts: NDArray[np.int64],
+    voxels: NDArray[np.int16],
+    layers: NDArray[np.uint8],
+    fill: bool,
+) -> int:
+    """Count (``fill`` false) or write the boundary voxels of every layer, sorted by block; returns their number."""
+    nx, ny, nz = bits.shape
+    total = 0
+    for k in range(nz):
+        for j in range(ny):
+            for i in range(nx):
+                w = bits[i, j, k]
+                if w == 0:
+                    continue
+                inside = w
+                if i == 0 or j == 0 or k == 0 or i == nx - 1 or j == ny - 1 or k == nz - 1:
+                    inside = np.uint32(0)
+                else:
+                    inside &= bits[i - 1, j, k] & bits[i + 1, j, k] & bits[i, j - 1, k] & bits[i, j + 1, k]
+                    inside &= bits[i, j, k - 1] & bits[i, j, k + 1]
+                edge = w & ~inside
+                if edge == 0:
+                    continue
+                x, y, z = i // block[0], j // block[1], k // block[2]
+                for layer in range(32):
+                    if (edge >> np.uint32(layer)) & np.uint32(1):
+                        if fill:
+                            n = starts[x, y, z, 1]
+                            voxels[n, 0], voxels[n, 1], voxels[n, 2] = i, j, k
+                            layers[n] = layer
+                        starts[x, y, z, 1] += 1
+                        total += 1
+    return total
+
+
+@compiled
+def open_by_ball(mask: NDArray[np.bool_], ball: NDArray[np.int64], out: NDArray[np.bool_]) -> None:
+    """Morphological opening: ``out`` becomes the union of the balls that fit; beyond the array counts as inside."""
+    nx, ny, nz = mask.shape
+    for k in range(nz):
+        for j in range(ny):
+            for i in range(nx):
+                if not mask[i, j, k]:
+                    continue
+                fits = True
+                for n in range(ball.shape[0]):
+                    x, y, z = i + ball[n, 0], j + ball[n, 1], k + ball[n, 2]
+                    if 0 <= x < nx and 0 <= y < ny and 0 <= z < nz and not mask[x, y, z]:
+                        fits = False
+                        break
+                if not fits:
+                    continue
+                for n in range(ball.shape[0]):
+                    x, y, z = i + ball[n, 0], j + ball[n, 1], k + ball[n, 2]
+                    if 0 <= x < nx and 0 <= y < ny and 0 <= z < nz:
+                        out[x, y, z] = True

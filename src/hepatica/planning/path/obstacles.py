@@ -1,0 +1,197 @@
+"""What a needle must keep away from, as boundary voxels sorted into blocks."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Final
+
+import numpy as np
+from numpy.typing import NDArray
+
+from hepatica.anatomy.structures import Anatomy, Origin, StructureKind, to_bit
+from hepatica.core.evidence import Evidence, EvidenceTable
+from hepatica.core.geometry import FloatArray
+from hepatica.imaging.mask import find_box
+from hepatica.planning.path import kernels
+
+VESSELS: Final = (
+    StructureKind.AORTA,
+    StructureKind.VENA_CAVA,
+    StructureKind.PORTAL_VEIN,
+    StructureKind.HEPATIC_VEIN,
+    StructureKind.LIVER_VESSEL,
+)
+"""Kinds whose margin depends on their calibre where the needle passes."""
+NOT_OBSTACLES: Final = frozenset(
+    {StructureKind.BODY, StructureKind.LIVER, StructureKind.LESION, StructureKind.NECROSIS}
+)
+"""Kinds that a path may cross; lesions have a rule of their own."""
+BLOCK_EDGE_MM: Final = 5.0
+"""Edge of the blocks that sort boundary voxels; changes speed only."""
+
+CODE_NONE: Final = 15
+"""No code of its own: body, unlabelled."""
+CODE_ORGAN: Final = 4
+CODE_VESSEL: Final = 5
+CODE_CONTRAST: Final = 6
+CODE_GAS: Final = 7
+CODE_BONE: Final = 8
+CODE_LUNG: Final = 9
+_CODES: Final[Mapping[StructureKind, int]] = {
+    StructureKind.BODY: CODE_NONE,
+    StructureKind.LIVER: kernels.CODE_LIVER,
+    StructureKind.LESION: kernels.CODE_OTHER_LESION,
+    StructureKind.NECROSIS: CODE_NONE,
+    **dict.fromkeys(VESSELS, CODE_VESSEL),
+    StructureKind.CONTRAST_LUMEN: CODE_CONTRAST,
+    StructureKind.GAS: CODE_GAS,
+    StructureKind.BONE: CODE_BONE,
+    StructureKind.LUNG: CODE_LUNG,
+}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Layer:
+    """One kind of obstacle with one margin.
+
+    Parameters
+    ----------
+    kind
+        Structure.
+    margin
+        Evidence of the margin in mm.
+    derived
+        Whether the structure was derived and not reviewed.
+    calibre_mm
+        For vessels: only parts at least this wide; None for all of the structure.
+    """
+
+    kind: StructureKind
+    margin: Evidence
+    derived: bool
+    calibre_mm: float | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class Obstacles:
+    """Boundary voxels of all layers.
+
+    Parameters
+    ----------
+    layers
+        At most 32.
+    block
+        (3,) voxels in a block.
+    starts
+        (x, y, z, 2) first voxel of each block and one past its last.
+    voxels, layer_of_voxel
+        (n, 3) indices and (n,) layer.
+    """
+
+    layers: tuple[Layer, ...]
+    block: NDArray[np.int64]
+    starts: NDArray[np.int64]
+    voxels: NDArray[np.int16]
+    layer_of_voxel: NDArray[np.uint8]
+
+    def margins_mm(self) -> FloatArray:
+        """Return the (n,) margin of each layer."""
+        return np.array([layer.margin.number for layer in self.layers], dtype=np.float64)
+
+
+def to_layers(anatomy: Anatomy, limits: EvidenceTable) -> tuple[Layer, ...]:
+    """List the obstacle layers of an anatomy: one for each kind, two for vessels.
+
+    Every kind that is present and may not be crossed gets a layer; a kind without a margin in the table is an
+    error, never silently passed.
+    """
+    layers: list[Layer] = []
+    for kind in StructureKind:
+        if kind in NOT_OBSTACLES or not anatomy.has(kind):
+            continue
+        derived = anatomy.sources[kind].origin is Origin.DERIVED
+        if kind in VESSELS:
+            for margin, calibre in (
+                ("margin_vessel", "vessel_calibre"),
+                ("margin_vessel_wide", "vessel_calibre_wide"),
+            ):
+                width = limits[calibre].number
+                layers.append(Layer(kind=kind, margin=limits[margin], derived=derived, calibre_mm=width))
+        else:
+            layers.append(Layer(kind=kind, margin=limits[f"margin_{kind.value}"], derived=derived))
+    return tuple(layers)
+
+
+def derive_obstacles(anatomy: Anatomy, *, layers: tuple[Layer, ...], tissue: NDArray[np.uint8]) -> Obstacles:
+    """Sort the boundary voxels of all layers, and write tissue codes of labelled voxels into ``tissue``.
+
+    Parameters
+    ----------
+    anatomy
+        Structures.
+    layers
+        From `to_layers`.
+    tissue
+        (I, J, K) in Fortran order with lesion codes already set; changed in place. Where structures overlap, the
+        first of this order names the voxel: lesion, organ or implant, vessel, contrast-filled lumen, gas, bone,
+        lung, liver. Clearances do not depend on it: every layer keeps its own voxels, except that a structure which
+        was only derived gives way inside a lesion somebody drew (a calcified tumour is not bone).
+    """
+    grid = anatomy.grid
+    of_bit, codes = np.zeros(32, np.uint32), np.full(32, CODE_NONE, np.uint8)
+    for kind in StructureKind:
+        position = to_bit(kind).bit_length() - 1
+        codes[position] = _CODES.get(kind, CODE_ORGAN)
+        of_bit[position] = sum(1 << number for number, layer in enumerate(layers) if layer.kind is kind)
+    derived = sum(to_bit(kind) for kind, source in anatomy.sources.items() if source.origin is Origin.DERIVED)
+    layer_bits = np.zeros(grid.shape, np.uint32, order="F")
+    kernels.assign_layers(
+        np.asfortranarray(anatomy.bits), of_bit, codes, layer_bits, tissue, np.uint32(derived)
+    )
+    for number, layer in enumerate(layers):
+        if layer.calibre_mm is not None:
+            _keep_wide(layer_bits, bit=1 << number, calibre_mm=layer.calibre_mm, spacing_mm=grid.spacing_mm)
+    return _collect(layer_bits, layers=layers, spacing_mm=grid.spacing_mm)
+
+
+def _keep_wide(bits: NDArray[np.uint32], *, bit: int, calibre_mm: float, spacing_mm: FloatArray) -> None:
+    """Take a layer's bit from every voxel that no ball of that calibre inside the structure covers.
+
+    The ball holds the voxels whose centres are less than half the calibre away, so a part a little narrower than
+    the calibre still counts as wide: the error is on the safe side.
+    """
+    full = (bits & np.uint32(bit)) != 0
+    box = find_box(full)
+    if box is None:
+        return
+    crop = np.asfortranarray(full[box])
+    wide = np.zeros(crop.shape, dtype=bool, order="F")
+    kernels.open_by_ball(crop, derive_ball(0.5 * calibre_mm, spacing_mm), wide)
+    bits[box] &= np.where(crop & ~wide, np.uint32(~bit & 0xFFFFFFFF), np.uint32(0xFFFFFFFF))
+
+
+def derive_ball(radius_mm: float, spacing_mm: FloatArray) -> NDArray[np.int64]:
+    """Return the (n, 3) index offsets of voxel centres nearer than a radius; always the voxel itself."""
+    reach = np.ceil(radius_mm / spacing_mm).astype(int)
+    offsets = np.stack(np.meshgrid(*(np.arange(-r, r + 1) for r in reach), indexing="ij"), axis=-1).reshape(
+        -1, 3
+    )
+    near = np.linalg.norm(offsets * spacing_mm, axis=1) < radius_mm
+    return np.ascontiguousarray(offsets[near | (offsets == 0).all(axis=1)], dtype=np.int64)
+
+
+def _collect(bits: NDArray[np.uint32], *, layers: tuple[Layer, ...], spacing_mm: FloatArray) -> Obstacles:
+    block = np.maximum(1, np.round(BLOCK_EDGE_MM / spacing_mm)).astype(np.int64)
+    shape = tuple(int(n) for n in -(-np.array(bits.shape) // block))
+    starts = np.zeros((*shape, 2), np.int64)
+    none_voxels, none_layers = np.zeros((0, 3), np.int16), np.zeros(0, np.uint8)
+    total = kernels.collect_surface(bits, block, starts, none_voxels, none_layers, False)  # noqa: FBT003
+    counts = starts[..., 1].ravel()
+    first = np.concatenate([[0], np.cumsum(counts)[:-1]]).reshape(shape)
+    starts[..., 0], starts[..., 1] = first, first
+    voxels, of_voxel = np.empty((total, 3), np.int16), np.empty(total, np.uint8)
+    kernels.collect_surface(bits, block, starts, voxels, of_voxel, True)  # noqa: FBT003
+    for array in (starts, voxels, of_voxel):
+        array.setflags(write=False)
+    return Obstacles(layers=layers, block=block, starts=starts, voxels=voxels, layer_of_voxel=of_voxel)

@@ -1,0 +1,212 @@
+"""Every skin point against every target point: what each pair breaks, exactly."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Final
+
+import numpy as np
+from numpy.typing import NDArray
+
+from hepatica.core.findings import NotEvaluable
+from hepatica.core.geometry import FloatArray
+from hepatica.core.progress import Progress
+from hepatica.planning.path import kernels
+from hepatica.planning.path.angles import derive_side_lps
+from hepatica.planning.path.clearance import measure_segment_distance_mm
+from hepatica.planning.path.entry import find_hub_under_table, measure_implant_distance_mm
+from hepatica.planning.path.scene import Scene
+
+GEOMETRY_LIMITS: Final = (
+    "length_max",
+    "length_min",
+    "needle_length",
+    "tilt_max",
+    "table_side",
+    "entry_implant_distance",
+    "prior_track_distance",
+    "volume_face",
+    "liver_before_lesion_min",
+    "capsule_angle_min",
+    "other_lesion",
+)
+"""Bit n of `Pairs.broken`; the obstacle layers follow from bit `FIRST_LAYER_BIT`."""
+FIRST_LAYER_BIT: Final = 16
+CHUNK: Final = 4096
+"""Pairs between two looks at progress and cancellation."""
+LENGTH_TOLERANCE_MM: Final = 1e-6
+ANGLE_TOLERANCE_DEG: Final = 1e-6
+"""A length or angle that meets its limit but for rounding meets it."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class Pairs:
+    """Judged pairs, ordered by skin point, then target point.
+
+    Parameters
+    ----------
+    entries_lps_mm, tips_lps_mm
+        (n, 3) ends.
+    length_mm, tilt_deg, in_plane_deg
+        (n,) geometry; in-plane is NaN where gravity is unknown or the path has no axial direction.
+    capsule_deg
+        (n,) NaN where not measured.
+    liver_before_mm, parenchyma_mm, viable_mm
+        (n,) liver right before the lesion, all liver before it, way inside the target; NaN where not traced.
+    broken
+        (n,) bit set of limits (`GEOMETRY_LIMITS`, then layers). Pairs that break two or more limits of length, tilt or
+        entry are not traced further.
+    """
+
+    entries_lps_mm: FloatArray
+    tips_lps_mm: FloatArray
+    length_mm: FloatArray
+    tilt_deg: FloatArray
+    in_plane_deg: FloatArray
+    capsule_deg: FloatArray
+    liver_before_mm: FloatArray
+    parenchyma_mm: FloatArray
+    viable_mm: FloatArray
+    broken: NDArray[np.uint64]
+
+
+def to_limit_names(scene: Scene) -> dict[str, np.uint64]:
+    """Return each limit's bits by name; layers of one kind share its name."""
+    names = {name: 1 << bit for bit, name in enumerate(GEOMETRY_LIMITS)}
+    for number, layer in enumerate(scene.obstacles.layers):
+        name = layer.kind.value
+        names[name] = names.get(name, 0) | 1 << (FIRST_LAYER_BIT + number)
+    return {name: np.uint64(bits) for name, bits in names.items()}
+
+
+def judge_pairs(
+    scene: Scene, tissue: NDArray[np.uint8], *, tips_lps_mm: FloatArray, progress: Progress
+) -> Pairs:
+    """Judge every skin point of the scene against every tip.
+
+    Parameters
+    ----------
+    scene, tissue
+        Scene and `Scene.paint_target` of the lesion.
+    tips_lps_mm
+        (m, 3) candidate tips.
+    progress
+        What to report to.
+    """
+    points = scene.skin.points_lps_mm
+    count = len(points)
+    entries = np.repeat(points, len(tips_lps_mm), axis=0)
+    tips = np.tile(tips_lps_mm, (count, 1))
+    way = tips - entries
+    length = np.maximum(np.linalg.norm(way, axis=1), 1e-9)
+    tilt = np.degrees(np.arcsin(np.clip(way[:, 2] / length, -1.0, 1.0)))
+    cheap = _judge_geometry(scene, entries, tips, tilt_deg=tilt)
+    traced = np.flatnonzero(np.bitwise_count(cheap) <= 1)
+    metrics, layers = _trace(scene, tissue, entries, tips, traced=traced, progress=progress)
+    with np.errstate(invalid="ignore"):
+        capsule = np.where(metrics[:, 1] >= 0, np.degrees(np.arcsin(np.clip(metrics[:, 1], 0, 1))), np.nan)
+    broken = cheap | layers.astype(np.uint64) << np.uint64(FIRST_LAYER_BIT)
+    limits = scene.limits
+    short = metrics[:, 0] < limits["liver_before_lesion_min"].number - LENGTH_TOLERANCE_MM
+    flat = (capsule < limits["capsule_angle_min"].number - ANGLE_TOLERANCE_DEG) | (metrics[:, 1] == -2.0)
+    for name, bad in (
+        ("liver_before_lesion_min", short),
+        ("capsule_angle_min", flat),
+        ("other_lesion", metrics[:, 5] > 0),
+    ):
+        broken |= np.where(bad, np.uint64(1 << GEOMETRY_LIMITS.index(name)), np.uint64(0))
+    return Pairs(
+        entries_lps_mm=entries,
+        tips_lps_mm=tips,
+        length_mm=length,
+        tilt_deg=tilt,
+        in_plane_deg=_derive_in_plane(scene, way),
+        capsule_deg=capsule,
+        liver_before_mm=metrics[:, 0],
+        parenchyma_mm=metrics[:, 3],
+        viable_mm=metrics[:, 2],
+        broken=broken,
+    )
+
+
+def _judge_geometry(
+    scene: Scene, entries: FloatArray, tips: FloatArray, *, tilt_deg: FloatArray
+) -> NDArray[np.uint64]:
+    limits, needle = scene.limits, scene.needle
+    per_point = max(1, len(entries) // max(1, len(scene.skin.points_lps_mm)))
+    way = tips - entries
+    length = np.linalg.norm(way, axis=1)
+    run_out = tips + way * (limits["run_out"].number / np.maximum(length, 1e-9))[:, None]
+    face = np.minimum(scene.measure_face_distance_mm(entries), scene.measure_face_distance_mm(run_out))
+    implant = limits["entry_implant_distance"].number
+    near_implant = measure_implant_distance_mm(scene, scene.skin.points_lps_mm, up_to_mm=implant) < implant
+    on_table = np.repeat(scene.skin.on_table, per_point)
+    bad = {
+        "length_max": length > limits["length_max"].number + LENGTH_TOLERANCE_MM,
+        "length_min": length < limits["length_min"].number - LENGTH_TOLERANCE_MM,
+        "needle_length": length + needle.hub_allowance_mm > needle.length_mm + LENGTH_TOLERANCE_MM,
+        "tilt_max": np.abs(tilt_deg) > limits["tilt_max"].number + ANGLE_TOLERANCE_DEG,
+        "table_side": on_table | find_hub_under_table(scene, entries, tips),
+        "entry_implant_distance": np.repeat(near_implant, per_point),
+        "prior_track_distance": _near_prior(scene, entries, tips),
+        "volume_face": face < scene.largest_margin_mm,
+    }
+    broken = np.zeros(len(entries), np.uint64)
+    for name, flags in bad.items():
+        broken |= np.where(flags, np.uint64(1 << GEOMETRY_LIMITS.index(name)), np.uint64(0))
+    return broken
+
+
+def _near_prior(scene: Scene, entries: FloatArray, tips: FloatArray) -> NDArray[np.bool_]:
+    near = np.zeros(len(entries), dtype=bool)
+    smallest = scene.limits["prior_track_distance"].number
+    for track in scene.prior_tracks:
+        near |= measure_segment_distance_mm(entries, tips, track.entry_lps_mm, track.tip_lps_mm) < smallest
+    return near
+
+
+def _derive_in_plane(scene: Scene, way: FloatArray) -> FloatArray:
+    if isinstance(scene.gravity_lps, NotEvaluable):
+        return np.full(len(way), np.nan)
+    axial = way * (1.0, 1.0, 0.0)
+    side = derive_side_lps(scene.gravity_lps)
+    return np.asarray(np.degrees(np.arctan2(axial @ side, axial @ scene.gravity_lps)))
+
+
+def _trace(
+    scene: Scene,
+    tissue: NDArray[np.uint8],
+    entries: FloatArray,
+    tips: FloatArray,
+    *,
+    traced: NDArray[np.int64],
+    progress: Progress,
+) -> tuple[FloatArray, NDArray[np.uint32]]:
+    obstacles = scene.obstacles
+    metrics = np.full((len(entries), kernels.N_METRICS), np.nan)
+    layers = np.zeros(len(entries), np.uint32)
+    reach = obstacles.margins_mm() + scene.needle_radius_mm
+    if not obstacles.layers:
+        reach = np.zeros(1)
+    for a in range(0, len(traced), CHUNK):
+        progress.check_cancelled()
+        part = traced[a : a + CHUNK]
+        found, bits = np.zeros((len(part), kernels.N_METRICS)), np.zeros(len(part), np.uint32)
+        kernels.evaluate_paths(
+            scene.to_local_mm(entries[part]),
+            scene.to_local_mm(tips[part]),
+            tissue,
+            scene.grid.spacing_mm,
+            scene.limits["capsule_sigma"].number,
+            scene.limits["run_out"].number,
+            obstacles.block,
+            obstacles.starts,
+            obstacles.voxels,
+            obstacles.layer_of_voxel,
+            reach,
+            bits,
+            found,
+        )
+        metrics[part], layers[part] = found, bits
+        progress.advance(min(1.0, (a + CHUNK) / max(1, len(traced))))
+    return metrics, layers

@@ -1,0 +1,195 @@
+"""Where a needle may enter: the body's surface that meets air, with its normals."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from typing import Final
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy import ndimage
+
+from hepatica.core.evidence import EvidenceTable
+from hepatica.core.findings import NotEvaluable
+from hepatica.core.geometry import BoolArray, FloatArray, Grid
+from hepatica.imaging.volume import Volume
+from hepatica.planning.path import kernels
+
+AIR_PROBES_MM: Final = (3.0, 6.0)
+"""How far in front of the skin air is looked for; nearer, skin and air share voxels."""
+ORDER_DECIMALS: Final = 6
+"""World coordinates are compared at this precision, so that the order does not depend on how a grid is stored."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class Skin:
+    """Sampled skin.
+
+    Parameters
+    ----------
+    points_lps_mm, normals_lps
+        (n, 3) points on the surface and unit normals pointing out.
+    areas_mm2
+        (n,) skin each point stands for.
+    on_table
+        (n,) whether the point faces the table; all False without gravity.
+    table_level_mm
+        Largest position of skin along gravity: the table top; None without gravity.
+    """
+
+    points_lps_mm: FloatArray
+    normals_lps: FloatArray
+    areas_mm2: FloatArray
+    on_table: BoolArray
+    table_level_mm: float | None
+
+
+def find_outside(inside: BoolArray, *, grid: Grid) -> BoolArray:
+    """Return the voxels outside the patient: not inside, and joined to a border of their axial slice.
+
+    Going slice by slice keeps lung, gas and other holes of the mask inside, also where they reach the first or
+    last slice.
+    """
+    axis = int(np.argmax(np.abs(grid.directions[2])))
+    outside = np.zeros(inside.shape, dtype=bool, order="F")
+    source, result = np.moveaxis(inside, axis, 0), np.moveaxis(outside, axis, 0)
+    for n in range(source.shape[0]):
+        labels, count = ndimage.label(~source[n])
+        border = np.zeros(count + 1, dtype=bool)
+        for edge in (labels[0], labels[-1], labels[:, 0], labels[:, -1]):
+            border[edge] = True
+        border[0] = False
+        result[n] = border[labels]
+    return outside
+
+
+def derive_skin(
+    volume: Volume,
+    *,
+    tissue: NDArray[np.uint8],
+    outside: BoolArray,
+    gravity_lps: FloatArray | NotEvaluable,
+    limits: EvidenceTable,
+) -> Skin:
+    """Sample the skin: boundary faces between body and outside, thinned to one point in each small cube.
+
+    Faces of the volume are never skin, nor is a surface without air in front of it.
+
+    Parameters
+    ----------
+    volume
+        CT, to look for air.
+    tissue
+        (I, J, K) with the body flag set.
+    outside
+        (I, J, K) voxels outside the patient.
+    gravity_lps
+        (3,) unit vector, or why unknown.
+    limits
+        ``skin_spacing``, ``skin_air_min``, ``skin_air_max``, ``entry_facing_down_max``, ``capsule_sigma``.
+    """
+    grid = volume.grid
+    faces, axes = _find_faces(outside)
+    points = grid.to_lps_mm(faces)
+    chosen, group = _thin(
+        points, anchor=grid.bounds_lps_mm.mean(axis=0), edge_mm=limits["skin_spacing"].number
+    )
+    points = points[chosen]
+    normals = -derive_directions(
+        points, grid=grid, tissue=tissue, flag=kernels.BODY_FLAG, sigma_mm=limits["capsule_sigma"].number
+    )
+    areas = _add_areas(normals, axes=axes, group=group, grid=grid)
+    kept = _meets_air(points, normals, volume=volume, outside=outside, limits=limits)
+    kept &= np.isfinite(normals).all(axis=1)
+    points, normals, areas = points[kept], normals[kept], areas[kept]
+    if isinstance(gravity_lps, NotEvaluable) or len(points) == 0:
+        return Skin(
+            points_lps_mm=points,
+            normals_lps=normals,
+            areas_mm2=areas,
+            on_table=np.zeros(len(points), dtype=bool),
+            table_level_mm=None,
+        )
+    steepest = math.sin(math.radians(limits["entry_facing_down_max"].number))
+    return Skin(
+        points_lps_mm=points,
+        normals_lps=normals,
+        areas_mm2=areas,
+        on_table=np.asarray(normals @ gravity_lps > steepest),
+        table_level_mm=float((points @ gravity_lps).max()),
+    )
+
+
+def derive_directions(
+    points_lps_mm: FloatArray, *, grid: Grid, tissue: NDArray[np.uint8], flag: np.uint8, sigma_mm: float
+) -> FloatArray:
+    """Return (n, 3) unit LPS directions toward the inside of a flagged set, from its Gaussian-smoothed surface.
+
+    NaN where no surface is near. Sigma is in millimetres along every axis, whatever the voxel shape.
+    """
+    gradients = np.empty((len(points_lps_mm), 3))
+    local = (grid.to_index(points_lps_mm) + 0.5) * grid.spacing_mm
+    kernels.smooth_gradients(local, tissue, flag, grid.spacing_mm, sigma_mm, gradients)
+    norm = np.linalg.norm(gradients, axis=1, keepdims=True)
+    unit = np.where(norm > kernels.SMALLEST_GRADIENT, gradients / np.maximum(norm, 1e-300), np.nan)
+    return np.asarray(unit @ grid.directions.T)
+
+
+def _find_faces(outside: BoolArray) -> tuple[FloatArray, NDArray[np.int64]]:
+    """Return (n, 3) fractional indices of face centres between inside and outside, and each face's axis."""
+    centres, axes = [], []
+    for axis in range(3):
+        lower = [slice(None)] * 3
+        upper = [slice(None)] * 3
+        lower[axis], upper[axis] = slice(None, -1), slice(1, None)
+        changed = outside[tuple(lower)] != outside[tuple(upper)]
+        found = np.stack(np.nonzero(changed.T)[::-1], axis=1).astype(np.float64)
+        found[:, axis] += 0.5
+        centres.append(found)
+        axes.append(np.full(len(found), axis, dtype=np.int64))
+    return np.concatenate(centres), np.concatenate(axes)
+
+
+def _thin(
+    points: FloatArray, *, anchor: FloatArray, edge_mm: float
+) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+    """Choose in each cube of the world the point nearest to its centre; returns choices and each point's cube."""
+    relative = np.round(points - anchor, ORDER_DECIMALS) / edge_mm
+    cubes = np.floor(relative + 1e-9)
+    away = np.round(np.linalg.norm(relative - cubes - 0.5, axis=1), ORDER_DECIMALS)
+    _, group = np.unique(cubes, axis=0, return_inverse=True)
+    group = group.reshape(-1)
+    rounded = np.round(points, ORDER_DECIMALS)
+    order = np.lexsort((rounded[:, 2], rounded[:, 1], rounded[:, 0], away, group))
+    first = np.ones(len(order), dtype=bool)
+    first[1:] = group[order][1:] != group[order][:-1]
+    return order[first], group
+
+
+def _add_areas(
+    normals: FloatArray, *, axes: NDArray[np.int64], group: NDArray[np.int64], grid: Grid
+) -> FloatArray:
+    """Sum face areas per cube, each turned by the cosine to the smooth normal (stairs are longer than slopes)."""
+    local = np.abs(np.nan_to_num(normals) @ grid.directions)
+    total = np.zeros(len(normals))
+    for axis in range(3):
+        face = float(np.prod(grid.spacing_mm) / grid.spacing_mm[axis])
+        total += np.bincount(group[axes == axis], minlength=len(normals)) * face * local[:, axis]
+    return total
+
+
+def _meets_air(
+    points: FloatArray, normals: FloatArray, *, volume: Volume, outside: BoolArray, limits: EvidenceTable
+) -> BoolArray:
+    """Whether the places in front of each point lie in the volume, outside the patient, and in air."""
+    grid = volume.grid
+    good = np.ones(len(points), dtype=bool)
+    for reach in AIR_PROBES_MM:
+        index = np.round(grid.to_index(points + reach * np.nan_to_num(normals))).astype(int)
+        within = ((index >= 0) & (index < grid.shape)).all(axis=1)
+        i, j, k = np.where(within[:, None], index, 0).T
+        hu = volume.values[i, j, k]
+        air = (hu <= limits["skin_air_max"].number) & (hu >= limits["skin_air_min"].number)
+        good &= within & outside[i, j, k] & air
+    return good
