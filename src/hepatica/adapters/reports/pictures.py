@@ -14,7 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from hepatica.adapters.reports import palette
-from hepatica.adapters.reports.puncture_view import find_lateral_axis, find_patient_gravity
+from hepatica.adapters.reports.puncture_view import find_lateral_axis, find_patient_gravity, find_slice_words
 from hepatica.anatomy.structures import Origin, StructureKind, to_bit
 from hepatica.core.geometry import FloatArray
 from hepatica.imaging.reformat import (
@@ -98,7 +98,7 @@ def draw_needle_picture(context: PlanContext, puncture: Puncture, *, frame: Fram
     return Picture(
         name=f"{puncture.puncture_id}-needle",
         png=to_png(canvas),
-        title="Along the needle, 10 mm ticks from the skin",
+        title="In the plane of the needle nearest to axial; a tick every 10 mm from the skin",
         alt=f"Oblique CT reformat along needle {puncture.puncture_id}: {puncture.length_mm:.0f} mm from skin to tip, "
         f"tick every 10 mm, deposits numbered from the deepest, lesions and structures outlined.",
     )
@@ -123,10 +123,11 @@ def draw_axial_picture(context: PlanContext, puncture: Puncture, *, at_entry: bo
     _draw_edges(axes, plane)
     _draw_scale(axes, plane)
     place = "skin entry" if at_entry else "target"
+    words = find_slice_words(entry if at_entry else tip, grid, context.image.facts)
     return Picture(
         name=f"{puncture.puncture_id}-{'entry' if at_entry else 'target'}",
         png=to_png(canvas),
-        title=f"Axial at the {place}; needle solid in this slice, dashed outside it",
+        title=f"Axial at the {place}, {words.image}",
         alt=f"Axial CT slice at the {place} of {puncture.puncture_id}, patient right on the left of the picture, "
         f"needle projected onto it, lesions and structures outlined.",
     )

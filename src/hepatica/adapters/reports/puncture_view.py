@@ -75,9 +75,11 @@ class StopRow:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ClearanceRow:
-    """One structure near the path. ``tight`` where the margin is missed or cannot be judged."""
+    """One structure near the path. ``tight`` where a margin is missed or cannot be judged."""
 
     name: str
+    derived: bool
+    derived_note: str
     clearance: str
     margin: Cell
     run_out: str
@@ -337,7 +339,7 @@ def _derive_track_stops(
                 lesion_id=deposit.lesion_id,
                 depth=to_number_words(depth_mm, unit="mm"),
                 depth_mm=depth_mm,
-                pull_back="at the tip" if not rows and abs(back_mm) < 0.05 else to_number_words(back_mm, unit="mm"),
+                pull_back="at tip" if not rows and abs(back_mm) < 0.05 else to_number_words(back_mm, unit="mm"),
                 volume=Cell(text=to_ml_words(deposit.volume_ml), unverified=_leans(deposit.lesion_id, injections)),
             )
         )
@@ -355,14 +357,15 @@ def _slack_mm(clearance: Clearance) -> float:
 def _derive_clearances(puncture: Puncture) -> tuple[ClearanceRow, ...]:
     rows = []
     for item in sorted(puncture.clearances, key=lambda c: (_slack_mm(c), c.kind.value)):
-        judged = not isinstance(item.clearance_mm, NotEvaluable)
         rows.append(
             ClearanceRow(
-                name=item.kind.value.replace("_", " ") + (f" ({DERIVED_NOTE})" if item.derived else ""),
+                name=item.kind.value.replace("_", " "),
+                derived=item.derived,
+                derived_note=DERIVED_NOTE if item.derived else "",
                 clearance=to_number_words(item.clearance_mm, unit="mm"),
                 margin=to_cell(f"{item.margin_mm:.0f} mm", status=item.status),
                 run_out=to_number_words(item.run_out_mm, unit="mm"),
-                tight=not judged or item.clearance_mm < item.margin_mm,  # type: ignore[operator]
+                tight=_slack_mm(item) < 0,
             )
         )
     return tuple(rows)

@@ -31,7 +31,7 @@ MOST_STEPS: Final = 48
 HIT_MM: Final = 0.25
 SMOOTHING_VOXELS: Final = 0.9
 """Smoothing of the field: hides the voxel stairs of thick slices; moves a surface by well under a millimetre."""
-NEEDLE_RADIUS_MM: Final = 1.4
+NEEDLE_RADIUS_MM: Final = 1.9
 """Drawn thicker than it is, so that it can be seen."""
 DEPOSIT_RADIUS_MM: Final = 2.6
 LIGHT: Final = np.array([-0.45, 0.65, 0.62])
@@ -374,9 +374,11 @@ def _label(
         say(lesion.mask.centroid_lps_mm - below * camera.axes[1], lesion.lesion_id)
     say(puncture.entry_lps_mm + 6.0 * camera.axes[1], "entry")
     left, right = name_direction(-camera.axes[0]), name_direction(camera.axes[0])
-    for x, y, text in ((0.02, 0.5, left), (0.98, 0.5, right), (0.5, 0.975, "H"), (0.5, 0.025, "F")):
+    for x, y, text, side in (
+        (0.01, 0.5, left, "left"), (0.99, 0.5, right, "right"), (0.5, 0.965, "H", "center"), (0.5, 0.035, "F", "center"),
+    ):  # fmt: skip
         axes.text(
-            x, y, text, transform=axes.transAxes, color=palette.INK, fontsize=7.5, weight="bold", ha="center",
+            x, y, text, transform=axes.transAxes, color=palette.INK, fontsize=7.5, weight="bold", ha=side,
             va="center", path_effects=halo,
         )  # fmt: skip
     return to_png(canvas)

@@ -22,7 +22,7 @@ from hepatica.workflows.ports import PlanContext
 FILE_NAME: Final = "sheet.pdf"
 NEEDLE_FRAME: Final = Frame(width_mm=114.0, height_mm=66.0)
 SCENE_FRAME: Final = Frame(width_mm=74.0, height_mm=66.0)
-AXIAL_FRAME: Final = Frame(width_mm=65.0, height_mm=46.0)
+AXIAL_FRAME: Final = Frame(width_mm=61.0, height_mm=46.0)
 LONGEST_WORD: Final = 18
 """A longer run of letters gets places where a line may break; no clinical word is that long."""
 ARCHIVE_STANDARDS: Final = ("a-2b",)

@@ -44,6 +44,11 @@ STOP_RULES: Final = (
     "The tip is not seen where it is planned, or the patient moved",
 )
 """A working list, printed as unverified: stop, leave the needle where it is, look again."""
+LEGEND: Final = (
+    "Axial pictures: patient right on the left. Thick outline: lesion to inject; dashed: new, or not injected; thin: liver; "
+    f"dotted: labelled structure; dash-dot and *: {DERIVED_NOTE}. Needle solid in its slice, dashed outside it. "
+    "Beyond tip: clearance of 10 mm run-out."
+)
 NAME_CHARACTERS: Final = 48
 UNDELIVERED_TOLERANCE_ML: Final = 5e-4
 """Half the closure of one microlitre (DESIGN 10): below it nothing is undelivered."""
@@ -188,6 +193,7 @@ class PlanView:
     sources: tuple[SourceRow, ...]
     notices: tuple[str, ...]
     stop_rules: tuple[str, ...]
+    legend: str
     disclaimer: str
     software: str
     input_digest: str
@@ -227,6 +233,7 @@ def derive_plan_view(context: PlanContext) -> PlanView:
         sources=_derive_sources(plan),
         notices=plan.protocol.notices,
         stop_rules=STOP_RULES,
+        legend=LEGEND,
         disclaimer=DISCLAIMER,
         software=f"Hepatica {manifest.code_version}",
         input_digest=context.image.digest[:12],
@@ -250,7 +257,7 @@ def _derive_facts(context: PlanContext) -> tuple[tuple[str, str], ...]:
         ("Series", shorten(facts.series_description, NAME_CHARACTERS) or f"{facts.format} without description"),
         ("Study date", to_date_words(facts.study_date)),
         ("Contrast phase", phase),
-        ("Breath phase", "unknown: not in the header; scan again in the breath hold you will use"),
+        ("Breath phase", "unknown: rescan in the breath hold you will use"),
         ("Voxels", " × ".join(f"{step:.2f}" for step in spacing) + " mm"),
     )
 

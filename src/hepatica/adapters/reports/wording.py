@@ -154,11 +154,11 @@ def to_tilt_words(angle_deg: float) -> str:
     Examples
     --------
     >>> to_tilt_words(5.0), to_tilt_words(-3.25), to_tilt_words(0.01)
-    ('5.0° toward the head', '3.2° toward the feet', '0.0° (within the axial plane)')
+    ('5.0° toward the head', '3.2° toward the feet', '0.0° (axial)')
     """
     size = f"{abs(angle_deg):.1f}"
     if float(size) == 0.0:
-        return "0.0° (within the axial plane)"
+        return "0.0° (axial)"
     return f"{size}° toward the {'head' if angle_deg > 0 else 'feet'}"
 
 
