@@ -50,6 +50,8 @@ LEGEND: Final = (
     "Beyond tip: clearance of 10 mm run-out."
 )
 NAME_CHARACTERS: Final = 48
+BAR_REM: Final = 10.0
+"""Width of a full bar in the report."""
 UNDELIVERED_TOLERANCE_ML: Final = 5e-4
 """Half the closure of one microlitre (DESIGN 10): below it nothing is undelivered."""
 SEVERITY_ORDER: Final = {Severity.ERROR: 0, Severity.WARNING: 1, Severity.INFO: 2}
@@ -123,6 +125,7 @@ class BlockRow:
 
     limit: str
     blocked: str
+    blocked_width: float
     only: str
     area: str
 
@@ -382,6 +385,7 @@ def _derive_paths(plan: Plan) -> tuple[LesionPathView, ...]:
                     BlockRow(
                         limit=block.limit.replace("_", " "),
                         blocked=f"{100 * block.blocked_fraction:.0f} %",
+                        blocked_width=round(BAR_REM * block.blocked_fraction, 2),
                         only=f"{100 * block.only_fraction:.0f} %",
                         area=f"{block.only_cm2:.0f} cm²",
                     )
