@@ -1,0 +1,367 @@
+"""Slice pictures with needle and outlines, as PNG: oblique along the needle, axial at entry and target.
+
+Patient right is on the left of every axial picture. Meaning never rests on colour: see `palette`.
+"""
+
+from __future__ import annotations
+
+import io
+from collections.abc import Iterable
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, Final
+
+import numpy as np
+from numpy.typing import NDArray
+
+from hepatica.adapters.reports import palette
+from hepatica.adapters.reports.puncture_view import find_lateral_axis, find_patient_gravity, find_slice_words
+from hepatica.anatomy.structures import Origin, StructureKind, to_bit
+from hepatica.core.geometry import FloatArray
+from hepatica.imaging.reformat import (
+    Plane,
+    crop_plane,
+    derive_axial_plane,
+    derive_edge_letters,
+    derive_needle_plane,
+    measure_membership,
+    sample_corners,
+    sample_mask,
+    sample_volume,
+    trace_outlines,
+)
+from hepatica.planning.path.values import Puncture
+from hepatica.workflows.ports import PlanContext
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+
+WINDOW_LEVEL_HU: Final = 60.0
+WINDOW_WIDTH_HU: Final = 400.0
+"""Display only: the usual window of a contrast-enhanced abdomen, printed on each picture."""
+DOTS_PER_INCH: Final = 260
+MM_PER_INCH: Final = 25.4
+TICK_STEP_MM: Final = 10.0
+SMALLEST_PIXEL_MM: Final = 0.6
+"""Finer sampling would not be seen in print at the size of the pictures."""
+RUN_OUT_MM: Final = 10.0
+"""Drawn beyond the tip: the run-out that clearances are also checked on (DESIGN 10)."""
+BODY_ROOM_MM: Final = 8.0
+"""Air shown around the body; twice that above the entry, for its label."""
+SMALLEST_NAMED_AREA_MM2: Final = 120.0
+"""Smaller cuts of a structure are outlined but not named, to keep the picture readable."""
+MIDLINE_DASH: Final = (0, (6, 4))
+UNNAMED: Final = frozenset(
+    {StructureKind.BODY, StructureKind.LIVER, StructureKind.LESION, StructureKind.NECROSIS, StructureKind.GAS,
+     StructureKind.CONTRAST_LUMEN, StructureKind.LIVER_VESSEL}
+)  # fmt: skip
+"""Drawn without a name: plain from the picture, or too many small parts."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Picture:
+    """One picture: PNG bytes, its size in print, and what it shows in words."""
+
+    name: str
+    png: bytes
+    title: str
+    alt: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Frame:
+    """Size of a picture in print."""
+
+    width_mm: float
+    height_mm: float
+
+    @property
+    def aspect(self) -> float:
+        """Width over height."""
+        return self.width_mm / self.height_mm
+
+
+def draw_needle_picture(context: PlanContext, puncture: Puncture, *, frame: Frame) -> Picture:
+    """Draw the oblique reformat that holds the first track, with a tick every 10 mm from the skin."""
+    entry, tip = puncture.entry_lps_mm, _first_tip(puncture)
+    plane = derive_needle_plane(entry, tip, pixel_mm=_pixel_mm(context), margin_mm=34.0, aspect=frame.aspect)
+    canvas, axes = _start(context, plane, frame)
+    _draw_structures(axes, context, plane)
+    for number, track in enumerate(puncture.tracks):
+        _draw_track(axes, plane, entry, track.tip_lps_mm, main=number == 0)
+    if puncture.tracks:
+        _draw_ticks(axes, plane, entry, tip)
+        _draw_run_out(axes, plane, entry, tip)
+    _draw_deposits(axes, plane, puncture)
+    _draw_entry(axes, plane, entry)
+    _draw_edges(axes, plane)
+    _draw_scale(axes, plane)
+    return Picture(
+        name=f"{puncture.puncture_id}-needle",
+        png=to_png(canvas),
+        title="In the plane of the needle nearest to axial; a tick every 10 mm from the skin",
+        alt=f"Oblique CT reformat along needle {puncture.puncture_id}: {puncture.length_mm:.0f} mm from skin to tip, "
+        f"tick every 10 mm, deposits numbered from the deepest, lesions and structures outlined.",
+    )
+
+
+def draw_axial_picture(context: PlanContext, puncture: Puncture, *, at_entry: bool, frame: Frame) -> Picture:
+    """Draw the acquired axial slice of the skin entry or of the tip, patient right on the left."""
+    entry, tip = puncture.entry_lps_mm, _first_tip(puncture)
+    grid = context.image.volume.grid
+    whole = derive_axial_plane(grid, through_lps_mm=entry if at_entry else tip, pixel_mm=_pixel_mm(context))
+    plane = _fit_to_body(context, whole, frame, keep=np.stack([entry, tip]))
+    canvas, axes = _start(context, plane, frame)
+    _draw_structures(axes, context, plane)
+    half_slice_mm = float(grid.spacing_mm[grid.slice_axis]) / 2
+    for track in puncture.tracks:
+        _draw_projection(axes, plane, entry, track.tip_lps_mm, half_slice_mm=half_slice_mm)
+    if at_entry:
+        _draw_midline(axes, context, plane, entry)
+        _draw_entry(axes, plane, entry)
+    else:
+        _draw_deposits(axes, plane, puncture)
+    _draw_edges(axes, plane)
+    _draw_scale(axes, plane)
+    place = "skin entry" if at_entry else "target"
+    words = find_slice_words(entry if at_entry else tip, grid, context.image.facts)
+    return Picture(
+        name=f"{puncture.puncture_id}-{'entry' if at_entry else 'target'}",
+        png=to_png(canvas),
+        title=f"Axial at the {place}, {words.image}",
+        alt=f"Axial CT slice at the {place} of {puncture.puncture_id}, patient right on the left of the picture, "
+        f"needle projected onto it, lesions and structures outlined.",
+    )
+
+
+def _first_tip(puncture: Puncture) -> FloatArray:
+    if puncture.tracks:
+        return puncture.tracks[0].tip_lps_mm
+    return puncture.entry_lps_mm + np.array([0.0, max(puncture.length_mm, 1.0), 0.0])
+
+
+def _pixel_mm(context: PlanContext) -> float:
+    grid = context.image.volume.grid
+    in_plane = [float(step) for axis, step in enumerate(grid.spacing_mm) if axis != grid.slice_axis]
+    return max(SMALLEST_PIXEL_MM, min(in_plane))
+
+
+def _fit_to_body(context: PlanContext, whole: Plane, frame: Frame, *, keep: FloatArray) -> Plane:
+    body = measure_membership(
+        sample_corners(context.anatomy.bits, context.anatomy.grid, whole), to_bit(StructureKind.BODY)
+    )
+    inside = np.argwhere(body > 0.5).astype(np.float64)
+    if not len(inside):
+        inside = np.array([[0.0, 0.0], [whole.shape[0] - 1.0, whole.shape[1] - 1.0]])
+    room = BODY_ROOM_MM / whole.pixel_mm
+    ends = whole.to_pixel(keep)
+    low = np.minimum(inside.min(axis=0) - room, ends.min(axis=0) - 2 * room)
+    high = np.maximum(inside.max(axis=0) + room, ends.max(axis=0) + room)
+    centre = whole.to_lps_mm((low + high) / 2)
+    height, width = (high - low) * whole.pixel_mm
+    width, height = max(width, height * frame.aspect), max(height, width / frame.aspect)
+    return crop_plane(whole, centre_lps_mm=centre, height_mm=float(height), width_mm=float(width))
+
+
+def _start(context: PlanContext, plane: Plane, frame: Frame) -> tuple[Any, Axes]:
+    from matplotlib.backends.backend_agg import FigureCanvasAgg
+    from matplotlib.figure import Figure
+
+    figure = Figure(figsize=(frame.width_mm / MM_PER_INCH, frame.height_mm / MM_PER_INCH), dpi=DOTS_PER_INCH)
+    canvas = FigureCanvasAgg(figure)
+    axes = figure.add_axes((0, 0, 1, 1))
+    axes.set_axis_off()
+    low = WINDOW_LEVEL_HU - WINDOW_WIDTH_HU / 2
+    picture = sample_volume(context.image.volume, plane)
+    axes.imshow(
+        picture, cmap="gray", vmin=low, vmax=low + WINDOW_WIDTH_HU, interpolation="bicubic", aspect="auto"
+    )
+    rows, columns = plane.shape
+    axes.set_xlim(-0.5, columns - 0.5)
+    axes.set_ylim(rows - 0.5, -0.5)
+    return canvas, axes
+
+
+def to_png(canvas: Any) -> bytes:
+    """Return the PNG bytes of a drawn Agg canvas."""
+    from PIL import Image
+
+    canvas.draw()
+    target = io.BytesIO()
+    # Without metadata, so that equal pictures are equal bytes.
+    Image.fromarray(np.asarray(canvas.buffer_rgba())[..., :3]).save(target, "PNG")
+    return target.getvalue()
+
+
+def _case(width: float) -> list[Any]:
+    from matplotlib import patheffects
+
+    return [patheffects.withStroke(linewidth=width, foreground=palette.CASING)]
+
+
+def _line(axes: Axes, points: NDArray[Any], **style: Any) -> None:
+    width = style.pop("linewidth", 1.0)
+    axes.plot(points[:, 1], points[:, 0], linewidth=width, path_effects=_case(width + 1.0), **style)
+
+
+def _say(axes: Axes, point: FloatArray, text: str, **style: Any) -> None:
+    options: dict[str, Any] = {"color": "white", "fontsize": 5.8, "ha": "center", "va": "center", "parse_math": False}
+    options.update(style)
+    axes.text(float(point[1]), float(point[0]), text, path_effects=_case(1.6), clip_on=True, **options)
+
+
+def _draw_structures(axes: Axes, context: PlanContext, plane: Plane) -> None:
+    anatomy = context.anatomy
+    samples = sample_corners(anatomy.bits, anatomy.grid, plane)
+    present = int(np.bitwise_or.reduce(samples.values, axis=None))
+    for kind, source in sorted(anatomy.sources.items(), key=lambda item: item[0].value):
+        if kind in {StructureKind.BODY, StructureKind.LESION} or not present & to_bit(kind):
+            continue
+        membership = measure_membership(samples, to_bit(kind))
+        liver = kind is StructureKind.LIVER
+        derived = source.origin is Origin.DERIVED
+        style = "solid" if liver else ((0, (1, 1.2)) if not derived else (0, (4, 1.2, 1, 1.2)))
+        for line in trace_outlines(membership):
+            _line(axes, line, color=palette.LIVER if liver else palette.OTHER, linestyle=style, linewidth=0.7)
+        if kind not in UNNAMED:
+            _name_structure(axes, membership, plane, kind.value.replace("_", " ") + (" *" if derived else ""))
+    _draw_lesions(axes, context, plane)
+
+
+def _name_structure(axes: Axes, membership: NDArray[Any], plane: Plane, name: str) -> None:
+    from scipy.ndimage import distance_transform_edt
+
+    inside = membership > 0.5
+    if np.count_nonzero(inside) * plane.pixel_mm**2 < SMALLEST_NAMED_AREA_MM2:
+        return
+    depth = distance_transform_edt(np.pad(inside, 1))[1:-1, 1:-1]
+    place = np.array(np.unravel_index(int(depth.argmax()), depth.shape), dtype=float)
+    # Half a name's width from the edge, so that it is not cut.
+    room = 1.1 * len(name) / plane.pixel_mm
+    place[1] = np.clip(place[1], room, max(room, plane.shape[1] - room))
+    _say(axes, place, name, fontsize=5.4, style="italic")
+
+
+def _draw_lesions(axes: Axes, context: PlanContext, plane: Plane) -> None:
+    injected = {item.lesion_id for item in context.plan.allocation.injections if item.volume_ml > 0}
+    for lesion in context.plan.lesions:
+        membership = sample_mask(lesion.mask, plane)
+        lines = trace_outlines(membership)
+        if not lines:
+            continue
+        chosen = lesion.lesion_id in injected and not lesion.is_new
+        colour = palette.INJECTED if lesion.lesion_id in injected else palette.NON_INJECTED
+        for line in lines:
+            _line(axes, line, color=colour, linewidth=1.5, linestyle="solid" if chosen else (0, (3, 1.5)))
+        largest = max(lines, key=len)
+        corner = np.array([largest[:, 0].max(), largest[:, 1].max()])
+        nearest = largest[np.argmin(np.linalg.norm(largest - corner, axis=1))]
+        _say(axes, nearest + 2.2 / plane.pixel_mm, lesion.lesion_id, fontsize=6.6, weight="bold", ha="left", va="top")
+
+
+def _draw_track(axes: Axes, plane: Plane, entry: FloatArray, tip: FloatArray, *, main: bool) -> None:
+    _line(
+        axes,
+        plane.to_pixel(np.stack([entry, tip])),
+        color=palette.NEEDLE,
+        linewidth=1.5 if main else 1.0,
+        linestyle="solid" if main else (0, (4, 2)),
+        solid_capstyle="butt",
+    )
+
+
+def _draw_projection(
+    axes: Axes, plane: Plane, entry: FloatArray, tip: FloatArray, *, half_slice_mm: float
+) -> None:
+    ends = np.stack([entry, tip])
+    _line(axes, plane.to_pixel(ends), color=palette.NEEDLE, linewidth=0.9, linestyle=(0, (2.5, 2.0)))
+    fractions = np.linspace(0, 1, 201)[:, None]
+    points = entry + fractions * (tip - entry)
+    here = points[np.abs(plane.measure_distance_mm(points)) <= half_slice_mm]
+    if len(here) > 1:
+        _line(axes, plane.to_pixel(here), color=palette.NEEDLE, linewidth=1.7, solid_capstyle="butt")
+
+
+def _draw_ticks(axes: Axes, plane: Plane, entry: FloatArray, tip: FloatArray) -> None:
+    length = float(np.linalg.norm(tip - entry))
+    along = plane.to_pixel(tip) - plane.to_pixel(entry)
+    along = along / max(float(np.linalg.norm(along)), 1e-9)
+    # The numbers stand on the side that faces up, away from the lesion's own label.
+    across = np.array([-along[1], along[0]])
+    across = across if across[0] < 0 else -across
+    for depth_mm in np.arange(TICK_STEP_MM, length, TICK_STEP_MM):
+        middle = plane.to_pixel(entry + (tip - entry) * depth_mm / length)
+        long_tick = round(depth_mm / TICK_STEP_MM) % 5 == 0
+        half = (2.6 if long_tick else 1.6) / plane.pixel_mm
+        _line(axes, np.stack([middle - half * across, middle + half * across]), color=palette.NEEDLE, linewidth=0.9)
+        if round(depth_mm / TICK_STEP_MM) % 2 == 0:
+            _say(axes, middle + across * 6.0 / plane.pixel_mm, f"{depth_mm:.0f}", fontsize=5.2)
+
+
+def _draw_run_out(axes: Axes, plane: Plane, entry: FloatArray, tip: FloatArray) -> None:
+    direction = (tip - entry) / max(float(np.linalg.norm(tip - entry)), 1e-9)
+    ends = np.stack([tip, tip + RUN_OUT_MM * direction])
+    _line(axes, plane.to_pixel(ends), color="white", linewidth=0.8, linestyle=(0, (1, 1.2)))
+
+
+def _draw_deposits(axes: Axes, plane: Plane, puncture: Puncture) -> None:
+    deposits = [deposit for track in puncture.tracks for deposit in track.deposits]
+    for deposit in sorted(deposits, key=lambda item: -item.order):
+        row, column = plane.to_pixel(deposit.point_lps_mm)
+        axes.plot(
+            column, row, marker="o", markersize=5.6, color="white", markeredgecolor="black", markeredgewidth=0.7
+        )
+        axes.text(
+            column, row, str(deposit.order), color="black", fontsize=4.4, ha="center", va="center_baseline", clip_on=True
+        )
+
+
+def _draw_entry(axes: Axes, plane: Plane, entry: FloatArray) -> None:
+    row, column = plane.to_pixel(entry)
+    axes.plot(
+        column, row, marker="s", markersize=4.2, color=palette.NEEDLE, markeredgecolor="black", markeredgewidth=0.7
+    )
+    _say(axes, np.array([row - 4.0 / plane.pixel_mm, column]), "entry", fontsize=5.6, weight="bold", va="bottom")
+
+
+def _draw_midline(axes: Axes, context: PlanContext, plane: Plane, entry: FloatArray) -> None:
+    axis = find_lateral_axis(find_patient_gravity(context.plan))
+    if axis is None or not axis[0][0]:
+        return
+    middle = entry.copy()
+    middle[0] = context.image.volume.grid.bounds_lps_mm[:, 0].mean()
+    row, column = plane.to_pixel(entry)
+    _, zero = plane.to_pixel(middle)
+    axes.axvline(zero, color="white", linewidth=0.6, linestyle=MIDLINE_DASH, path_effects=_case(1.4))
+    _say(axes, np.array([plane.shape[0] * 0.965, zero]), "0", fontsize=5.8, weight="bold")
+    offset_mm = abs(column - zero) * plane.pixel_mm
+    if offset_mm >= 1.0:
+        _line(axes, np.array([[row, column], [row, zero]]), color="white", linewidth=0.6, linestyle=(0, (1, 1)))
+        place = np.array([row + 3.0 / plane.pixel_mm, zero])
+        side = "left" if column < zero else "right"
+        _say(axes, place, f" {offset_mm:.0f} mm ", fontsize=5.6, ha=side, va="top")
+
+
+def _draw_edges(axes: Axes, plane: Plane) -> None:
+    letters = derive_edge_letters(plane)
+    places: Iterable[tuple[str, float, float, str, str]] = (
+        ("left", 0.012, 0.5, "left", "center"),
+        ("right", 0.988, 0.5, "right", "center"),
+        ("top", 0.62, 0.985, "center", "top"),
+        ("bottom", 0.62, 0.015, "center", "bottom"),
+    )
+    for side, x, y, horizontal, vertical in places:
+        axes.text(
+            x, y, letters[side], transform=axes.transAxes, color="white", fontsize=7.5, weight="bold",
+            ha=horizontal, va=vertical, path_effects=_case(2.0),
+        )  # fmt: skip
+
+
+def _draw_scale(axes: Axes, plane: Plane) -> None:
+    length = 50.0 / plane.pixel_mm
+    row, column = plane.shape[0] * 0.95, plane.shape[1] * 0.03
+    _line(axes, np.array([[row, column], [row, column + length]]), color="white", linewidth=1.2)
+    _say(axes, np.array([row - 1.5 / plane.pixel_mm, column]), "50 mm", fontsize=5.2, ha="left", va="bottom")
+    axes.text(
+        0.988, 0.015, f"L {WINDOW_LEVEL_HU:.0f}  W {WINDOW_WIDTH_HU:.0f}", transform=axes.transAxes, color="white",
+        fontsize=4.8, ha="right", va="bottom", path_effects=_case(1.4),
+    )  # fmt: skip
