@@ -12,7 +12,12 @@ from phantom import Phantom, make_context
 from pydicom.dataset import Dataset, FileMetaDataset
 from pydicom.uid import CTImageStorage, ExplicitVRLittleEndian
 
+from hepatica.anatomy.structures import Anatomy, Origin, StructureKind, StructureSource
+from hepatica.core.geometry import Grid
 from hepatica.core.provenance import derive_uid
+from hepatica.imaging.mask import Mask
+from hepatica.imaging.volume import Volume
+from hepatica.lesions.lesion import ViablePart
 from hepatica.workflows.ports import ImageFacts, PlanContext, ReadImage
 
 SERIES_UID = "2.25.777"
@@ -102,3 +107,46 @@ def make_dicom_context(phantom: Phantom, *, frame: str = "", series_uid: str = S
     )  # fmt: skip
     image = ReadImage(volume=phantom.volume, facts=facts, digest="1" * 64)
     return replace(context, image=image)
+
+
+def make_small_context(*, spacing_mm=(1.5, 2.0, 3.0), directions=None, slice_axis=2, frame="2.25.5") -> PlanContext:
+    """Return a plan on a small grid with lopsided structures, so that any flip or swap of axes shows."""
+    shape = (22, 17, 9)
+    grid = Grid.from_axes(
+        shape=shape, spacing_mm=spacing_mm, origin_lps_mm=(-31.0, 12.0, 45.0), directions=directions,
+        frame_of_reference=frame or None, slice_axis=slice_axis,
+    )  # fmt: skip
+    i, j, k = np.indices(shape)
+    parts = {
+        StructureKind.LIVER: (i > 3) & (j > 5) & (k > 1) & (i + 2 * j + 3 * k < 60),
+        StructureKind.PORTAL_VEIN: (abs(i - 2 * k) < 2) & (j > 11),
+        StructureKind.BONE: (i < 3) & (j < 4) & (k < 5),
+    }
+    lesion = (i > 5) & (i < 12) & (j > 6) & (j < 10) & (k > 2) & (k < 5) & (i + j > 15)
+    viable = lesion & (i > 8)
+    parts[StructureKind.LESION] = lesion
+    anatomy = Anatomy(grid=grid, bits=np.zeros(shape, np.uint32, order="F")).with_structures(
+        (
+            StructureSource(
+                kind=kind, origin=Origin.DERIVED if kind is StructureKind.BONE else Origin.LABELLED,
+                names=(f"my {kind.value}",), source="threshold 250 HU" if kind is StructureKind.BONE else "labels[0]",
+            ),
+            Mask.from_full(np.asfortranarray(part), grid=grid),
+        )
+        for kind, part in parts.items()
+    )  # fmt: skip
+    base = make_context()
+    living = Mask.from_full(np.asfortranarray(viable), grid=grid)
+    one = replace(
+        base.plan.lesions[0], mask=Mask.from_full(np.asfortranarray(lesion), grid=grid),
+        viable=ViablePart(low=living, middle=living, high=living, origin="derived, not reviewed", method="two phases"),
+    )  # fmt: skip
+    volume = Volume(values=np.zeros(shape, np.int16, order="F"), grid=grid)
+    facts = ImageFacts(
+        format="DICOM", series_uid=SERIES_UID, study_uid=STUDY_UID, frame_of_reference=frame, source=SOURCE,
+        patient_position="HFS",
+    )  # fmt: skip
+    return replace(
+        base, plan=replace(base.plan, lesions=(one,)), anatomy=anatomy,
+        image=ReadImage(volume=volume, facts=facts, digest="3" * 64),
+    )  # fmt: skip

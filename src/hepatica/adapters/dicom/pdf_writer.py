@@ -102,7 +102,7 @@ def make_encapsulated_pdf(context: PlanContext, source: SourceSeries, *, pdf: by
     dataset.MIMETypeOfEncapsulatedDocument = "application/pdf"
     dataset.EncapsulatedDocumentLength = len(pdf)
     dataset.EncapsulatedDocument = pdf + b"\0" * (len(pdf) % 2)
-    set_run_time(dataset, context.manifest.run_time)
+    set_run_time(dataset, context.manifest.run_time, source.first)
     return dataset
 
 

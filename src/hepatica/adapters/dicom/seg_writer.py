@@ -112,7 +112,8 @@ def make_segmentation(
         manufacturer_model_name=MODEL_NAME,
         software_versions=context.manifest.code_version,
         device_serial_number=DEVICE_SERIAL_NUMBER,
-        content_description=to_long_string(" ".join(("Injection plan, research use.", *source.notes))),
+        content_description="Injection plan, research use"
+        + ("; frame of reference derived" if source.frame_derived else ""),
         content_label="INJECTION_PLAN",
         content_creator_name="Hepatica^",
         pixel_measures=hd.PixelMeasuresSequence(
@@ -131,7 +132,7 @@ def make_segmentation(
         content_time=time,
         coding_schemes=list_coding_schemes(),
     )
-    _finish(dataset, context, number)
+    _finish(dataset, context, source=source, number=number)
     return dataset
 
 
@@ -192,11 +193,11 @@ def _describe(number: int, segment: Segment, context: PlanContext) -> Any:
     return description
 
 
-def _finish(dataset: Any, context: PlanContext, number: int) -> None:
+def _finish(dataset: Any, context: PlanContext, *, source: SourceSeries, number: int) -> None:
     """Replace what the encoder draws at random or takes from the clock."""
     organization = derive_uid(context.manifest.run_id, "segmentation dimensions", str(number))
     for item in dataset.DimensionOrganizationSequence:
         item.DimensionOrganizationUID = organization
     for item in dataset.DimensionIndexSequence:
         item.DimensionOrganizationUID = organization
-    set_run_time(dataset, context.manifest.run_time)
+    set_run_time(dataset, context.manifest.run_time, source.first)

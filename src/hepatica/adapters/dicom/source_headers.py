@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import io
 import logging
+import warnings
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta, timezone
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
@@ -36,11 +37,11 @@ _TYPE_2: Final = (
 _PATIENT_AND_STUDY: Final = (
     "PatientName", "PatientID", "IssuerOfPatientID", "PatientBirthDate", "PatientSex", "PatientAge", "PatientSize",
     "PatientWeight", "PatientIdentityRemoved", "DeidentificationMethod", "StudyInstanceUID", "StudyDate", "StudyTime",
-    "StudyID", "StudyDescription", "AccessionNumber", "ReferringPhysicianName", "TimezoneOffsetFromUTC",
+    "StudyID", "StudyDescription", "AccessionNumber", "ReferringPhysicianName",
     "LongitudinalTemporalInformationModified",
 )  # fmt: skip
 _KEPT: Final = (
-    *_PATIENT_AND_STUDY, *_TYPE_2, "SOPClassUID", "SOPInstanceUID", "SeriesInstanceUID", "Modality",
+    *_PATIENT_AND_STUDY, *_TYPE_2, "TimezoneOffsetFromUTC", "SOPClassUID", "SOPInstanceUID", "SeriesInstanceUID", "Modality",
     "FrameOfReferenceUID", "InstanceNumber", "AcquisitionNumber", "ImagePositionPatient", "ImageOrientationPatient",
     "PixelSpacing", "SliceThickness", "SpacingBetweenSlices", "Rows", "Columns", "NumberOfFrames",
     "ImageType", "SharedFunctionalGroupsSequence", "PerFrameFunctionalGroupsSequence", "DimensionIndexSequence",
@@ -59,12 +60,15 @@ class SourceSeries:
         image plane need. Empty type-2 attributes are present.
     frame_of_reference
         Frame of Reference UID of the objects to write.
+    frame_derived
+        Whether the source declares no frame, so that one was derived from its Series Instance UID.
     notes
         What had to be filled in, in words; no patient identifier.
     """
 
     headers: tuple[Dataset, ...]
     frame_of_reference: str
+    frame_derived: bool = False
     notes: tuple[str, ...] = ()
 
     @property
@@ -118,7 +122,8 @@ def _read_series(facts: ImageFacts, files: Iterable[tuple[str, bytes]]) -> Sourc
     found.sort(key=lambda h: (int(h.get("InstanceNumber") or 0), str(h.SOPInstanceUID)))
     notes: list[str] = []
     frame = facts.frame_of_reference or str(found[0].get("FrameOfReferenceUID", "") or "")
-    if not frame:
+    derived = not frame
+    if derived:
         frame = derive_uid(uid, "frame of reference")
         notes.append("The source declares no Frame of Reference UID; one was derived from its Series Instance UID.")
     missing = [word for word in ("PatientID", "StudyID", "PatientName") if not str(found[0].get(word, "") or "")]
@@ -127,7 +132,10 @@ def _read_series(facts: ImageFacts, files: Iterable[tuple[str, bytes]]) -> Sourc
     for note in notes:
         LOGGER.info(note)
     return SourceSeries(
-        headers=tuple(_clean(header, frame) for header in found), frame_of_reference=frame, notes=tuple(notes)
+        headers=tuple(_clean(header, frame) for header in found),
+        frame_of_reference=frame,
+        frame_derived=derived,
+        notes=tuple(notes),
     )
 
 
@@ -141,7 +149,9 @@ def _parse(files: Iterable[tuple[str, bytes]]) -> Iterator[Dataset]:
         if content[128:132] != b"DICM" and not bare:
             continue
         try:
-            header = dcmread(io.BytesIO(content), stop_before_pixels=True, force=bare)
+            with warnings.catch_warnings():
+                warnings.simplefilter("ignore")
+                header = dcmread(io.BytesIO(content), stop_before_pixels=True, force=bare)
         except (InvalidDicomError, EOFError, ValueError, KeyError, NotImplementedError):
             continue
         if "SOPInstanceUID" in header and "Rows" in header:
@@ -152,11 +162,14 @@ def _clean(header: Dataset, frame: str) -> Dataset:
     """Copy what the writers need; values that break their own type are left empty rather than copied on."""
     from pydicom.dataset import Dataset
 
-    header.decode()
     clean = Dataset()
-    for keyword in _KEPT:
-        if keyword in header:
-            clean[keyword] = header[keyword]
+    with warnings.catch_warnings():
+        # The library's warnings print the value, which may be a birth date or a name.
+        warnings.simplefilter("ignore")
+        header.decode()
+        for keyword in _KEPT:
+            if keyword in header:
+                clean[keyword] = header[keyword]
     for keyword in _TYPE_2:
         if keyword not in clean or clean[keyword].value is None:
             setattr(clean, keyword, "")
@@ -192,23 +205,33 @@ def copy_patient_and_study(source: Dataset, target: Dataset) -> None:
             target[keyword] = source[keyword]
 
 
+def _read_offset(source: Dataset) -> timezone | None:
+    """Return the time zone a source declares, or None."""
+    text = str(source.get("TimezoneOffsetFromUTC", "") or "").strip()
+    if len(text) != 5 or text[0] not in "+-" or not text[1:].isdigit() or text[1:3] > "14" or text[3:] > "59":
+        return None
+    minutes = int(text[1:3]) * 60 + int(text[3:])
+    return timezone(timedelta(minutes=minutes if text[0] == "+" else -minutes))
+
+
 def to_run_date_time(run_time: datetime, source: Dataset) -> tuple[str, str]:
     """Return the run time as DICOM date and time, in the time zone the source declares, else as given."""
-    from datetime import timedelta, timezone
-
-    offset = str(source.get("TimezoneOffsetFromUTC", "") or "")
-    if len(offset) == 5 and offset[0] in "+-" and offset[1:].isdigit():
-        minutes = (int(offset[1:3]) * 60 + int(offset[3:])) * (1 if offset[0] == "+" else -1)
-        run_time = run_time.astimezone(timezone(timedelta(minutes=minutes)))
-    return run_time.strftime("%Y%m%d"), run_time.strftime("%H%M%S.%f")
+    offset = _read_offset(source)
+    local = run_time if offset is None else run_time.astimezone(offset)
+    return local.strftime("%Y%m%d"), local.strftime("%H%M%S.%f")
 
 
-def set_run_time(dataset: Any, run_time: datetime) -> None:
+def set_run_time(dataset: Any, run_time: datetime, source: Dataset) -> None:
     """Set every creation and content time of a data set from the run, so that a replay gives the same bytes."""
-    date, time = to_run_date_time(run_time, dataset)
+    date, time = to_run_date_time(run_time, source)
     dataset.InstanceCreationDate, dataset.InstanceCreationTime = date, time
     dataset.SeriesDate, dataset.SeriesTime = date, time
     dataset.ContentDate, dataset.ContentTime = date, time
+    if _read_offset(source) is not None:
+        # Dates and times of the object then mean what they mean in the scan.
+        dataset.TimezoneOffsetFromUTC = source.TimezoneOffsetFromUTC
+    for item in dataset.get("ContributingEquipmentSequence", ()):
+        item.ContributionDateTime = date + time
 
 
 def to_long_string(text: str, limit: int = LONG_STRING_LENGTH) -> str:

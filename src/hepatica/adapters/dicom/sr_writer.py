@@ -106,7 +106,7 @@ def make_report(context: PlanContext, source: SourceSeries, *, segmentations: Se
         content_date=date,
         content_time=time,
     )
-    set_run_time(dataset, manifest.run_time)
+    set_run_time(dataset, manifest.run_time, source.first)
     return dataset
 
 
