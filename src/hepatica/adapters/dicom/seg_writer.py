@@ -1,0 +1,203 @@
+"""Segmentation of the plan: liver, lesions, viable parts and risk structures as a BINARY DICOM SEG."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Final
+
+import numpy as np
+from numpy.typing import NDArray
+
+from hepatica.adapters.dicom.codes import list_coding_schemes, to_code, to_structure_codes
+from hepatica.adapters.dicom.segments import Segment, list_segments
+from hepatica.adapters.dicom.source_headers import (
+    CHARACTER_SET,
+    DEVICE_SERIAL_NUMBER,
+    MANUFACTURER,
+    MODEL_NAME,
+    SourceReader,
+    SourceSeries,
+    set_run_time,
+    to_long_string,
+    to_run_date_time,
+    write_dataset,
+)
+from hepatica.adapters.dicom.stored_planes import PlaneStack, find_plane_stack
+from hepatica.core.progress import Progress
+from hepatica.core.provenance import derive_uid
+from hepatica.workflows.ports import PlanContext
+
+if TYPE_CHECKING:
+    from pydicom.dataset import Dataset
+
+SEG_FILE: Final = "segmentation.dcm"
+SEG_SERIES_NUMBER: Final = 901
+PIXELS_PER_FILE_MAX: Final = 250_000_000
+"""Pixels of all frames handed to the encoder at once: bounds its memory to about 1 GB; more segments go to a next file."""
+
+
+class SegWriter:
+    """Writes ``segmentation.dcm``; a plan too large for one object continues in ``segmentation_2.dcm`` and so on.
+
+    Parameters
+    ----------
+    source
+        Reader of the scan's headers.
+    pixels_per_file_max
+        Pixels encoded at once.
+    """
+
+    requires: Sequence[str] = ()
+
+    def __init__(self, source: SourceReader, *, pixels_per_file_max: int = PIXELS_PER_FILE_MAX) -> None:
+        self._source = source
+        self._pixels_per_file_max = pixels_per_file_max
+
+    def write_plan(self, context: PlanContext, folder: Path, *, progress: Progress) -> tuple[str, ...]:
+        """Write the segments; nothing where the scan is not DICOM or holds no structure."""
+        source = self._source.read_source(context.image.facts)
+        segments = list_segments(context) if source is not None else ()
+        if source is None or not segments:
+            return ()
+        progress.stage("DICOM segmentation")
+        stack = find_plane_stack(context.image.volume.grid, source)
+        names = []
+        groups = _share_out(segments, stack, self._pixels_per_file_max)
+        for number, group in enumerate(groups, start=1):
+            progress.check_cancelled()
+            dataset = make_segmentation(context, source, stack=stack, segments=group, number=number)
+            names.append(SEG_FILE if number == 1 else f"segmentation_{number}.dcm")
+            write_dataset(dataset, folder / names[-1])
+            progress.advance(number / len(groups))
+        return tuple(names)
+
+
+def make_segmentation(
+    context: PlanContext,
+    source: SourceSeries,
+    *,
+    stack: PlaneStack,
+    segments: Sequence[Segment],
+    number: int,
+) -> Dataset:
+    """Build one SEG object.
+
+    Parameters
+    ----------
+    context, source
+        Plan and headers of its scan.
+    stack
+        How the grid is cut into planes.
+    segments
+        Segments of this object; they become segment numbers 1, 2, ...
+    number
+        Instance number, from 1.
+    """
+    import highdicom as hd
+
+    run_id = context.manifest.run_id
+    planes = _find_used_planes(segments, stack)
+    date, time = to_run_date_time(context.manifest.run_time, source.first)
+    dataset = hd.seg.Segmentation(
+        source_images=[source.headers[n] for n in stack.stored] or list(source.headers),
+        pixel_array=_fill_frames(segments, stack, planes),
+        segmentation_type=hd.seg.SegmentationTypeValues.BINARY,
+        segment_descriptions=[_describe(n, s, context) for n, s in enumerate(segments, start=1)],
+        series_instance_uid=derive_uid(run_id, "segmentation series"),
+        series_number=SEG_SERIES_NUMBER,
+        sop_instance_uid=derive_uid(run_id, "segmentation", str(number)),
+        instance_number=number,
+        manufacturer=MANUFACTURER,
+        manufacturer_model_name=MODEL_NAME,
+        software_versions=context.manifest.code_version,
+        device_serial_number=DEVICE_SERIAL_NUMBER,
+        content_description="Injection plan, research use"
+        + ("; frame of reference derived" if source.frame_derived else ""),
+        content_label="INJECTION_PLAN",
+        content_creator_name="Hepatica^",
+        pixel_measures=hd.PixelMeasuresSequence(
+            pixel_spacing=stack.pixel_spacing_mm,
+            slice_thickness=stack.plane_spacing_mm,
+            spacing_between_slices=stack.plane_spacing_mm,
+        ),
+        plane_orientation=hd.PlaneOrientationSequence("PATIENT", [round(float(c), 9) for c in stack.orientation]),
+        plane_positions=[
+            hd.PlanePositionSequence("PATIENT", [round(float(c), 6) for c in stack.find_position_lps_mm(plane)])
+            for plane in planes
+        ],
+        series_description="Injection plan segments",
+        specific_character_set=CHARACTER_SET,
+        content_date=date,
+        content_time=time,
+        coding_schemes=list_coding_schemes(),
+    )
+    _finish(dataset, context, source=source, number=number)
+    return dataset
+
+
+def _share_out(segments: Sequence[Segment], stack: PlaneStack, pixels_max: int) -> list[list[Segment]]:
+    """Deal the segments out, in order, to objects of bounded size."""
+    groups: list[list[Segment]] = [[]]
+    area = stack.plane_shape[0] * stack.plane_shape[1]
+    for segment in segments:
+        candidate = [*groups[-1], segment]
+        if groups[-1] and len(candidate) * len(_find_used_planes(candidate, stack)) * area > pixels_max:
+            groups.append([segment])
+        else:
+            groups[-1] = candidate
+    return groups
+
+
+def _find_used_planes(segments: Sequence[Segment], stack: PlaneStack) -> range:
+    boxes = [segment.mask.box[stack.slice_axis] for segment in segments]
+    return range(min(box.start for box in boxes), max(box.stop for box in boxes))
+
+
+def _fill_frames(segments: Sequence[Segment], stack: PlaneStack, planes: range) -> NDArray[np.uint8]:
+    """Return (plane, row, column, segment) pixels; each segment's planes are contiguous in memory."""
+    pixels = np.zeros((len(segments), len(planes), *stack.plane_shape), dtype=np.uint8)
+    for number, segment in enumerate(segments):
+        box = list(segment.mask.box)
+        along = box[stack.slice_axis]
+        box[stack.slice_axis] = slice(along.start - planes.start, along.stop - planes.start)
+        stack.view_as_grid(pixels[number])[tuple(box)] = segment.mask.crop
+    return np.moveaxis(pixels, 0, -1)
+
+
+def _describe(number: int, segment: Segment, context: PlanContext) -> Any:
+    import highdicom as hd
+
+    category, kind = to_structure_codes(segment.code)
+    if segment.derived:
+        how, algorithm = hd.seg.SegmentAlgorithmTypeValues.AUTOMATIC, segment.method
+    else:
+        # Nothing says how a supplied label was drawn; "manual" would claim a person drew it.
+        how, algorithm = hd.seg.SegmentAlgorithmTypeValues.SEMIAUTOMATIC, "supplied label"
+    description = hd.seg.SegmentDescription(
+        segment_number=number,
+        segment_label=to_long_string(segment.label),
+        segmented_property_category=category,
+        segmented_property_type=kind,
+        algorithm_type=how,
+        algorithm_identification=hd.AlgorithmIdentificationSequence(
+            name=to_long_string(algorithm) or "not named",
+            version=context.manifest.code_version,
+            family=to_code("concept", "derived_not_reviewed" if segment.derived else "supplied_label"),
+        ),
+        tracking_uid=segment.tracking_uid,
+        tracking_id=to_long_string(segment.tracking_id),
+        anatomic_regions=[to_code("structure", "liver")] if segment.role != "structure" else None,
+    )
+    description.SegmentDescription = to_long_string(segment.description, 1024)
+    return description
+
+
+def _finish(dataset: Any, context: PlanContext, *, source: SourceSeries, number: int) -> None:
+    """Replace what the encoder draws at random or takes from the clock."""
+    organization = derive_uid(context.manifest.run_id, "segmentation dimensions", str(number))
+    for item in dataset.DimensionOrganizationSequence:
+        item.DimensionOrganizationUID = organization
+    for item in dataset.DimensionIndexSequence:
+        item.DimensionOrganizationUID = organization
+    set_run_time(dataset, context.manifest.run_time, source.first)

@@ -1,0 +1,372 @@
+"""The plan as one JSON document: the content of ``plan.json``, and its published schema."""
+
+from __future__ import annotations
+
+import json
+import math
+from collections.abc import Iterable, Mapping
+from enum import Enum
+from functools import cache
+from types import MappingProxyType
+from typing import Any, Final
+
+import numpy as np
+from numpy.typing import ArrayLike
+
+from hepatica.anatomy.structures import Anatomy, StructureKind
+from hepatica.core.errors import NonFiniteError
+from hepatica.core.evidence import read_resource
+from hepatica.core.findings import Finding, NotEvaluable
+from hepatica.core.provenance import Manifest, derive_uid
+from hepatica.lesions.lesion import Diameter, Lesion, ViablePart
+from hepatica.planning.dose.values import Allocation, Injection
+from hepatica.planning.eligibility.values import CriterionAnswer
+from hepatica.planning.path.values import Clearance, LesionPath, Needle, Puncture, Run, Track
+from hepatica.planning.plan import Plan
+from hepatica.workflows.ports import ImageFacts
+from hepatica.workflows.prior_plan import SCHEMA_VERSION, from_plan_document
+
+__all__ = ["NUMBER_DECIMALS", "SCHEMA_VERSION", "from_plan_document", "read_plan_schema", "to_plan_document"]
+
+NUMBER_DECIMALS: Final = 6
+"""Numbers are rounded to a nanometre or a nanolitre, so that the last bits of a sum cannot change the document."""
+_NO_PRIOR: Final[Mapping[str, str]] = MappingProxyType({})
+
+
+def to_plan_document(
+    plan: Plan,
+    *,
+    manifest: Manifest,
+    anatomy: Anatomy,
+    image_facts: ImageFacts,
+    prior_tracking_uids: Mapping[str, str] = _NO_PRIOR,
+) -> dict[str, Any]:
+    """Return a plan as a JSON-ready document that follows `read_plan_schema`.
+
+    Parameters
+    ----------
+    plan
+        The plan.
+    manifest
+        Manifest of the run; its digest gives every UID.
+    anatomy
+        Structures of the scan, for their origin and names.
+    image_facts
+        What is known of the scan beside its voxels.
+    prior_tracking_uids
+        Tracking UID by lesion name in the prior plan: a lesion with a ``prior_id`` found here keeps its UID.
+
+    Raises
+    ------
+    NonFiniteError
+        If a number of the plan is NaN or infinite.
+
+    Notes
+    -----
+    What cannot be judged is written as ``{"not_evaluable": "reason"}``, never as 0 or null.
+    """
+    return {
+        "schema_version": SCHEMA_VERSION,
+        "plan_id": plan.plan_id,
+        "status": plan.status.value,
+        "missing_structures": list(plan.missing_structures),
+        "declared_absent": sorted(anatomy.declared_absent),
+        "visit": plan.visit,
+        "protocol": {
+            "name": plan.protocol.name,
+            "title": plan.protocol.title,
+            "agent": plan.protocol.agent,
+            "notices": list(plan.protocol.notices),
+            "digest": plan.protocol.digest,
+        },
+        "lesions": [_to_lesion(lesion, manifest, prior_tracking_uids) for lesion in plan.lesions],
+        "injections": [_to_injection(injection) for injection in plan.allocation.injections],
+        "allocation": _to_allocation(plan.allocation),
+        "allocation_all": {
+            **_to_allocation(plan.allocation_all),
+            "injections": [_to_injection(injection) for injection in plan.allocation_all.injections],
+        },
+        "punctures": [_to_puncture(puncture) for puncture in plan.punctures],
+        "backups": [_to_puncture(puncture) for puncture in plan.backups],
+        "paths": [_to_path(path) for path in plan.paths],
+        "eligibility": [_to_criterion(answer) for answer in plan.eligibility],
+        "structures": _to_structures(anatomy),
+        "findings": _to_findings(plan.findings),
+        "frame_of_reference": image_facts.frame_of_reference or anatomy.grid.frame_of_reference or None,
+        "patient_position": _or_reason(plan.patient_position),
+        "image": {
+            "format": image_facts.format,
+            "series_uid": image_facts.series_uid or None,
+            "study_uid": image_facts.study_uid or None,
+            "phase_hint": image_facts.phase_hint,
+            "shape_ijk": list(anatomy.grid.shape),
+            "lps_from_ijk": [[_number(v) for v in row] for row in anatomy.grid.lps_from_ijk],
+        },
+        "manifest": {
+            "run_id": manifest.run_id,
+            "command": manifest.command,
+            "run_time": manifest.run_time.isoformat(),
+            "code_version": manifest.code_version,
+            "inputs": dict(sorted(manifest.inputs.items())),
+            "tables": dict(sorted(manifest.tables.items())),
+            "seed": manifest.seed,
+        },
+    }
+
+
+@cache
+def _read_schema_text() -> str:
+    return read_resource("hepatica.resources.schemas", "plan.schema.json").decode("utf-8")
+
+
+def read_plan_schema() -> dict[str, Any]:
+    """Return the JSON Schema (2020-12) of ``plan.json``.
+
+    Examples
+    --------
+    >>> read_plan_schema()["title"]
+    'Hepatica injection plan'
+    """
+    schema: dict[str, Any] = json.loads(_read_schema_text())
+    return schema
+
+
+def _to_lesion(lesion: Lesion, manifest: Manifest, prior_tracking_uids: Mapping[str, str]) -> dict[str, Any]:
+    kept = prior_tracking_uids.get(lesion.prior_id) if lesion.prior_id is not None else None
+    return {
+        "id": lesion.lesion_id,
+        "label": lesion.label,
+        "tracking_uid": kept or derive_uid(manifest.run_id, "lesion", lesion.lesion_id),
+        **_to_diameter("longest_diameter", lesion.longest_diameter),
+        "longest_diameter_slice_index": lesion.longest_diameter.slice_index,
+        **_to_diameter("short_axis", lesion.short_axis),
+        **_to_diameter("longest_diameter_3d", lesion.longest_diameter_3d),
+        "volume_ml": _number(lesion.volume_ml),
+        "volume_uncertainty_ml": _number(lesion.volume_uncertainty_ml),
+        "liver_fraction": _number_or_reason(lesion.liver_fraction),
+        "liver_fraction_uncertainty": _number_or_reason(lesion.liver_fraction_uncertainty),
+        "centroid_lps_mm": _point(lesion.mask.centroid_lps_mm),
+        "distance_to_capsule_mm": _number_or_reason(lesion.distance_to_capsule_mm),
+        "depth_mm": _number_or_reason(lesion.depth_mm),
+        "neighbours": [
+            {"structure": n.kind.value, "distance_mm": _number(n.distance_mm), "derived": n.derived}
+            for n in lesion.neighbours
+        ],
+        "viable": _to_viable(lesion.viable),
+        "is_new": lesion.is_new,
+        "prior_id": lesion.prior_id,
+    }
+
+
+def _to_diameter(name: str, diameter: Diameter | NotEvaluable) -> dict[str, Any]:
+    if isinstance(diameter, NotEvaluable):
+        return {f"{name}_mm": _or_reason(diameter), f"{name}_ends_lps_mm": _or_reason(diameter)}
+    return {
+        f"{name}_mm": _number(diameter.length_mm),
+        f"{name}_ends_lps_mm": [_point(end) for end in diameter.ends_lps_mm],
+    }
+
+
+def _to_viable(viable: ViablePart | NotEvaluable) -> dict[str, Any]:
+    if isinstance(viable, NotEvaluable):
+        return {"not_evaluable": viable.reason}
+    return {
+        "low_ml": _number(viable.low.volume_ml),
+        "middle_ml": _number(viable.middle.volume_ml),
+        "high_ml": _number(viable.high.volume_ml),
+        "centroid_lps_mm": _point(viable.middle.centroid_lps_mm),
+        "origin": viable.origin,
+        "method": viable.method,
+        "residual_mm": None if viable.residual_mm is None else _number(viable.residual_mm),
+    }
+
+
+def _to_injection(injection: Injection) -> dict[str, Any]:
+    return {
+        "lesion_id": injection.lesion_id,
+        "rank": injection.rank,
+        "rule_volume_ml": _number(injection.rule_volume_ml),
+        "volume_ml": _number(injection.volume_ml),
+        "dose": _number_or_reason(injection.dose),
+        "dose_unit": injection.dose_unit,
+        "dose_pfu": _number_or_reason(injection.dose_pfu),
+        "undelivered_ml": _number(injection.undelivered_ml),
+        "undelivered_reason": injection.undelivered_reason,
+        "rule": injection.rule,
+        "source": injection.source,
+        "status": injection.status.value,
+        "reason": injection.reason,
+    }
+
+
+def _to_allocation(allocation: Allocation) -> dict[str, Any]:
+    return {
+        "visit": allocation.visit,
+        "total_ml": _number(allocation.total_ml),
+        "ceiling_ml": None if allocation.ceiling_ml is None else _number(allocation.ceiling_ml),
+        "vials": _or_reason(allocation.vials),
+        "vial_text": allocation.vial_text,
+        "draw_up_ml": _number(allocation.draw_up_ml),
+        "findings": _to_findings(allocation.findings),
+    }
+
+
+def _to_puncture(puncture: Puncture) -> dict[str, Any]:
+    return {
+        "id": puncture.puncture_id,
+        "lesion_ids": list(puncture.lesion_ids),
+        "entry_lps_mm": _point(puncture.entry_lps_mm),
+        "length_mm": _number(puncture.length_mm),
+        "in_plane_angle_deg": _number_or_reason(puncture.in_plane_angle_deg),
+        "craniocaudal_angle_deg": _number(puncture.craniocaudal_angle_deg),
+        "capsule_angle_deg": _number_or_reason(puncture.capsule_angle_deg),
+        "liver_before_lesion_mm": _number(puncture.liver_before_lesion_mm),
+        "clearance_mm": {c.kind.value: _number_or_reason(c.clearance_mm) for c in puncture.clearances},
+        "clearances": [_to_clearance(clearance) for clearance in puncture.clearances],
+        "runs": [_to_run(run) for run in puncture.runs],
+        "tracks": [_to_track(track) for track in puncture.tracks],
+        "needle": _to_needle(puncture.needle),
+        "ranking": [
+            {
+                "term": term.name,
+                "value": _number(term.value),
+                "weight": _number(term.weight),
+                "unit": term.unit,
+                "source": term.source,
+                "status": term.status.value,
+            }
+            for term in puncture.terms
+        ],
+        "findings": _to_findings(puncture.findings),
+    }
+
+
+def _to_clearance(clearance: Clearance) -> dict[str, Any]:
+    return {
+        "structure": clearance.kind.value,
+        "clearance_mm": _number_or_reason(clearance.clearance_mm),
+        "margin_mm": _number(clearance.margin_mm),
+        "run_out_mm": _number_or_reason(clearance.run_out_mm),
+        "derived": clearance.derived,
+        "status": clearance.status.value,
+    }
+
+
+def _to_run(run: Run) -> dict[str, Any]:
+    return {
+        "from_mm": _number(run.from_mm),
+        "to_mm": _number(run.to_mm),
+        "tissue": run.tissue.value,
+        "structure": None if run.structure is None else run.structure.value,
+        "mean_hu": _number(run.mean_hu),
+    }
+
+
+def _to_track(track: Track) -> dict[str, Any]:
+    return {
+        "tip_lps_mm": _point(track.tip_lps_mm),
+        "deposits": [
+            {
+                "point_lps_mm": _point(deposit.point_lps_mm),
+                "volume_ml": _number(deposit.volume_ml),
+                "lesion_id": deposit.lesion_id,
+                "order": deposit.order,
+            }
+            for deposit in track.deposits
+        ],
+    }
+
+
+def _to_needle(needle: Needle) -> dict[str, Any]:
+    return {
+        "name": needle.name,
+        "gauge": needle.gauge,
+        "outer_diameter_mm": _number(needle.outer_diameter_mm),
+        "length_mm": _number(needle.length_mm),
+        "hub_allowance_mm": _number(needle.hub_allowance_mm),
+        "dead_space_ml": _number(needle.dead_space_ml),
+        "holes": needle.holes,
+        "source": needle.source,
+        "status": needle.status.value,
+    }
+
+
+def _to_path(path: LesionPath) -> dict[str, Any]:
+    return {
+        "lesion_id": path.lesion_id,
+        "best": None if path.best is None else path.best.puncture_id,
+        "backup": None if path.backup is None else path.backup.puncture_id,
+        "examined_paths": path.examined_paths,
+        "blocks": [
+            {
+                "limit": block.limit,
+                "blocked_fraction": _number(block.blocked_fraction),
+                "only_fraction": _number(block.only_fraction),
+                "only_cm2": _number(block.only_cm2),
+            }
+            for block in path.blocks
+        ],
+        "findings": _to_findings(path.findings),
+    }
+
+
+def _to_criterion(answer: CriterionAnswer) -> dict[str, Any]:
+    return {
+        "criterion": answer.criterion,
+        "answer": answer.answer.value,
+        "measured": answer.measured,
+        "limit": answer.limit,
+        "reason": answer.reason,
+        "source": answer.source,
+        "status": answer.status.value,
+    }
+
+
+def _to_structures(anatomy: Anatomy) -> list[dict[str, Any]]:
+    present = [anatomy.sources[kind] for kind in StructureKind if kind in anatomy.sources]
+    return [
+        {"kind": s.kind.value, "origin": s.origin.value, "names": list(s.names), "source": s.source} for s in present
+    ]
+
+
+def _to_findings(findings: Iterable[Finding]) -> list[dict[str, Any]]:
+    return [
+        {
+            "rule": finding.rule,
+            "severity": finding.severity.value,
+            "message": finding.message,
+            "measured": _text_or_number(finding.measured),
+            "limit": _text_or_number(finding.limit),
+            "unit": finding.unit,
+            "source": finding.source,
+            "status": None if finding.status is None else finding.status.value,
+            "subject": finding.subject,
+        }
+        for finding in findings
+    ]
+
+
+def _number(value: float) -> float:
+    number = float(value)
+    if not math.isfinite(number):
+        raise NonFiniteError(expected="a finite number", given=str(number), where="plan document")
+    # Adding zero turns -0.0 into 0.0: one value, one text.
+    return round(number, NUMBER_DECIMALS) + 0.0
+
+
+def _number_or_reason(value: float | NotEvaluable) -> float | dict[str, str]:
+    return {"not_evaluable": value.reason} if isinstance(value, NotEvaluable) else _number(value)
+
+
+def _or_reason(value: Any) -> Any:
+    return {"not_evaluable": value.reason} if isinstance(value, NotEvaluable) else value
+
+
+def _text_or_number(value: float | str | bool) -> float | str | bool:
+    if isinstance(value, Enum):
+        return str(value.value)
+    return value if isinstance(value, str | bool) else _number(value)
+
+
+def _point(point_lps_mm: ArrayLike) -> list[float]:
+    return [_number(c) for c in np.asarray(point_lps_mm, dtype=np.float64).reshape(3)]
