@@ -23,9 +23,7 @@ def example(name: str) -> bytes:
 
 
 def lesion(name: str, longest_mm: float, volume_ml: float) -> DoseLesion:
-    return DoseLesion(
-        lesion_id=name, longest_diameter_mm=longest_mm, volume_ml=volume_ml, is_new=False
-    )
+    return DoseLesion(lesion_id=name, longest_diameter_mm=longest_mm, volume_ml=volume_ml, is_new=False)
 
 
 @pytest.mark.requirement("A-dose-page")
@@ -54,5 +52,7 @@ def test_the_page_names_every_packaged_protocol_and_every_family_and_no_other() 
     text = PAGE.read_text(encoding="utf-8")
     rows = dict(re.findall(r"^\| `([a-z0-9-]+)` \| `([a-z_]+)` \|", text, re.M))
     assert rows == {name: read_protocol(name).rule.family for name in list_protocols()}
-    families = set(re.findall(r"^\| `([a-z_]+)` \| `(?:bands|fraction|amount|total|vials|daily|dose|margin)", text, re.M))
+    families = set(
+        re.findall(r"^\| `([a-z_]+)` \| `(?:bands|fraction|amount|total|vials|daily|dose|margin)", text, re.M)
+    )
     assert families == set(find_families())

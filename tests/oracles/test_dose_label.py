@@ -74,5 +74,8 @@ def test_ethanol_fills_a_sphere_with_half_a_centimetre_margin() -> None:
 def test_the_ceiling_is_four_million_units_first_and_four_hundred_million_after() -> None:
     lesion = DoseLesion(lesion_id="L1", longest_diameter_mm=60, volume_ml=100, is_new=False)
     protocol = read_protocol("tvec-label")
-    doses = [allocate_dose([lesion], protocol=protocol, visit=visit).injections[0].dose_pfu for visit in (1, 2, 3, 9)]
+    doses = [
+        allocate_dose([lesion], protocol=protocol, visit=visit).injections[0].dose_pfu
+        for visit in (1, 2, 3, 9)
+    ]
     assert doses == [4e6, 4e8, 4e8, 4e8]

@@ -16,16 +16,21 @@ from hepatica.planning.dose.values import Allocation, DoseLesion
 CLOSURE_ML = 1e-9
 """Sums of at most a dozen decimals, turned into floats once."""
 CHECKED = settings(deadline=None, max_examples=40, derandomize=True)
-SESSION = b'extends = "ethanol-pei"\nname = "x"\ntitle = "x"\n[visits.session.ceiling]\nvalue = 9\nunit = "ml"\n'
-WEEK = b'extends = "tilsotolimod-deep"\nname = "x"\ntitle = "x"\n[visits.week-1.concentration]\nvalue = 4\nunit = "mg_per_ml"\n'
-
-PROTOCOLS = {
-    name: read_protocol(name)
-    for name in (
-        "tvec-label", "pv10-liver:cohort-2", "nbtxr3-liver:42-percent", "jx594-liver:1e9-pfu", "pts100-hcc:30-percent",
-        "h101-liver", "tavo-melanoma",
-    )
-} | {"ethanol-pei": Protocol.from_toml(SESSION, where="x"), "tilsotolimod-deep": Protocol.from_toml(WEEK, where="x")}  # fmt: skip
+SESSION = (
+    b'extends = "ethanol-pei"\nname = "x"\ntitle = "x"\n[visits.session.ceiling]\nvalue = 9\nunit = "ml"\n'
+)
+WEEK = (
+    b'extends = "tilsotolimod-deep"\nname = "x"\ntitle = "x"\n'
+    b'[visits.week-1.concentration]\nvalue = 4\nunit = "mg_per_ml"\n'
+)
+PACKAGED = (
+    "tvec-label", "pv10-liver:cohort-2", "nbtxr3-liver:42-percent", "jx594-liver:1e9-pfu", "h101-liver",
+    "pts100-hcc:30-percent", "tavo-melanoma",
+)  # fmt: skip
+PROTOCOLS = {name: read_protocol(name) for name in PACKAGED} | {
+    "ethanol-pei": Protocol.from_toml(SESSION, where="x"),
+    "tilsotolimod-deep": Protocol.from_toml(WEEK, where="x"),
+}
 every_family = pytest.mark.parametrize("name", PROTOCOLS)
 
 sizes = st.floats(min_value=1.0, max_value=150.0)
@@ -72,15 +77,21 @@ def test_a_larger_lesion_never_gets_less(
 @every_family
 @CHECKED
 @given(lesion_lists())
-def test_volumes_add_up_to_the_total_and_stay_under_ceiling_and_rule(name: str, lesions: list[DoseLesion]) -> None:
+def test_volumes_add_up_to_the_total_and_stay_under_ceiling_and_rule(
+    name: str, lesions: list[DoseLesion]
+) -> None:
     allocation = allocate_dose(lesions, protocol=PROTOCOLS[name], visit=1)
     assert abs(math.fsum(given_ml(allocation).values()) - allocation.total_ml) <= CLOSURE_ML
     if allocation.ceiling_ml is not None:
         assert allocation.total_ml <= allocation.ceiling_ml
-    assert {injection.lesion_id for injection in allocation.injections} == {lesion.lesion_id for lesion in lesions}
+    assert {injection.lesion_id for injection in allocation.injections} == {
+        lesion.lesion_id for lesion in lesions
+    }
     for injection in allocation.injections:
         assert 0 <= injection.volume_ml <= injection.rule_volume_ml + CLOSURE_ML
-        assert (injection.reason != "") == (injection.volume_ml < injection.rule_volume_ml) or injection.rank == 0
+        assert (injection.reason != "") == (
+            injection.volume_ml < injection.rule_volume_ml
+        ) or injection.rank == 0
         assert injection.rank > 0 or injection.reason
 
 
@@ -88,7 +99,9 @@ def test_volumes_add_up_to_the_total_and_stay_under_ceiling_and_rule(name: str, 
 @every_family
 @CHECKED
 @given(lesion_lists(), st.randoms(use_true_random=False))
-def test_the_order_in_which_lesions_are_listed_does_not_matter(name: str, lesions: list[DoseLesion], random) -> None:  # type: ignore[no-untyped-def]
+def test_the_order_in_which_lesions_are_listed_does_not_matter(
+    name: str, lesions: list[DoseLesion], random
+) -> None:  # type: ignore[no-untyped-def]
     shuffled = list(lesions)
     random.shuffle(shuffled)
     one_way = allocate_dose(lesions, protocol=PROTOCOLS[name], visit=1)

@@ -65,20 +65,29 @@ def test_unknown_newness_is_not_guessed_but_stated() -> None:
     allocation = allocate_dose(lesions, protocol=LABEL, visit=2)
     assert [i.lesion_id for i in allocation.injections] == ["L2", "L1", "L3"]
     finding = next(f for f in allocation.findings if f.rule == "dose.newness_unknown")
-    assert finding.severity is Severity.WARNING and finding.subject == "L1, L3" and "by size" in finding.message
+    assert (
+        finding.severity is Severity.WARNING and finding.subject == "L1, L3" and "by size" in finding.message
+    )
     assert "dose.newness_unknown" not in rules(allocate_dose(lesions, protocol=LABEL, visit=1))
 
 
 @pytest.mark.requirement("A-dose-order")
 def test_equal_lesions_go_by_name_two_before_ten() -> None:
-    allocation = allocate_dose([lesion("L10", 30), lesion("L2", 30), lesion("L1", 30)], protocol=LABEL, visit=1)
+    allocation = allocate_dose(
+        [lesion("L10", 30), lesion("L2", 30), lesion("L1", 30)], protocol=LABEL, visit=1
+    )
     assert volumes(allocation) == {"L1": 2.0, "L2": 2.0, "L10": 0.0}
 
 
 @pytest.mark.requirement("A-dose-order")
 def test_liver_keeps_priority_and_spill_over_to_skin_begins_at_the_set_visit() -> None:
     protocol = Protocol.from_toml(SISTER, where="test")
-    lesions = [lesion("S1", 90, site="cutaneous"), lesion("L1", 20), lesion("L2", 30), lesion("B1", 30, site="bone")]
+    lesions = [
+        lesion("S1", 90, site="cutaneous"),
+        lesion("L1", 20),
+        lesion("L2", 30),
+        lesion("B1", 30, site="bone"),
+    ]
     early = allocate_dose(lesions, protocol=protocol, visit=3)
     assert volumes(early) == {"L2": 1.5, "L1": 1.5, "S1": 0.0, "B1": 0.0}
     assert "before visit 4" in next(i for i in early.injections if i.lesion_id == "S1").reason
@@ -111,7 +120,9 @@ def test_a_vial_of_another_strength_is_refused() -> None:
 
 @pytest.mark.requirement("A-dose-not-set")
 def test_amount_and_vials_are_not_evaluable_where_the_protocol_does_not_say() -> None:
-    allocation = allocate_dose([lesion("L1", 30, 14.0)], protocol=read_protocol("nbtxr3-liver:22-percent"), visit=1)
+    allocation = allocate_dose(
+        [lesion("L1", 30, 14.0)], protocol=read_protocol("nbtxr3-liver:22-percent"), visit=1
+    )
     injection = allocation.injections[0]
     assert injection.volume_ml == 3.05 and injection.rule_volume_ml == pytest.approx(3.08)
     assert "rounded down to the syringe's step of 0.05 mL" in injection.reason
@@ -139,7 +150,8 @@ def test_a_share_of_the_total_is_given_over_days_under_the_daily_cap() -> None:
     with pytest.raises(NotSetError, match="later_day_cap"):
         allocate_dose(lesions, protocol=protocol, visit=2)
     supplied = Protocol.from_toml(
-        b'extends = "pts100-hcc:30-percent"\nname = "x"\ntitle = "x"\n[rule.later_day_cap]\nvalue = 10\nunit = "ml"\n',
+        b'extends = "pts100-hcc:30-percent"\nname = "x"\ntitle = "x"\n'
+        b'[rule.later_day_cap]\nvalue = 10\nunit = "ml"\n',
         where="test",
     )
     given = AllocationOptions(given_ml={"L1": 10.0, "L2": 0.0})
@@ -151,14 +163,18 @@ def test_a_share_of_the_total_is_given_over_days_under_the_daily_cap() -> None:
 
 @pytest.mark.requirement("A-dose-families")
 def test_fixed_families_give_what_their_trials_gave() -> None:
-    h101 = allocate_dose([lesion("L1", 30, 14.0), lesion("L2", 20, 4.0)], protocol=read_protocol("h101-liver"), visit=1)
+    h101 = allocate_dose(
+        [lesion("L1", 30, 14.0), lesion("L2", 20, 4.0)], protocol=read_protocol("h101-liver"), visit=1
+    )
     assert volumes(h101) == {"L1": 1.0, "L2": 1.0}
     assert h101.injections[0].dose == 1e12 and h101.injections[0].dose_unit == "vp" and h101.vials == 4
     assert isinstance(h101.injections[0].dose_pfu, NotEvaluable)
     skin = [lesion(f"S{n}", 20, 4.0, site="cutaneous") for n in range(1, 4)]
     tavo = allocate_dose(skin, protocol=read_protocol("tavo-melanoma"), visit=1)
     assert set(volumes(tavo).values()) == {0.33} and tavo.ceiling_ml == 1.0
-    assert "dose.lesions_least" in rules(allocate_dose(skin[:1], protocol=read_protocol("tavo-melanoma"), visit=1))
+    assert "dose.lesions_least" in rules(
+        allocate_dose(skin[:1], protocol=read_protocol("tavo-melanoma"), visit=1)
+    )
     weeks = Protocol.from_toml(
         b'extends = "tilsotolimod-deep"\nname = "x"\ntitle = "x"\n'
         b'[visits.week-1.concentration]\nvalue = 4\nunit = "mg_per_ml"\n',
@@ -185,7 +201,11 @@ def test_the_liver_escalation_without_its_table_says_what_to_supply_and_how() ->
 def test_a_diameter_near_an_edge_gives_both_doses_and_asks() -> None:
     (near,) = check_dose_edges(lesion("L1", 26), protocol=LABEL)
     assert near.severity is Severity.WARNING and near.limit == "25"
-    assert "1 mL at 21.3 mm" in near.message and "2 mL at 30.2 mm" in near.message and "Measure again" in near.message
+    assert (
+        "1 mL at 21.3 mm" in near.message
+        and "2 mL at 30.2 mm" in near.message
+        and "Measure again" in near.message
+    )
     (between,) = check_dose_edges(lesion("L1", 31), protocol=LABEL)
     assert between.severity is Severity.INFO
     assert check_dose_edges(lesion("L1", 100), protocol=LABEL) == ()
@@ -199,7 +219,9 @@ def test_a_volume_above_a_set_share_of_the_lesion_is_a_finding_marked_unverified
     small = allocate_dose([lesion("L1", 12, 0.9)], protocol=LABEL, visit=1)
     finding = next(f for f in small.findings if f.rule == "dose.share_of_lesion")
     assert finding.measured == pytest.approx(0.5 / 0.9) and finding.unverified
-    assert "dose.share_of_lesion" not in rules(allocate_dose([lesion("L1", 12, 1.0)], protocol=LABEL, visit=1))
+    assert "dose.share_of_lesion" not in rules(
+        allocate_dose([lesion("L1", 12, 1.0)], protocol=LABEL, visit=1)
+    )
 
 
 @pytest.mark.requirement("A-dose-order")
@@ -227,7 +249,12 @@ def test_the_liver_under_the_label_is_allocated_with_a_warning() -> None:
 
 def test_no_lesion_is_an_empty_allocation() -> None:
     allocation = allocate_dose([], protocol=LABEL, visit=1, dead_space_ml=0.1)
-    assert (allocation.injections, allocation.total_ml, allocation.draw_up_ml, allocation.vials) == ((), 0.0, 0.0, 0)
+    assert (allocation.injections, allocation.total_ml, allocation.draw_up_ml, allocation.vials) == (
+        (),
+        0.0,
+        0.0,
+        0,
+    )
 
 
 @pytest.mark.parametrize("longest_mm", [math.nan, math.inf])
