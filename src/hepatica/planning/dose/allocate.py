@@ -14,7 +14,8 @@ from hepatica.core.evidence import Evidence, EvidenceTable, read_evidence_table
 from hepatica.core.findings import Finding, NotEvaluable, Severity
 from hepatica.planning.dose.edges import check_dose_edges, check_lesion_share, check_smallest_lesion
 from hepatica.planning.dose.ordering import check_lesions, order_lesions
-from hepatica.planning.dose.protocol import Protocol, VisitRow
+from hepatica.planning.dose.protocol import Protocol
+from hepatica.planning.dose.protocol_parts import VisitRow
 from hepatica.planning.dose.rules.rule import RuleVolume
 from hepatica.planning.dose.section import join_sources, to_decimal, weakest_status
 from hepatica.planning.dose.values import Allocation, DoseLesion, Injection
@@ -224,7 +225,9 @@ def _fill(
             reasons.append(f"rounded down to the syringe's step of {float(step):g} mL")
         if planned > 0:
             served.append(lesion.lesion_id)
-        left = None if left is None else left - planned
+        if left is not None:
+            # Not passed on what rounding spares: else one lesion more could give a later one more.
+            left = left - planned if available == due else Decimal(0)
         shares.append(
             _Share(
                 lesion=lesion,

@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, replace
-from typing import Final
+from dataclasses import dataclass
 
 from hepatica.core.errors import NotSetError, ProtocolError
-from hepatica.core.evidence import Evidence, EvidenceStatus, read_evidence_table
+from hepatica.core.evidence import Evidence, EvidenceStatus
 from hepatica.planning.dose.document import (
     LEVEL_MARK,
     ProtocolDocument,
@@ -15,116 +14,22 @@ from hepatica.planning.dose.document import (
     parse_document,
     read_packaged,
 )
-from hepatica.planning.dose.rules.rule import AMOUNT_UNIT, VolumeRule, find_families
+from hepatica.planning.dose.protocol_parts import (
+    LesionLimits,
+    Notice,
+    SiteRule,
+    VisitRow,
+    need_section,
+    read_eligibility,
+    read_notice,
+    read_order,
+    read_rule,
+    read_sites,
+    read_stopping,
+    read_visits,
+)
+from hepatica.planning.dose.rules.rule import VolumeRule
 from hepatica.planning.dose.section import Section
-
-ORDERS: Final = ("largest first", "new first, then largest")
-OTHER_SITES: Final = ("warn", "exclude")
-NOTICE_KINDS: Final = (
-    "off label", "not the liver protocol", "hepatic haemorrhage", "biosafety", "evidence", "practice",
-    "incomplete",
-)  # fmt: skip
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Notice:
-    """A line that has to be printed with every plan.
-
-    Parameters
-    ----------
-    kind
-        One of `NOTICE_KINDS`.
-    evidence
-        Text, source and status.
-    """
-
-    kind: str
-    evidence: Evidence
-
-    @property
-    def line(self) -> str:
-        """The line as printed; *unverified* where nobody has checked it."""
-        mark = " (unverified)" if self.evidence.unverified else ""
-        return f"{self.evidence.value}{mark}"
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class VisitRow:
-    """What holds from one visit to another.
-
-    Parameters
-    ----------
-    first, last
-        Visit numbers; ``last`` is None for "and all later ones".
-    label
-        How the vial is told apart, for example by its cap.
-    concentration
-        Strength; None where the agent is counted in millilitres.
-    vial
-        Volume of one vial; None where the source gives none.
-    ceiling
-        Most that all lesions together may get; None where the protocol gives none.
-    interval, window, interval_latest
-        Days since the visit before, tolerance to both sides, and the latest day permitted.
-    """
-
-    first: int
-    last: int | None
-    label: str
-    concentration: Evidence | None
-    vial: Evidence | None
-    ceiling: Evidence | None
-    interval: Evidence | None
-    window: Evidence | None
-    interval_latest: Evidence | None
-
-    def holds(self, visit: int) -> bool:
-        """Whether a visit falls into this row."""
-        return self.first <= visit and (self.last is None or visit <= self.last)
-
-    @property
-    def evidence(self) -> tuple[Evidence, ...]:
-        """Every number of the row."""
-        numbers = (
-            self.concentration,
-            self.vial,
-            self.ceiling,
-            self.interval,
-            self.window,
-            self.interval_latest,
-        )
-        return tuple(item for item in numbers if item is not None)
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class LesionLimits:
-    """How many lesions of which size; None where the protocol gives no limit."""
-
-    most: Evidence | None
-    least: Evidence | None
-    longest_diameter_min: Evidence | None
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class SiteRule:
-    """Where lesions may lie.
-
-    Parameters
-    ----------
-    injected
-        Sites of the protocol.
-    others
-        ``warn``: other sites are allocated with a finding; ``exclude``: they get nothing.
-    priority
-        Sites in order of priority; sites not named come last, together.
-    spill_over_from_visit
-        First visit at which sites after the first priority may take what is left; None without such a rule.
-    """
-
-    injected: tuple[str, ...]
-    others: str
-    priority: tuple[str, ...]
-    spill_over_from_visit: Evidence | None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -140,7 +45,7 @@ class Protocol:
     sites, lesions, visits, rule
         Where, how many, when and how much.
     order_first, order_later
-        Order of injection at the first and at later visits: one of `ORDERS`, as evidence.
+        Order of injection at the first and at later visits: one of `protocol_parts.ORDERS`, as evidence.
     visits_most
         Number of visits; None where open.
     eligibility
@@ -334,7 +239,7 @@ def _build(document: ProtocolDocument, *, where: str) -> Protocol:
     top = Section(
         {key: value for key, value in document.tables.items() if key != "levels"}, path="", where=where
     )
-    order = _need(top, "order")
+    order = need_section(top, "order")
     limits = top.section("lesions") or Section({}, path="lesions", where=where)
     schedule = top.section("schedule") or Section({}, path="schedule", where=where)
     toxicity = top.section("dlt") or Section({}, path="dlt", where=where)
@@ -344,22 +249,22 @@ def _build(document: ProtocolDocument, *, where: str) -> Protocol:
         title=top.text("title"),
         agent=top.text("agent"),
         ingredients=top.texts("ingredients"),
-        sites=_read_sites(_need(top, "sites")),
+        sites=read_sites(need_section(top, "sites")),
         lesions=LesionLimits(
             most=limits.number("most", units=("",)),
             least=limits.number("least", units=("",)),
             longest_diameter_min=limits.number("longest_diameter_min", units=("cm", "mm")),
         ),
-        visits=_read_visits(_need(top, "visits"), visits_most=visits_most),
-        rule=_read_rule(_need(top, "rule")),
-        order_first=_read_order(order, "first_visit"),
-        order_later=_read_order(order, "later_visits"),
+        visits=read_visits(need_section(top, "visits"), visits_most=visits_most),
+        rule=read_rule(need_section(top, "rule")),
+        order_first=read_order(order, "first_visit"),
+        order_later=read_order(order, "later_visits"),
         visits_most=visits_most,
-        eligibility=_read_eligibility(top.section("eligibility")),
+        eligibility=read_eligibility(top.section("eligibility")),
         dlt_window=toxicity.number("window", units=("days",)),
         dlt_definition=toxicity.words("definition"),
-        stopping=tuple(_read_stopping(row) for row in top.sections("stopping")),
-        printed=tuple(_read_notice(row) for row in top.sections("notices")),
+        stopping=tuple(read_stopping(row) for row in top.sections("stopping")),
+        printed=tuple(read_notice(row) for row in top.sections("notices")),
         level=document.level,
         levels=document.levels,
         digest=document.digest,
@@ -367,145 +272,3 @@ def _build(document: ProtocolDocument, *, where: str) -> Protocol:
     for section in (order, limits, schedule, toxicity, top):
         section.finish()
     return protocol
-
-
-def _need(section: Section, key: str) -> Section:
-    found = section.section(key, required=True)
-    assert found is not None
-    return found
-
-
-def _read_order(section: Section, key: str) -> Evidence:
-    order = section.words(key, allowed=ORDERS)
-    if order is None or order.value is None:
-        raise section.refuse(key, expected=f"one of {', '.join(ORDERS)}", given="nothing")
-    return order
-
-
-def _read_sites(section: Section) -> SiteRule:
-    rule = SiteRule(
-        injected=section.texts("injected"),
-        others=section.choice("others", OTHER_SITES),
-        priority=section.texts("priority"),
-        spill_over_from_visit=section.number("spill_over_from_visit", units=("",)),
-    )
-    if not rule.injected:
-        raise section.refuse("injected", expected="at least one site", given="none")
-    if rule.spill_over_from_visit is not None and not rule.priority:
-        raise section.refuse("priority", expected="the site that keeps priority", given="none")
-    section.finish()
-    return rule
-
-
-def _read_rule(section: Section) -> VolumeRule:
-    families = find_families()
-    family = section.choice("family", sorted(families))
-    rule = families[family].from_section(section)
-    section.finish()
-    return rule
-
-
-def _read_visits(section: Section, *, visits_most: Evidence | None) -> tuple[VisitRow, ...]:
-    rows = []
-    for key in section.raw:
-        inner = _need(section, key)
-        rows.append(_read_visit(inner))
-        inner.finish()
-    rows.sort(key=lambda row: row.first)
-    expected_first: int | None = 1
-    for row in rows:
-        if expected_first is None or row.first != expected_first:
-            raise ProtocolError(
-                expected=f"a strength for visit {expected_first}"
-                if expected_first
-                else "no row after an open one",
-                given=f"a row that begins at visit {row.first}",
-                where=f"{section.where} [{section.path}]",
-                action="let every visit lie in exactly one row",
-            )
-        expected_first = None if row.last is None else row.last + 1
-    most = visits_most.value if visits_most is not None else None
-    if not rows or (rows[-1].last is not None and rows[-1].last != most):
-        raise ProtocolError(
-            expected="a last row without 'last', or one that ends at schedule.visits_most",
-            given=f"last visit {rows[-1].last}, visits_most {most}" if rows else "no row",
-            where=f"{section.where} [{section.path}]",
-            action="a visit without a strength cannot be planned",
-        )
-    if rows[-1].last is None and isinstance(most, int | float):
-        rows[-1] = replace(rows[-1], last=int(most))
-    return tuple(rows)
-
-
-def _read_visit(row: Section) -> VisitRow:
-    first = row.count("first")
-    last = row.count("last")
-    if first is None or (last is not None and last < first):
-        raise row.refuse(
-            "first", expected="first visit of the row, not after its last", given=f"{first} to {last}"
-        )
-    agent_in_ml = row.text("strength", default="") == "as supplied"
-    concentration = row.number("concentration", units=tuple(AMOUNT_UNIT))
-    if (concentration is None) != agent_in_ml:
-        raise row.refuse(
-            "concentration",
-            expected='a concentration (or its status "not set"), or strength = "as supplied" without one',
-            given="both" if agent_in_ml else "neither",
-        )
-    return VisitRow(
-        first=first,
-        last=last,
-        label=row.text("label", default=""),
-        concentration=concentration,
-        vial=row.number("vial", units=("ml",)),
-        ceiling=row.number("ceiling", units=("ml",)),
-        interval=row.number("interval", units=("days",)),
-        window=row.number("window", units=("days",), zero=True),
-        interval_latest=row.number("interval_latest", units=("days",)),
-    )
-
-
-def _read_eligibility(section: Section | None) -> dict[str, Evidence]:
-    """Read the protocol's own limits, and the standard ones it uses by name."""
-    if section is None:
-        return {}
-    standard = read_evidence_table("hepatica.planning.tables", "criteria.toml")
-    limits: dict[str, Evidence] = {}
-    for key in section.texts("uses"):
-        if key not in standard.entries:
-            raise section.refuse("uses", expected=f"one of {', '.join(standard.entries)}", given=f"'{key}'")
-        limits[key] = standard[key]
-    for key in section.raw:
-        if key == "uses":
-            continue
-        evidence = section.evidence(key)
-        if key not in standard.entries:
-            raise section.refuse(key, expected=f"one of {', '.join(standard.entries)}", given=f"'{key}'")
-        if evidence is not None:
-            known = standard[key]
-            if evidence.unit != known.unit or (evidence.value is not None and evidence.edge != known.edge):
-                raise section.refuse(
-                    key,
-                    expected=f"unit '{known.unit}' and edge '{known.edge}'",
-                    given=f"unit '{evidence.unit}' and edge '{evidence.edge}'",
-                )
-            limits[key] = evidence
-    section.finish()
-    return limits
-
-
-def _read_notice(row: Section) -> Notice:
-    text = row.words("text")
-    if text is None or text.value is None:
-        raise row.refuse("text", expected="a text with its source", given="nothing")
-    notice = Notice(kind=row.choice("kind", NOTICE_KINDS), evidence=text)
-    row.finish()
-    return notice
-
-
-def _read_stopping(row: Section) -> Evidence:
-    text = row.words("text")
-    if text is None:
-        raise row.refuse("text", expected="a text with its source", given="nothing")
-    row.finish()
-    return text

@@ -237,8 +237,9 @@ class Section:
 
 
 def _suggest(given: str, known: Sequence[str]) -> str:
-    near = difflib.get_close_matches(given, [item for item in known if item], n=1)
-    return f" (did you mean '{near[0]}'?)" if near else ""
+    by_small_letters = {item.casefold(): item for item in known if item}
+    near = difflib.get_close_matches(given.casefold(), by_small_letters, n=1)
+    return f" (did you mean '{by_small_letters[near[0]]}'?)" if near else ""
 
 
 def _describe(value: object) -> str:

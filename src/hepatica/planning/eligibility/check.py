@@ -10,7 +10,6 @@ from hepatica.planning.eligibility.criteria.criterion import Question, find_crit
 from hepatica.planning.eligibility.facts import PatientFacts, ScanFacts
 from hepatica.planning.eligibility.values import Answer, CriterionAnswer
 
-
 __all__ = ["EligibilityRules", "PatientFacts", "ScanFacts", "check_eligibility"]
 
 
