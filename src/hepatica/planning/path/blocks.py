@@ -14,10 +14,10 @@ from hepatica.planning.path.values import SkinBlock
 def derive_blocks(pairs: Pairs, scene: Scene) -> tuple[SkinBlock, ...]:
     """Return what each limit costs, the largest share first; limits that cost nothing are left out.
 
-    Shares are areas of the examined skin. A limit *blocks* a skin point if the paths from there to all tips break it.
-    It blocks *alone* if no path from the point is allowed, but some path breaks nothing else: so much skin
-    would be freed without it. Paths that break two limits of length, tilt or entry are not traced further, so the
-    blocked share of a structure is a lower bound there; shares blocked alone are complete.
+    Shares are areas of the examined skin. A limit *blocks* a skin point if the paths from there to all tips
+    break it. It blocks *alone* if no path from the point is allowed, but some path breaks nothing else: so
+    much skin would be freed without it. Paths that break two limits of length, tilt or entry are not traced
+    further, so the blocked share of a structure is a lower bound there; shares blocked alone are complete.
 
     Parameters
     ----------

@@ -36,8 +36,8 @@ def measure_capsule_angle_deg(
 ) -> float | NotEvaluable:
     """Return the angle between path and tangent plane at the first entry into the liver, 0 to 90.
 
-    The normal is the gradient of the liver convolved with a Gaussian whose sigma is the same number of millimetres
-    along every axis, evaluated at the entry point itself with voxel boxes integrated exactly.
+    The normal is the gradient of the liver convolved with a Gaussian whose sigma is the same number of
+    millimetres along every axis, evaluated at the entry point itself with voxel boxes integrated exactly.
     """
     point = find_liver_entry(scene, tissue, start_lps_mm, end_lps_mm)
     if isinstance(point, NotEvaluable):

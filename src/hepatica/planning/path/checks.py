@@ -11,8 +11,10 @@ from hepatica.anatomy.structures import StructureKind
 from hepatica.core.errors import GeometryError
 from hepatica.core.evidence import Evidence, EvidenceStatus
 from hepatica.core.findings import Finding, NotEvaluable, Severity
+from hepatica.core.geometry import FloatArray
+from hepatica.imaging.mask import Mask
 from hepatica.planning.path import kernels
-from hepatica.planning.path.entry import find_hub_under_table, measure_implant_distance_mm
+from hepatica.planning.path.entry import find_hub_under_table, is_on_skin, measure_implant_distance_mm
 from hepatica.planning.path.measure import TrackMeasure, measure_track, to_clearances
 from hepatica.planning.path.neighbours import list_rib_findings
 from hepatica.planning.path.pairs import ANGLE_TOLERANCE_DEG, LENGTH_TOLERANCE_MM
@@ -20,17 +22,14 @@ from hepatica.planning.path.scene import Scene
 from hepatica.planning.path.skin import derive_directions
 from hepatica.planning.path.values import Puncture, TissueClass
 
-ON_SKIN_TOLERANCE_MM: Final = 3.0
-"""Air or tissue between a stated entry and the body's surface: about one voxel of a thick slice."""
-
 Check = Callable[[TrackMeasure, Scene], Iterator[Finding]]
 
 
 def check_path(puncture: Puncture, scene: Scene) -> tuple[Finding, ...]:
     """Check any path from scratch: every track's hard and soft limits, and its deposits.
 
-    Uses only where the puncture starts, where its tracks end and where its deposits lie, so that a path somebody
-    drew by hand is judged like one from the search.
+    Uses only where the puncture starts, where its tracks end and where its deposits lie, so that a path
+    somebody drew by hand is judged like one from the search.
 
     Parameters
     ----------
@@ -126,7 +125,7 @@ def _check_entry(measure: TrackMeasure, scene: Scene) -> Iterator[Finding]:
         flag=kernels.BODY_FLAG,
         sigma_mm=limits["capsule_sigma"].number,
     )[0]
-    if not np.isfinite(direction).all() or not _starts_on_skin(measure):
+    if not np.isfinite(direction).all() or not is_on_skin(scene, measure.entry_lps_mm):
         yield Finding(
             rule="path.entry_on_skin",
             severity=Severity.ERROR,
@@ -153,15 +152,6 @@ def _check_entry(measure: TrackMeasure, scene: Scene) -> Iterator[Finding]:
     distance = float(measure_implant_distance_mm(scene, entry, up_to_mm=rule.number)[0])
     if distance < rule.number:
         yield _hard(rule, measure, distance, "The entry lies too near to an implant.")
-
-
-def _starts_on_skin(measure: TrackMeasure) -> bool:
-    outside = 0.0
-    for run in measure.runs:
-        if run.tissue is not TissueClass.OUTSIDE:
-            break
-        outside = run.to_mm
-    return outside <= ON_SKIN_TOLERANCE_MM
 
 
 def _check_liver(measure: TrackMeasure, scene: Scene) -> Iterator[Finding]:
@@ -201,7 +191,7 @@ def _check_lesions(measure: TrackMeasure, scene: Scene) -> Iterator[Finding]:
             status=EvidenceStatus.DERIVED,
             subject=measure.lesion_id,
         )
-    lesion, target = scene.find_lesion(measure.lesion_id)
+    _, target = scene.find_lesion(measure.lesion_id)
     if not contains(target, measure.tip_lps_mm):
         yield Finding(
             rule="path.tip_in_target",
@@ -221,6 +211,13 @@ def _check_lesions(measure: TrackMeasure, scene: Scene) -> Iterator[Finding]:
             status=EvidenceStatus.DERIVED,
             subject=measure.lesion_id,
         )
+
+
+def _check_air(measure: TrackMeasure, scene: Scene) -> Iterator[Finding]:
+    rule = scene.limits["unlabelled_air_max"]
+    if measure.unlabelled_air_mm > rule.number:
+        message = "The path goes through air inside the body that no label names, such as lung or gut."
+        yield _hard(rule, measure, measure.unlabelled_air_mm, message)
 
 
 def _check_clearances(measure: TrackMeasure, scene: Scene) -> Iterator[Finding]:
@@ -308,17 +305,14 @@ def _check_deposits(puncture: Puncture, scene: Scene) -> Iterator[Finding]:
                 yield Finding(
                     rule="path.deposit_in_target",
                     severity=Severity.ERROR,
-                    message=f"Deposit {deposit.order} lies outside the part of the lesion that is to be injected.",
+                    message=f"Deposit {deposit.order} lies outside the part of the lesion to be injected.",
                     status=EvidenceStatus.DERIVED,
                     subject=deposit.lesion_id,
                 )
 
 
-def contains(mask: object, point_lps_mm: object) -> bool:
+def contains(mask: Mask, point_lps_mm: FloatArray) -> bool:
     """Whether a point lies in a voxel of a mask."""
-    from hepatica.imaging.mask import Mask
-
-    assert isinstance(mask, Mask)
     index = np.floor(mask.grid.to_index(np.asarray(point_lps_mm)) + 0.5).astype(int) - np.array(
         mask.start_ijk
     )
@@ -363,6 +357,7 @@ CHECKS: Final[tuple[Check, ...]] = (
     _check_liver,
     _check_lesions,
     _check_clearances,
+    _check_air,
     _check_face,
     _check_prior,
     _check_vessels,

@@ -15,7 +15,7 @@ from hepatica.planning.path.scene import Scene
 
 FIRST_REACH_MM: Final = 20.0
 REACH_GROWTH: Final = 4.0
-"""A search that found nothing is repeated this much wider: near structures are found without a look at far ones."""
+"""A search that found nothing is repeated this much wider: far structures cost only where needed."""
 
 
 def measure_box_distance_mm(start: ArrayLike, end: ArrayLike, low: ArrayLike, high: ArrayLike) -> float:
@@ -114,8 +114,8 @@ def measure_segment_distance_mm(
 ) -> FloatArray:
     """Return the (n,) distance between segments (n, 3) .. (n, 3) and one other segment, in closed form.
 
-    The squared distance is convex over the unit square of both parameters: its minimum is the meeting of the two
-    lines if that lies inside, otherwise one of the four ends against the other segment.
+    The squared distance is convex over the unit square of both parameters: its minimum is the meeting of the
+    two lines if that lies inside, otherwise one of the four ends against the other segment.
     """
     start, end = np.atleast_2d(start), np.atleast_2d(end)
     other_start, other_end = np.asarray(other_start, float), np.asarray(other_end, float)
@@ -140,6 +140,6 @@ def measure_segment_distance_mm(
 
 def _to_segment(point: FloatArray, start: FloatArray, direction: FloatArray) -> FloatArray:
     away = point - start
-    length2 = np.maximum((direction * direction).sum(axis=-1), 1e-300)
+    length2 = np.maximum(np.sum(direction * direction, axis=-1), 1e-300)
     t = np.clip((away * direction).sum(axis=-1) / length2, 0.0, 1.0)
     return np.asarray(np.linalg.norm(away - t[..., None] * direction, axis=-1))

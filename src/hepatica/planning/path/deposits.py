@@ -24,8 +24,8 @@ def place_deposits(
 ) -> tuple[Puncture, float, str]:
     """Spread a lesion's volume over stops along the track, deepest first.
 
-    The first stop is the tip; each next one is a pull-back step nearer to the skin, wherever that lies in the target.
-    As few stops as the largest volume per stop allows share the volume equally.
+    The first stop is the tip; each next one is a pull-back step nearer to the skin, wherever that lies in
+    the target. As few stops as the largest volume per stop allows share the volume equally.
 
     Parameters
     ----------

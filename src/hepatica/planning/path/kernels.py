@@ -25,6 +25,7 @@ LIVER_FLAG: Final = np.uint8(0x80)
 CODE_TARGET: Final = 1
 CODE_OTHER_LESION: Final = 2
 CODE_LIVER: Final = 10
+CODE_AIR: Final = 11
 SIGMAS: Final = 4.0
 """A Gaussian is cut off here; what is left out is below 1e-4 of its mass."""
 SMALLEST_GRADIENT: Final = 1e-6
@@ -35,8 +36,8 @@ BOUNDARY_TOLERANCE: Final = 1e-9
 """A point this near to a voxel boundary (in voxels) lies on it; the direction of travel then decides."""
 
 N_METRICS: Final = 7
-"""liver before lesion, sine of capsule angle (-1: no liver, -2: no surface), way in viable target, liver tissue
-crossed before the target, gap outside the liver after entering it, other lesion crossed, depth of the lesion."""
+"""Liver before the lesion, sine of the capsule angle (-1: no liver, -2: no surface), way in the viable
+target, liver crossed before it, gap outside the liver after entering it, other lesion, unlabelled air."""
 
 
 def compiled(function: F) -> F:
@@ -46,7 +47,7 @@ def compiled(function: F) -> F:
 
 @compiled
 def slope(t: float, p: FloatArray, d: FloatArray, lo: FloatArray, hi: FloatArray) -> float:
-    """Half the derivative of the squared distance from ``p + t d`` to a box: piecewise linear, never falling."""
+    """Half the derivative of the squared distance to a box along ``p + t d``: piecewise linear, rising."""
     total = 0.0
     for axis in range(3):
         x = p[axis] + t * d[axis]
@@ -123,7 +124,7 @@ def scan_block(
     layers: NDArray[np.uint8],
     best: FloatArray,
 ) -> None:
-    """Lower ``best[layer]`` by the boxes of one block; a box is measured only if its centre is near enough."""
+    """Lower ``best[layer]`` by the boxes of one block; only boxes with a near centre are measured."""
     half = 0.5 * math.sqrt(spacing[0] ** 2 + spacing[1] ** 2 + spacing[2] ** 2)
     length2 = d[0] * d[0] + d[1] * d[1] + d[2] * d[2]
     lo, hi = np.empty(3), np.empty(3)
@@ -202,8 +203,8 @@ def walk(
 ) -> int:
     """Visit the voxels of the segment ``p + t d`` in order (Amanatides and Woo 1987); returns their number.
 
-    ``voxels`` (n, 3) and ``exits`` (n,) are filled with indices and the parameter t at which each is left. Voxels
-    outside the grid end the walk; a start outside the grid gives 0.
+    ``voxels`` (n, 3) and ``exits`` (n,) are filled with indices and the parameter t at which each is left.
+    Voxels outside the grid end the walk; a start outside the grid gives 0.
     """
     index = np.empty(3, np.int64)
     step = np.zeros(3, np.int64)
@@ -318,8 +319,7 @@ def trace(
     length = math.sqrt(d[0] * d[0] + d[1] * d[1] + d[2] * d[2])
     count = walk(p, d, spacing, shape, voxels, exits)
     first_liver, target_at, before, liver, viable, gap = -1.0, -1.0, 0.0, 0.0, 0.0, 0.0
-    other = 0.0
-    begin = 0.0
+    other, air, begin = 0.0, 0.0, 0.0
     for n in range(count):
         value = tissue[voxels[n, 0], voxels[n, 1], voxels[n, 2]]
         code = value & CODE_MASK
@@ -331,6 +331,8 @@ def trace(
             first_liver = begin
         if code == CODE_TARGET and target_at < 0.0:
             target_at = begin
+        if code == CODE_AIR:
+            air += stretch
         if code == CODE_OTHER_LESION:
             other = 1.0
         if first_liver >= 0.0 and not value & LIVER_FLAG:
@@ -342,7 +344,7 @@ def trace(
             viable += stretch
         begin = exits[n]
     metrics[0], metrics[2], metrics[3], metrics[4], metrics[5] = before, viable, liver, gap, other
-    metrics[6] = target_at * length
+    metrics[6] = air
     return first_liver
 
 
@@ -367,7 +369,7 @@ def leaves_liver(
 
 
 @compiled
-def evaluate_paths(
+def evaluate_paths(  # noqa: PLR0913
     starts_mm: FloatArray,
     ends_mm: FloatArray,
     tissue: NDArray[np.uint8],
@@ -382,7 +384,8 @@ def evaluate_paths(
     broken: NDArray[np.uint32],
     metrics: FloatArray,
 ) -> None:
-    """Judge (n, 3) pairs: bit ``layer`` of ``broken`` where a layer is nearer than its reach, and the metrics.
+    """Judge (n, 3) pairs: set bit ``layer`` of ``broken`` where a layer is nearer than its reach; fill
+    metrics.
 
     The part of the run-out that lies outside the liver counts like the path itself.
     """
@@ -434,8 +437,8 @@ def assign_layers(
 ) -> None:
     """Turn structure bits into obstacle layer bits and tissue codes.
 
-    ``ranks[b]`` is the tissue code of kind bit b; where kinds overlap the smallest code wins. Voxels that already
-    carry a lesion code keep it, and give up obstacle bits that were only derived.
+    ``ranks[b]`` is the tissue code of kind bit b; where kinds overlap the smallest code wins. Voxels that
+    already carry a lesion code keep it, and give up obstacle bits that were only derived.
     """
     for k in range(bits.shape[2]):
         for j in range(bits.shape[1]):
@@ -463,9 +466,9 @@ def collect_surface(
     starts: NDArray[np.int64],
     voxels: NDArray[np.int16],
     layers: NDArray[np.uint8],
-    fill: bool,
+    fill: bool,  # noqa: FBT001
 ) -> int:
-    """Count (``fill`` false) or write the boundary voxels of every layer, sorted by block; returns their number."""
+    """Count (not ``fill``) or write the boundary voxels of every layer by block; returns their number."""
     nx, ny, nz = bits.shape
     total = 0
     for k in range(nz):
@@ -497,7 +500,7 @@ def collect_surface(
 
 @compiled
 def open_by_ball(mask: NDArray[np.bool_], ball: NDArray[np.int64], out: NDArray[np.bool_]) -> None:
-    """Morphological opening: ``out`` becomes the union of the balls that fit; beyond the array counts as inside."""
+    """Open a mask: ``out`` becomes the union of the balls that fit; beyond the array counts as inside."""
     nx, ny, nz = mask.shape
     for k in range(nz):
         for j in range(ny):

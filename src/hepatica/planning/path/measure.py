@@ -30,11 +30,14 @@ class TrackMeasure:
     length_mm, in_plane_angle_deg, craniocaudal_angle_deg, capsule_angle_deg
         Geometry.
     liver_before_lesion_mm
-        Contiguous liver (vessels and other lesions excluded) immediately before the first voxel of the lesion.
+        Contiguous liver (vessels and other lesions excluded) immediately before the first voxel of the
+        lesion.
     parenchyma_mm, viable_mm, gap_mm
         All liver before the lesion; way inside the target; way outside the liver after entering it.
     crosses_other_lesion
         Whether it passes another lesion.
+    unlabelled_air_mm
+        Way through air inside the body that no label names: lung or gut somebody forgot.
     distances_mm
         (layers,) from the needle's axis to each obstacle layer.
     run_out_mm, run_out_outside_mm
@@ -59,6 +62,7 @@ class TrackMeasure:
     viable_mm: float
     gap_mm: float
     crosses_other_lesion: bool
+    unlabelled_air_mm: float
     distances_mm: FloatArray
     run_out_mm: FloatArray
     run_out_outside_mm: FloatArray
@@ -110,6 +114,7 @@ def measure_track(
         viable_mm=float(metrics[2]),
         gap_mm=float(metrics[4]),
         crosses_other_lesion=bool(metrics[5] > 0),
+        unlabelled_air_mm=float(metrics[6]),
         distances_mm=_distances(scene, entry, tip),
         run_out_mm=_distances(scene, tip, run_out_end),
         run_out_outside_mm=outside,
@@ -141,8 +146,8 @@ def _distances(scene: Scene, start: FloatArray, end: FloatArray) -> FloatArray:
 def to_clearances(scene: Scene, measure: TrackMeasure) -> tuple[Clearance, ...]:
     """Return one clearance for each kind of obstacle, nearest to its margin first.
 
-    For vessels the calibre class that leaves least room is given. Where the volume ends nearer than the margin, what
-    lies beyond is unknown: NotEvaluable, unless something inside is already too near.
+    For vessels the calibre class that leaves least room is given. Where the volume ends nearer than the
+    margin, what lies beyond is unknown: NotEvaluable, unless something inside is already too near.
     """
     chosen: dict[StructureKind, tuple[float, Clearance]] = {}
     radius = scene.needle_radius_mm

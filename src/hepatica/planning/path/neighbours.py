@@ -19,8 +19,8 @@ def measure_bone_sides_mm(
 ) -> tuple[float, float]:
     """Return the distance from a segment to the nearest bone on its head side and on its feet side.
 
-    Measured to boundary voxel centres, in the plane across the body: a side is where the bone lies higher or lower
-    than the nearest point of the segment. Infinity where there is none.
+    Measured to boundary voxel centres, in the plane across the body: a side is where the bone lies higher or
+    lower than the nearest point of the segment. Infinity where there is none.
     """
     obstacles, grid = scene.obstacles, scene.grid
     numbers = [n for n, layer in enumerate(obstacles.layers) if layer.kind is StructureKind.BONE]
@@ -55,8 +55,8 @@ def list_rib_findings(measure: TrackMeasure, scene: Scene) -> Iterator[Finding]:
             under,
             rule="path.under_rib",
             severity=Severity.WARNING,
-            message="Passes right under a bone, where intercostal vessels run if it is a rib; the upper border of the "
-            "rib below is preferred.",
+            message="Passes right under a bone, where intercostal vessels run if it is a rib; the upper "
+            "border of the rib below is preferred.",
             measured=head,
             subject=measure.lesion_id,
         )
@@ -65,8 +65,8 @@ def list_rib_findings(measure: TrackMeasure, scene: Scene) -> Iterator[Finding]:
             between,
             rule="path.intercostal",
             severity=Severity.WARNING,
-            message="Passes between bones; ribs are not numbered here. Above the tenth rib in the mid-axillary line "
-            "the pleura counts as crossed.",
+            message="Passes between bones; ribs are not numbered here. Above the tenth rib in the "
+            "mid-axillary line the pleura counts as crossed.",
             measured=max(head, feet),
             subject=measure.lesion_id,
         )

@@ -133,10 +133,11 @@ def derive_obstacles(anatomy: Anatomy, *, layers: tuple[Layer, ...], tissue: NDA
     layers
         From `to_layers`.
     tissue
-        (I, J, K) in Fortran order with lesion codes already set; changed in place. Where structures overlap, the
-        first of this order names the voxel: lesion, organ or implant, vessel, contrast-filled lumen, gas, bone,
-        lung, liver. Clearances do not depend on it: every layer keeps its own voxels, except that a structure which
-        was only derived gives way inside a lesion somebody drew (a calcified tumour is not bone).
+        (I, J, K) in Fortran order with lesion codes already set; changed in place. Where structures overlap,
+        the first of this order names the voxel: lesion, organ or implant, vessel, contrast-filled lumen,
+        gas, bone, lung, liver. Clearances do not depend on it: every layer keeps its own voxels, except that
+        a structure which was only derived gives way inside a lesion somebody drew (a calcified tumour is not
+        bone).
     """
     grid = anatomy.grid
     of_bit, codes = np.zeros(32, np.uint32), np.full(32, CODE_NONE, np.uint8)
@@ -158,8 +159,8 @@ def derive_obstacles(anatomy: Anatomy, *, layers: tuple[Layer, ...], tissue: NDA
 def _keep_wide(bits: NDArray[np.uint32], *, bit: int, calibre_mm: float, spacing_mm: FloatArray) -> None:
     """Take a layer's bit from every voxel that no ball of that calibre inside the structure covers.
 
-    The ball holds the voxels whose centres are less than half the calibre away, so a part a little narrower than
-    the calibre still counts as wide: the error is on the safe side.
+    The ball holds the voxels whose centres are less than half the calibre away, so a part a little narrower
+    than the calibre still counts as wide: the error is on the safe side.
     """
     full = (bits & np.uint32(bit)) != 0
     box = find_box(full)

@@ -29,6 +29,7 @@ GEOMETRY_LIMITS: Final = (
     "liver_before_lesion_min",
     "capsule_angle_min",
     "other_lesion",
+    "unlabelled_air_max",
 )
 """Bit n of `Pairs.broken`; the obstacle layers follow from bit `FIRST_LAYER_BIT`."""
 FIRST_LAYER_BIT: Final = 16
@@ -54,8 +55,8 @@ class Pairs:
     liver_before_mm, parenchyma_mm, viable_mm
         (n,) liver right before the lesion, all liver before it, way inside the target; NaN where not traced.
     broken
-        (n,) bit set of limits (`GEOMETRY_LIMITS`, then layers). Pairs that break two or more limits of length, tilt or
-        entry are not traced further.
+        (n,) bit set of limits (`GEOMETRY_LIMITS`, then layers). Pairs that break two or more limits of
+        length, tilt or entry are not traced further.
     """
 
     entries_lps_mm: FloatArray
@@ -113,6 +114,7 @@ def judge_pairs(
         ("liver_before_lesion_min", short),
         ("capsule_angle_min", flat),
         ("other_lesion", metrics[:, 5] > 0),
+        ("unlabelled_air_max", metrics[:, 6] > limits["unlabelled_air_max"].number),
     ):
         broken |= np.where(bad, np.uint64(1 << GEOMETRY_LIMITS.index(name)), np.uint64(0))
     return Pairs(

@@ -32,7 +32,8 @@ class RankInput:
 def derive_terms(values: RankInput, *, limits: EvidenceTable) -> dict[str, FloatArray]:
     """Return (n,) unweighted terms by name, all but the clearance.
 
-    In-plane paths come first because ``tilt`` grows with the angle out of the axial plane; nothing is rejected here.
+    In-plane paths come first because ``tilt`` grows with the angle out of the axial plane; nothing is
+    rejected here.
     """
     wanted = limits["capsule_angle_prefer"].number
     terms = {

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from itertools import pairwise
 from typing import Final
 
 import numpy as np
@@ -23,6 +24,7 @@ _TISSUE: Final = {
     codes.CODE_VESSEL: TissueClass.VESSEL,
     codes.CODE_CONTRAST: TissueClass.FORBIDDEN,
     codes.CODE_GAS: TissueClass.GAS,
+    kernels.CODE_AIR: TissueClass.GAS,
     codes.CODE_BONE: TissueClass.BONE,
     codes.CODE_LUNG: TissueClass.LUNG,
 }
@@ -42,8 +44,8 @@ def walk_voxels(
 ) -> tuple[NDArray[np.int64], FloatArray]:
     """Return (n, 3) voxels of a segment in order and the (n,) depth in mm at which each is left.
 
-    Exact: every voxel the segment has length in, with its exact boundaries (Amanatides and Woo 1987). Ends where the
-    segment leaves the grid.
+    Exact: every voxel the segment has length in, with its exact boundaries (Amanatides and Woo 1987). Ends
+    where the segment leaves the grid.
     """
     grid = scene.grid
     start, end = scene.to_local_mm(start_lps_mm), scene.to_local_mm(end_lps_mm)
@@ -60,9 +62,9 @@ def derive_runs(
 ) -> tuple[Run, ...]:
     """List the runs of a path: contiguous stretches in one class and structure, skin to tip.
 
-    Unlabelled tissue is named by its CT number averaged along the path. Where structures overlap, the first of
-    this order names the run: target lesion, other lesion, organ or implant, vessel, contrast-filled lumen, gas, bone,
-    lung, liver.
+    Unlabelled tissue is named by its CT number averaged along the path. Where structures overlap, the first
+    of this order names the run: target lesion, other lesion, organ or implant, vessel, contrast-filled
+    lumen, gas, bone, lung, liver.
 
     Parameters
     ----------
@@ -89,7 +91,7 @@ def derive_runs(
     ]
     cuts = [0, *(n for n in range(1, len(full)) if full[n] != full[n - 1]), len(full)]
     runs = []
-    for a, b in zip(cuts[:-1], cuts[1:], strict=True):
+    for a, b in pairwise(cuts):
         length = lengths[a:b]
         runs.append(
             Run(
@@ -119,7 +121,9 @@ def _name_voxels(
     for value, word in zip(values.tolist(), bits.tolist(), strict=True):
         code = value & int(kernels.CODE_MASK)
         if code in _TISSUE:
-            kind = _STRUCTURE.get(code) or _find_kind(word, vessel=code == codes.CODE_VESSEL)
+            kind = _STRUCTURE.get(code)
+            if code in (codes.CODE_ORGAN, codes.CODE_VESSEL):
+                kind = _find_kind(word, vessel=code == codes.CODE_VESSEL)
             names.append((_TISSUE[code], kind))
         elif value & int(kernels.BODY_FLAG):
             names.append(None)

@@ -38,8 +38,8 @@ class Scene:
     limits, needle, prior_tracks
         What a path must keep.
     tissue
-        (I, J, K) uint8: code of what each voxel is, with flags for body and liver. Every lesion carries the code
-        of an other lesion; `paint_target` gives the copy for one target.
+        (I, J, K) uint8: code of what each voxel is, with flags for body and liver. Every lesion carries the
+        code of an other lesion; `paint_target` gives the copy for one target.
     obstacles
         Boundary voxels of everything to keep away from.
     skin
@@ -84,7 +84,7 @@ class Scene:
         return (self.grid.to_index(points_lps_mm) + 0.5) * self.grid.spacing_mm
 
     def measure_face_distance_mm(self, points_lps_mm: FloatArray) -> FloatArray:
-        """Return the (...) distance of LPS points to the nearest face that the body reaches; negative outside."""
+        """Return the (...) distance of points to the nearest face that the body reaches; negative outside."""
         local = self.to_local_mm(np.asarray(points_lps_mm, dtype=np.float64))
         size = np.array(self.grid.shape) * self.grid.spacing_mm
         nearest = np.full(local.shape[:-1], np.inf)
@@ -181,6 +181,9 @@ def build_scene(
     liver = np.uint32(to_bit(StructureKind.LIVER) | to_bit(StructureKind.LESION))
     tissue[(anatomy.bits & liver) != 0] |= kernels.LIVER_FLAG
     tissue[~outside] |= kernels.BODY_FLAG
+    air = np.asarray(volume.values <= limits["skin_air_max"].number)
+    air &= (tissue & (kernels.BODY_FLAG | kernels.LIVER_FLAG | kernels.CODE_MASK)) == kernels.BODY_FLAG
+    tissue[air] |= np.uint8(kernels.CODE_AIR)
     tissue.setflags(write=False)
     progress.check_cancelled()
     skin = derive_skin(volume, tissue=tissue, outside=outside, gravity_lps=gravity_lps, limits=limits)

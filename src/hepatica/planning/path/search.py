@@ -27,15 +27,16 @@ from hepatica.planning.path.targets import choose_targets
 from hepatica.planning.path.values import LesionPath, Puncture, Track
 
 SCORE_DECIMALS = 6
-"""Scores that agree to this precision are equal; the world position then decides, not the order of storage."""
+"""Scores that agree to this precision are equal; the world position then decides, not storage."""
 
 
 def plan_lesion_path(scene: Scene, *, lesion_id: str, progress: Progress = SILENT) -> LesionPath:
     """Find the best allowed path to a lesion and a backup entry.
 
-    Every sampled skin point is judged against every target point with exact clearances; nothing is decided on a coarse
-    grid, so that "no path" means that each of ``examined_paths`` broke a limit. Among the allowed ones the score is
-    proven: candidates are taken in order of a lower bound (all terms but the clearance) until no bound beats the best.
+    Every sampled skin point is judged against every target point with exact clearances; nothing is decided
+    on a coarse grid, so that "no path" means that each of ``examined_paths`` broke a limit. Among the
+    allowed ones the score is proven: candidates are taken in order of a lower bound (all terms but the
+    clearance) until no bound beats the best.
 
     Parameters
     ----------
@@ -140,7 +141,7 @@ def _find_best(
 
 
 def to_puncture(scene: Scene, measure: TrackMeasure, *, name: str, slack_mm: float | None = None) -> Puncture:
-    """Turn a measured track into a puncture with clearances, terms and findings; deposits are placed later."""
+    """Turn a measured track into a puncture with clearances, terms and findings; deposits come later."""
     limits = scene.limits
     if slack_mm is None:
         slack_mm = measure_slack_mm(
@@ -186,8 +187,8 @@ def _list_findings(
             Finding(
                 rule="path.volume_face",
                 severity=Severity.INFO if best else Severity.WARNING,
-                message=f"{cut} paths keep every limit that can be judged but run near the end of the scan; a longer "
-                "scan could open them.",
+                message=f"{cut} paths keep every limit that can be judged but run near the end of the scan; "
+                "a longer scan could open them.",
                 measured=float(cut),
                 source=scene.limits.name,
                 subject=lesion_id,
@@ -198,7 +199,7 @@ def _list_findings(
             Finding(
                 rule="path.none",
                 severity=Severity.ERROR,
-                message=f"No path: each of {len(pairs.broken)} paths from skin to target breaks a hard limit.",
+                message=f"No path: each of {len(pairs.broken)} ways from skin to target breaks a limit.",
                 measured=0.0,
                 subject=lesion_id,
             )

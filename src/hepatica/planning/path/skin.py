@@ -19,7 +19,7 @@ from hepatica.planning.path import kernels
 AIR_PROBES_MM: Final = (3.0, 6.0)
 """How far in front of the skin air is looked for; nearer, skin and air share voxels."""
 ORDER_DECIMALS: Final = 6
-"""World coordinates are compared at this precision, so that the order does not depend on how a grid is stored."""
+"""World coordinates are compared at this precision: the order must not depend on how a grid is stored."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
@@ -48,8 +48,8 @@ class Skin:
 def find_outside(inside: BoolArray, *, grid: Grid) -> BoolArray:
     """Return the voxels outside the patient: not inside, and joined to a border of their axial slice.
 
-    Going slice by slice keeps lung, gas and other holes of the mask inside, also where they reach the first or
-    last slice.
+    Going slice by slice keeps lung, gas and other holes of the mask inside, also where they reach the first
+    or last slice.
     """
     axis = int(np.argmax(np.abs(grid.directions[2])))
     outside = np.zeros(inside.shape, dtype=bool, order="F")
@@ -124,7 +124,7 @@ def derive_skin(
 def derive_directions(
     points_lps_mm: FloatArray, *, grid: Grid, tissue: NDArray[np.uint8], flag: np.uint8, sigma_mm: float
 ) -> FloatArray:
-    """Return (n, 3) unit LPS directions toward the inside of a flagged set, from its Gaussian-smoothed surface.
+    """Return (n, 3) unit LPS directions toward the inside of a flagged set, from its smoothed surface.
 
     NaN where no surface is near. Sigma is in millimetres along every axis, whatever the voxel shape.
     """
@@ -154,7 +154,7 @@ def _find_faces(outside: BoolArray) -> tuple[FloatArray, NDArray[np.int64]]:
 def _thin(
     points: FloatArray, *, anchor: FloatArray, edge_mm: float
 ) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
-    """Choose in each cube of the world the point nearest to its centre; returns choices and each point's cube."""
+    """Choose in each cube of the world the point nearest to its centre; returns choices and cubes."""
     relative = np.round(points - anchor, ORDER_DECIMALS) / edge_mm
     cubes = np.floor(relative + 1e-9)
     away = np.round(np.linalg.norm(relative - cubes - 0.5, axis=1), ORDER_DECIMALS)
@@ -170,7 +170,7 @@ def _thin(
 def _add_areas(
     normals: FloatArray, *, axes: NDArray[np.int64], group: NDArray[np.int64], grid: Grid
 ) -> FloatArray:
-    """Sum face areas per cube, each turned by the cosine to the smooth normal (stairs are longer than slopes)."""
+    """Sum face areas per cube, each times its cosine to the normal (stairs are longer than slopes)."""
     local = np.abs(np.nan_to_num(normals) @ grid.directions)
     total = np.zeros(len(normals))
     for axis in range(3):
@@ -191,5 +191,5 @@ def _meets_air(
         i, j, k = np.where(within[:, None], index, 0).T
         hu = volume.values[i, j, k]
         air = (hu <= limits["skin_air_max"].number) & (hu >= limits["skin_air_min"].number)
-        good &= within & outside[i, j, k] & air
+        good &= within & np.asarray(outside[i, j, k]) & air
     return good

@@ -14,8 +14,8 @@ from hepatica.planning.path.skin import ORDER_DECIMALS
 def choose_targets(target: Mask, *, limits: EvidenceTable) -> FloatArray:
     """Choose tip positions: the deepest point inside the target, then points far apart among the deep ones.
 
-    Every point is the centre of a target voxel, so it lies in viable tumour also where a centroid would fall into
-    necrosis or outside a curved lesion.
+    Every point is the centre of a target voxel, so it lies in viable tumour also where a centroid would fall
+    into necrosis or outside a curved lesion.
 
     Parameters
     ----------
