@@ -35,21 +35,36 @@ def make_image_reader() -> ImageReader:
     from hepatica.adapters.files.readers import FormatImageReader
     from hepatica.adapters.files.sniff import SourceFormat
     from hepatica.adapters.files.tree import open_tree
-    from hepatica.adapters.nifti.image_reader import MetaImageReader, NiftiImageReader, NrrdImageReader
+    from hepatica.adapters.nifti.image_reader import VolumeFileImageReader
 
+    files = VolumeFileImageReader(open_tree)
     return FormatImageReader(
         {
             SourceFormat.DICOM: DicomImageReader(open_tree),
-            SourceFormat.NIFTI: NiftiImageReader(),
-            SourceFormat.NRRD: NrrdImageReader(),
-            SourceFormat.METAIMAGE: MetaImageReader(),
+            SourceFormat.NIFTI: files,
+            SourceFormat.NRRD: files,
+            SourceFormat.METAIMAGE: files,
         }
     )
 
 
 def make_label_reader() -> LabelReader:
     """Return a reader of every label format."""
-    raise NotImplementedError
+    from hepatica.adapters.dicom.label_reader import DicomLabelReader
+    from hepatica.adapters.files.readers import FormatLabelReader
+    from hepatica.adapters.files.sniff import SourceFormat
+    from hepatica.adapters.files.tree import open_tree
+    from hepatica.adapters.nifti.label_reader import VolumeFileLabelReader
+
+    files = VolumeFileLabelReader(open_tree)
+    return FormatLabelReader(
+        {
+            SourceFormat.DICOM: DicomLabelReader(open_tree),
+            SourceFormat.NIFTI: files,
+            SourceFormat.NRRD: files,
+            SourceFormat.METAIMAGE: files,
+        }
+    )
 
 
 def make_plan_ports() -> PlanPorts:
@@ -115,7 +130,7 @@ def read_segments(path: Path | str, *, reference: ReadImage, names: str = "") ->
         CSV file or built-in table for a label map.
     """
     from hepatica.core.progress import SILENT
-    from hepatica.workflows.read_case import to_segments
+    from hepatica.workflows.read_labels import to_segments
 
     table = read_names(names) if names else None
     labels = make_label_reader().read_labels(Path(path), reference=reference, names=table, progress=SILENT)

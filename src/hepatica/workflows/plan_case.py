@@ -2,24 +2,30 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from dataclasses import replace
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import Final
 
 from hepatica.anatomy.assemble import AssembledAnatomy, assemble_anatomy
 from hepatica.anatomy.derive import derive_anatomy
-from hepatica.anatomy.structures import Anatomy
+from hepatica.anatomy.structures import Anatomy, StructureKind
 from hepatica.core.findings import Finding, NotEvaluable
+from hepatica.core.geometry import FloatArray
 from hepatica.core.position import derive_gravity_lps
 from hepatica.core.progress import Progress
 from hepatica.core.provenance import derive_uid
-from hepatica.imaging.volume import Volume
+from hepatica.imaging.mask import Mask
 from hepatica.lesions.describe import describe_lesions
+from hepatica.lesions.describe import read_lesion_tables
 from hepatica.lesions.lesion import Lesion
-from hepatica.planning.dose.allocate import allocate_dose
-from hepatica.planning.dose.values import Allocation, DoseLesion
-from hepatica.planning.eligibility.check import ScanFacts, check_eligibility
+from hepatica.lesions.volume import derive_diameter_band_mm, measure_liver_share
+from hepatica.planning.dose.allocate import AllocationOptions, allocate_dose
+from hepatica.planning.dose.values import Allocation, DoseLesion, Injection
+from hepatica.planning.eligibility.check import check_eligibility
+from hepatica.planning.eligibility.facts import ScanFacts
 from hepatica.planning.path.deposits import place_deposits
-from hepatica.planning.path.scene import Scene, build_scene
+from hepatica.planning.path.needle_choice import choose_needle, fit_needle
+from hepatica.planning.path.scene import Scene, build_scene, read_path_limits
 from hepatica.planning.path.search import plan_lesion_path
 from hepatica.planning.path.values import LesionPath, Puncture
 from hepatica.planning.plan import (
@@ -31,12 +37,33 @@ from hepatica.planning.plan import (
     join_allocation,
     sort_findings,
 )
-from hepatica.workflows.match_priors import PriorMatch, match_priors
+from hepatica.workflows.align_priors import AlignedPriors, align_priors, derive_given_ml
 from hepatica.workflows.read_case import Case
 from hepatica.workflows.viable_parts import find_viable_parts
 
+NO_PATH: Final = "no path meets every hard limit"
 
-def plan_case(case: Case, *, run_id: str, progress: Progress) -> tuple[Plan, Anatomy, Volume | None]:
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class PlannedCase:
+    """A plan with what it was made in.
+
+    Parameters
+    ----------
+    plan
+        The plan.
+    anatomy
+        All structures, labelled and derived.
+    prior_tracking_uids
+        Tracking UID by lesion id in the latest earlier plan.
+    """
+
+    plan: Plan
+    anatomy: Anatomy
+    prior_tracking_uids: Mapping[str, str]
+
+
+def plan_case(case: Case, *, run_id: str, progress: Progress) -> PlannedCase:
     """Plan one visit from what was read.
 
     Parameters
@@ -47,29 +74,25 @@ def plan_case(case: Case, *, run_id: str, progress: Progress) -> tuple[Plan, Ana
         Text that identifiers derive from.
     progress
         Told of stages; may cancel.
-
-    Returns
-    -------
-    tuple
-        The plan, the anatomy it was made in, and the second phase if there was one.
     """
     volume = case.image.volume
     progress.stage("Finding structures")
     assembled = assemble_anatomy(volume.grid, case.segments, declared_absent=frozenset(case.request.absent))
     anatomy, derived = derive_anatomy(volume, assembled.anatomy, progress=progress)
-    match, lesions, described = _describe(case, assembled, anatomy, progress=progress)
+    priors = align_priors(case, anatomy)
+    lesions, described = _describe(case, assembled, anatomy, priors, progress=progress)
     progress.check_cancelled()
     eligibility = check_eligibility(case.protocol, facts=case.facts, scan=_to_scan_facts(lesions, anatomy))
-    scene, scene_findings = _build_scene(case, anatomy, lesions, match, progress=progress)
-    first, allocation, paths = _allocate(case, lesions, scene, progress=progress)
-    allocation, punctures, backups = _deposit(allocation, paths, scene)
+    scene = _build_scene(case, anatomy, lesions, priors, progress=progress)
+    first, paths = _search(case, lesions, scene, progress=progress)
+    allocation, punctures, backups = _deposit(case, lesions, paths, scene)
     missing = anatomy.missing_for_clearance()
     findings = (
         *case.findings,
         *assembled.findings,
         *derived,
+        *priors.findings,
         *described,
-        *scene_findings,
         *check_cleared(missing),
         *allocation.findings,
         *(finding for path in paths for finding in path.findings),
@@ -92,27 +115,37 @@ def plan_case(case: Case, *, run_id: str, progress: Progress) -> tuple[Plan, Ana
         missing_structures=missing,
         patient_position=case.image.facts.patient_position,
     )
-    return plan, anatomy, case.arterial.volume if case.arterial else None
+    return PlannedCase(plan=plan, anatomy=anatomy, prior_tracking_uids=priors.tracking_uids)
 
 
 def _describe(
-    case: Case, assembled: AssembledAnatomy, anatomy: Anatomy, *, progress: Progress
-) -> tuple[PriorMatch, tuple[Lesion, ...], tuple[Finding, ...]]:
-    progress.stage("Measuring lesions")
-    viable, viable_findings = find_viable_parts(case, assembled, anatomy, progress=progress)
+    case: Case, assembled: AssembledAnatomy, anatomy: Anatomy, priors: AlignedPriors, *, progress: Progress
+) -> tuple[tuple[Lesion, ...], tuple[Finding, ...]]:
+    progress.stage("Finding viable tumour")
+    viable, explained = find_viable_parts(case, assembled, anatomy, progress=progress)
     lesions, findings = describe_lesions(
         [(segment.name, segment.mask) for segment in assembled.lesion_segments],
         volume=case.image.volume,
         anatomy=anatomy,
         viable=viable,
+        prior=priors.latest,
         progress=progress,
     )
-    match = match_priors(lesions, case=case, progress=progress)
-    return match, match.lesions, (*viable_findings, *findings, *match.findings)
+    return lesions, (*explained, *findings)
 
 
 def _to_scan_facts(lesions: Sequence[Lesion], anatomy: Anatomy) -> ScanFacts:
-    raise NotImplementedError
+    tables = read_lesion_tables()
+    liver = Mask.from_full(anatomy.select(StructureKind.LIVER), grid=anatomy.grid, where="liver")
+    share = measure_liver_share([lesion.mask for lesion in lesions], liver=liver, variability=tables.variability)
+    known = not isinstance(share, NotEvaluable)
+    largest_mm = max(lesion.longest_diameter.length_mm for lesion in lesions)
+    return ScanFacts(
+        tumour_fraction=share.fraction if known else share,
+        tumour_fraction_uncertainty=share.uncertainty_fraction if known else share,
+        lesion_count=len(lesions),
+        largest_diameter_mm=largest_mm,
+    )
 
 
 def _to_summary(case: Case) -> ProtocolSummary:
@@ -126,76 +159,99 @@ def _to_summary(case: Case) -> ProtocolSummary:
     )
 
 
-def _to_dose_lesion(lesion: Lesion, *, unreachable: Mapping[str, str]) -> DoseLesion:
-    return DoseLesion(
-        lesion_id=lesion.lesion_id,
-        longest_diameter_mm=lesion.longest_diameter.length_mm,
-        volume_ml=lesion.volume_ml,
-        is_new=lesion.is_new,
-        injectable=lesion.lesion_id not in unreachable,
-        reason=unreachable.get(lesion.lesion_id, ""),
+def _build_scene(
+    case: Case, anatomy: Anatomy, lesions: Sequence[Lesion], priors: AlignedPriors, *, progress: Progress
+) -> Scene:
+    limits = read_path_limits()
+    gravity: FloatArray | NotEvaluable = (
+        case.image.facts.patient_position
+        if isinstance(case.image.facts.patient_position, NotEvaluable)
+        else derive_gravity_lps(case.image.facts.patient_position)
+    )
+    return build_scene(
+        case.image.volume,
+        anatomy,
+        lesions={lesion.lesion_id: (lesion.mask, lesion.target) for lesion in lesions},
+        gravity_lps=gravity,
+        limits=limits,
+        needle=choose_needle(case.request.needle, limits=limits),
+        prior_tracks=priors.tracks,
+        progress=progress,
     )
 
 
 def _allocate(
+    case: Case, lesions: Sequence[Lesion], *, unreachable: Mapping[str, str], dead_space_ml: float
+) -> Allocation:
+    names = {lesion.prior_id: lesion.lesion_id for lesion in lesions if lesion.prior_id}
+    return allocate_dose(
+        [
+            DoseLesion(
+                lesion_id=lesion.lesion_id,
+                longest_diameter_mm=lesion.longest_diameter.length_mm,
+                volume_ml=lesion.volume_ml,
+                is_new=lesion.is_new,
+                injectable=lesion.lesion_id not in unreachable,
+                reason=unreachable.get(lesion.lesion_id, ""),
+            )
+            for lesion in lesions
+        ],
+        protocol=case.protocol,
+        visit=case.request.visit,
+        dead_space_ml=dead_space_ml,
+        options=AllocationOptions(given_ml=derive_given_ml(case.priors, names=names)),
+    )
+
+
+def _search(
     case: Case, lesions: Sequence[Lesion], scene: Scene, *, progress: Progress
-) -> tuple[Allocation, Allocation, tuple[LesionPath, ...]]:
-    """Allocate over all lesions, look for paths, and allocate again over those that have one, until nothing changes."""
-
-    def allocate(unreachable: Mapping[str, str]) -> Allocation:
-        return allocate_dose(
-            [_to_dose_lesion(lesion, unreachable=unreachable) for lesion in lesions],
-            protocol=case.protocol,
-            visit=case.request.visit,
-            dead_space_ml=scene.needle.dead_space_ml,
-        )
-
-    progress.stage("Allocating the dose")
-    unreachable: dict[str, str] = {}
-    first = allocation = allocate(unreachable)
+) -> tuple[Allocation, tuple[LesionPath, ...]]:
+    """Allocate over all lesions and look for paths; a lesion without one frees its share for others."""
+    dead_space_ml = scene.needle.dead_space_ml
+    first = allocation = _allocate(case, lesions, unreachable={}, dead_space_ml=dead_space_ml)
     paths: dict[str, LesionPath] = {}
-    while True:
-        wanted = [i.lesion_id for i in allocation.injections if i.volume_ml > 0 and i.lesion_id not in paths]
-        if not wanted:
-            break
+    while wanted := [i.lesion_id for i in allocation.injections if i.volume_ml > 0 and i.lesion_id not in paths]:
         for lesion_id in wanted:
             progress.stage(f"Searching paths to {lesion_id}")
             paths[lesion_id] = plan_lesion_path(scene, lesion_id=lesion_id, progress=progress)
             progress.check_cancelled()
-            if paths[lesion_id].best is None:
-                unreachable[lesion_id] = "no path meets every hard limit"
-        allocation = allocate(unreachable)
-    ordered = tuple(paths[lesion.lesion_id] for lesion in lesions if lesion.lesion_id in paths)
-    return first, allocation, ordered
+        allocation = _allocate(case, lesions, unreachable=_find_unreachable(paths.values()), dead_space_ml=dead_space_ml)
+    return first, tuple(paths[lesion.lesion_id] for lesion in lesions if lesion.lesion_id in paths)
+
+
+def _find_unreachable(paths: Iterable[LesionPath]) -> dict[str, str]:
+    return {path.lesion_id: NO_PATH for path in paths if path.best is None}
 
 
 def _deposit(
-    allocation: Allocation, paths: Sequence[LesionPath], scene: Scene
+    case: Case, lesions: Sequence[Lesion], paths: Sequence[LesionPath], scene: Scene
 ) -> tuple[Allocation, tuple[Puncture, ...], tuple[Puncture, ...]]:
-    """Place the allocated volumes along the first choices, and the same along the backups."""
-    by_lesion = {path.lesion_id: path for path in paths}
+    """Allocate over the lesions that have a path, and place the volumes along first choices and backups."""
+    reached = {path.lesion_id: path for path in paths if path.best is not None}
+    needles = {i: fit_needle(scene.needle, length_mm=p.best.length_mm) for i, p in reached.items() if p.best}
+    dead_space_ml = max((needle.dead_space_ml for needle in needles.values()), default=0.0)
+    allocation = _allocate(case, lesions, unreachable=_find_unreachable(paths), dead_space_ml=dead_space_ml)
     undelivered: dict[str, tuple[float, str]] = {}
-    punctures, backups = [], []
+    punctures: list[Puncture] = []
+    backups: list[Puncture] = []
     for injection in allocation.injections:
-        path = by_lesion.get(injection.lesion_id)
+        path = reached.get(injection.lesion_id)
         if injection.volume_ml <= 0 or path is None or path.best is None:
             continue
         name = f"P{len(punctures) + 1}"
-        puncture, left_ml, reason = place_deposits(
-            path.best, scene, lesion_id=injection.lesion_id, volume_ml=injection.volume_ml
-        )
-        punctures.append(replace(puncture, puncture_id=name))
+        puncture, left_ml, reason = _place(path.best, name, injection, scene)
+        punctures.append(puncture)
         if left_ml > 0:
             undelivered[injection.lesion_id] = (left_ml, reason)
         if path.backup is not None:
-            backup, _, _ = place_deposits(
-                path.backup, scene, lesion_id=injection.lesion_id, volume_ml=injection.volume_ml
-            )
-            backups.append(replace(backup, puncture_id=f"{name}b"))
+            backups.append(_place(path.backup, f"{name}b", injection, scene)[0])
     return join_allocation(allocation, undelivered), tuple(punctures), tuple(backups)
 
 
-def _build_scene(
-    case: Case, anatomy: Anatomy, lesions: Sequence[Lesion], match: PriorMatch, *, progress: Progress
-) -> tuple[Scene, tuple[Finding, ...]]:
-    raise NotImplementedError
+def _place(puncture: Puncture, name: str, injection: Injection, scene: Scene) -> tuple[Puncture, float, str]:
+    placed, left_ml, reason = place_deposits(
+        puncture, scene, lesion_id=injection.lesion_id, volume_ml=injection.volume_ml
+    )
+    needle = fit_needle(scene.needle, length_mm=placed.length_mm)
+    findings = tuple(replace(f, subject=name) if f.subject == puncture.puncture_id else f for f in placed.findings)
+    return replace(placed, puncture_id=name, needle=needle, findings=findings), left_ml, reason

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import AbstractContextManager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Protocol as TypingProtocol
 
@@ -102,23 +102,28 @@ def plan_injection(
     with ports.stage_output(out, overwrite=overwrite) as stage:
         case = read_case(request, ports=ports, progress=progress)
         manifest = _start_manifest(request, case, ports=ports, run_time=run_time)
-        plan, anatomy, arterial = plan_case(case, run_id=manifest.run_id, progress=progress)
+        planned = plan_case(case, run_id=manifest.run_id, progress=progress)
         document = to_plan_document(
-            plan,
+            planned.plan,
             manifest=manifest,
-            anatomy=anatomy,
+            anatomy=planned.anatomy,
             image_facts=case.image.facts,
-            prior_tracking_uids=case.prior_tracking_uids,
+            prior_tracking_uids=planned.prior_tracking_uids,
         )
         context = PlanContext(
-            plan=plan, image=case.image, arterial=arterial, anatomy=anatomy, manifest=manifest, plan_document=document
+            plan=planned.plan,
+            image=case.image,
+            arterial=case.arterial.volume if case.arterial else None,
+            anatomy=planned.anatomy,
+            manifest=manifest,
+            plan_document=document,
         )
         files = _write_all(context, ports=ports, stage=stage, progress=progress)
         outputs = {name: digest_bytes((stage / name).read_bytes()) for name in files}
-        manifest = _with_outputs(manifest, outputs)
+        manifest = replace(manifest, outputs=outputs)
         ports.write_document(stage / "manifest.json", manifest.to_dict())
     return PlanOutcome(
-        plan=plan, document=document, manifest=manifest, folder=out, files=(*files, "manifest.json")
+        plan=planned.plan, document=document, manifest=manifest, folder=out, files=(*files, "manifest.json")
     )
 
 
@@ -133,12 +138,6 @@ def _start_manifest(request: PlanRequest, case: Case, *, ports: PlanPorts, run_t
         tables=case.table_digests,
         libraries=ports.libraries,
     )
-
-
-def _with_outputs(manifest: Manifest, outputs: Mapping[str, str]) -> Manifest:
-    from dataclasses import replace
-
-    return replace(manifest, outputs=outputs)
 
 
 def _write_all(context: PlanContext, *, ports: PlanPorts, stage: Path, progress: Progress) -> tuple[str, ...]:

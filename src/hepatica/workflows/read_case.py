@@ -2,22 +2,23 @@
 
 from __future__ import annotations
 
-import json
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from hepatica.anatomy.segments import LabelledSegment
-from hepatica.core.errors import FactsError, InputError, ModalityError, NotFoundError, SourceFormatError
+from hepatica.core.errors import FactsError, InputError, ModalityError
 from hepatica.core.findings import Finding
 from hepatica.core.progress import Progress
 from hepatica.core.provenance import digest_bytes
 from hepatica.planning.dose.protocol import Protocol, read_protocol
 from hepatica.planning.eligibility.facts import PatientFacts
-from hepatica.workflows.ports import LabelSet, ReadImage
-from hepatica.workflows.prior_plan import PriorPlan, from_plan_document
-from hepatica.workflows.request import LabelInput, PlanRequest
+from hepatica.workflows.documents import to_object
+from hepatica.workflows.ports import ReadImage
+from hepatica.workflows.read_labels import read_label_source, to_segments
+from hepatica.workflows.read_priors import PriorCase, read_priors
+from hepatica.workflows.request import PlanRequest
 
 if TYPE_CHECKING:
     from hepatica.workflows.plan_injection import PlanPorts
@@ -57,7 +58,7 @@ class Case:
     segments: tuple[LabelledSegment, ...]
     protocol: Protocol
     facts: PatientFacts
-    priors: tuple[PriorPlan, ...]
+    priors: tuple[PriorCase, ...]
     digests: Mapping[str, str]
     table_digests: Mapping[str, str]
     findings: tuple[Finding, ...]
@@ -72,7 +73,6 @@ def read_case(request: PlanRequest, *, ports: PlanPorts, progress: Progress) -> 
     digests: dict[str, str] = {}
     protocol = _read_protocol(request.protocol, ports=ports, digests=digests)
     facts = _read_facts(request.facts, ports=ports, digests=digests)
-    priors = _read_priors(request.priors, ports=ports, digests=digests)
     if not request.labels:
         raise InputError(expected="at least one label source", given="none", where="--labels")
     progress.stage("Reading the scan")
@@ -91,9 +91,13 @@ def read_case(request: PlanRequest, *, ports: PlanPorts, progress: Progress) -> 
     segments: list[LabelledSegment] = []
     findings = list(image.findings)
     for number, source in enumerate(request.labels):
-        segments += _read_labels(source, number, image=image, ports=ports, digests=digests, findings=findings)
+        labels = read_label_source(source, image=image, ports=ports)
+        digests[f"labels[{number}]"] = labels.digest
+        findings += labels.findings
+        segments += to_segments(labels, source=f"labels[{number}]")
         progress.advance((number + 1) / len(request.labels))
         progress.check_cancelled()
+    priors = read_priors(request.priors, frame=image.volume.grid.frame_of_reference, ports=ports, digests=digests)
     arterial = _read_arterial(request, ports=ports, digests=digests, progress=progress)
     return Case(
         request=request,
@@ -123,58 +127,8 @@ def _read_facts(path: Path | None, *, ports: PlanPorts, digests: dict[str, str])
         return PatientFacts()
     raw = ports.read_bytes(path)
     digests["patient"] = digest_bytes(raw)
-    document = _to_object(raw, where=path.name, error=FactsError)
+    document = to_object(raw, where=path.name, error=FactsError)
     return PatientFacts.from_mapping(document)
-
-
-def _read_priors(folders: tuple[Path, ...], *, ports: PlanPorts, digests: dict[str, str]) -> tuple[PriorPlan, ...]:
-    plans = []
-    for number, folder in enumerate(folders):
-        file = folder / "plan.json" if folder.is_dir() else folder
-        if not file.exists():
-            raise NotFoundError(
-                expected="a folder with plan.json", given="none", where=str(folder), action="give a folder that 'hepatica plan' wrote"
-            )
-        raw = ports.read_bytes(file)
-        digests[f"prior[{number}]"] = digest_bytes(raw)
-        plans.append(from_plan_document(_to_object(raw, where=str(file), error=SourceFormatError)))
-    return tuple(sorted(plans, key=lambda plan: plan.visit))
-
-
-def _to_object(raw: bytes, *, where: str, error: Callable[..., InputError]) -> dict[str, Any]:
-    try:
-        document = json.loads(raw)
-    except (ValueError, RecursionError) as problem:
-        raise error(expected="JSON", given="text that is not JSON", where=where) from problem
-    if not isinstance(document, dict):
-        raise error(expected="a JSON object", given=type(document).__name__, where=where)
-    return document
-
-
-def _read_labels(
-    source: LabelInput,
-    number: int,
-    *,
-    image: ReadImage,
-    ports: PlanPorts,
-    digests: dict[str, str],
-    findings: list[Finding],
-) -> list[LabelledSegment]:
-    from hepatica.core.progress import SILENT
-
-    names = ports.read_names(source.names) if source.names else None
-    labels = ports.label_reader.read_labels(source.path, reference=image, names=names, progress=SILENT)
-    digests[f"labels[{number}]"] = labels.digest
-    findings += labels.findings
-    return list(to_segments(labels, source=f"labels[{number}]"))
-
-
-def to_segments(labels: LabelSet, *, source: str) -> tuple[LabelledSegment, ...]:
-    """Turn what a label reader returned into segments of the anatomy room."""
-    return tuple(
-        LabelledSegment(name=named.name, mask=named.mask, hint=named.kind_hint, source=source)
-        for named in labels.masks
-    )
 
 
 def _read_arterial(

@@ -3,10 +3,91 @@
 from __future__ import annotations
 
 from hepatica.anatomy.assemble import AssembledAnatomy
+from hepatica.anatomy.segments import LabelledSegment
 from hepatica.anatomy.structures import Anatomy, StructureKind
-from hepatica.core.findings import Finding, NotEvaluable
+from hepatica.core.errors import InputError
+from hepatica.core.findings import Finding, NotEvaluable, Severity
 from hepatica.core.progress import Progress
+from hepatica.imaging.mask import Mask
 from hepatica.lesions.describe import read_lesion_tables
+from hepatica.lesions.enhancement import TumourType
 from hepatica.lesions.instances import split_segments
 from hepatica.lesions.lesion import ViablePart
+from hepatica.lesions.viable import derive_viable, read_viable_label
 from hepatica.workflows.read_case import Case
+
+
+def find_viable_parts(
+    case: Case, assembled: AssembledAnatomy, anatomy: Anatomy, *, progress: Progress
+) -> tuple[dict[str, ViablePart | NotEvaluable], tuple[Finding, ...]]:
+    """Find the living part of every lesion, by the lesion's label as `split_segments` names it.
+
+    A label of viable tumour or necrosis decides; otherwise two phases and the tumour type do.
+    """
+    tumour_type = to_tumour_type(case.request.tumour_type)
+    segments = [(segment.name, segment.mask) for segment in assembled.lesion_segments]
+    parts, _ = split_segments(segments, limits=read_lesion_tables().extents)
+    viable_label = _unite(assembled.viable_segments)
+    necrosis_label = _unite(assembled.necrosis_segments)
+    liver = anatomy.select(StructureKind.LIVER)
+    found: dict[str, ViablePart | NotEvaluable] = {}
+    for number, part in enumerate(parts):
+        progress.check_cancelled()
+        answer = read_viable_label(part.mask, viable=viable_label, necrosis=necrosis_label)
+        if isinstance(answer, NotEvaluable):
+            answer = derive_viable(
+                part.mask,
+                venous=case.image.volume,
+                arterial=case.arterial.volume if case.arterial else None,
+                liver=liver,
+                tumour_type=tumour_type,
+                progress=progress,
+            )
+        found[part.label] = answer
+        progress.advance((number + 1) / len(parts))
+    return found, tuple(_explain(label, answer) for label, answer in found.items())
+
+
+def to_tumour_type(name: str) -> TumourType | None:
+    """Return the tumour type of a name, None for an empty one.
+
+    Raises
+    ------
+    InputError
+        If there is no such type.
+    """
+    if not name:
+        return None
+    try:
+        return TumourType(name.strip().lower().replace("-", "_"))
+    except ValueError:
+        raise InputError(
+            expected=f"one of {', '.join(TumourType)}", given=f"'{name}'", where="--tumour-type"
+        ) from None
+
+
+def _unite(segments: tuple[LabelledSegment, ...]) -> Mask | None:
+    if not segments:
+        return None
+    full = segments[0].mask.to_full()
+    for segment in segments[1:]:
+        full[segment.mask.box] |= segment.mask.crop
+    return Mask.from_full(full, grid=segments[0].mask.grid)
+
+
+def _explain(label: str, answer: ViablePart | NotEvaluable) -> Finding:
+    if isinstance(answer, NotEvaluable):
+        return Finding(
+            rule="lesions.viable_not_evaluable",
+            severity=Severity.WARNING,
+            message=f"The viable part cannot be judged ({answer.reason}); targets lie anywhere in the lesion.",
+            subject=label,
+        )
+    return Finding(
+        rule="lesions.viable",
+        severity=Severity.INFO,
+        message=f"Viable part: {answer.method}; {answer.origin}.",
+        measured=round(answer.middle.volume_ml, 2),
+        unit="ml",
+        subject=label,
+    )

@@ -1,0 +1,132 @@
+"""Bring earlier plans into the frame of today's scan."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+
+import numpy as np
+
+from hepatica.anatomy.structures import Anatomy, StructureKind
+from hepatica.core.findings import Finding, NotEvaluable, Severity
+from hepatica.core.geometry import FloatArray
+from hepatica.imaging.mask import Mask
+from hepatica.imaging.registration import register_masks_rigidly
+from hepatica.lesions.prior import PriorLesion, PriorVisit
+from hepatica.planning.path.values import PriorTrack
+from hepatica.workflows.read_case import Case
+from hepatica.workflows.read_priors import PriorCase
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class AlignedPriors:
+    """Earlier plans in today's frame.
+
+    Parameters
+    ----------
+    latest
+        Lesions of the latest plan that could be aligned; None where there is none.
+    tracks
+        Tracks of all aligned plans.
+    tracking_uids
+        Tracking UID by lesion id of the latest plan.
+    findings
+        How each plan was aligned, or why not.
+    """
+
+    latest: PriorVisit | None
+    tracks: tuple[PriorTrack, ...]
+    tracking_uids: dict[str, str]
+    findings: tuple[Finding, ...]
+
+
+def align_priors(case: Case, anatomy: Anatomy) -> AlignedPriors:
+    """Align every earlier plan: by its frame of reference where it is today's, else liver to liver."""
+    latest: PriorVisit | None = None
+    uids: dict[str, str] = {}
+    tracks: list[PriorTrack] = []
+    findings: list[Finding] = []
+    for prior in case.priors:
+        placed, finding = _align(prior, case, anatomy)
+        findings.append(finding)
+        if placed is None:
+            continue
+        tracks += [_move(track, placed) for track in prior.plan.tracks]
+        latest = PriorVisit(
+            lesions=tuple(
+                PriorLesion(
+                    lesion_id=lesion.lesion_id,
+                    centroid_lps_mm=lesion.centroid_lps_mm,
+                    longest_diameter_mm=lesion.longest_diameter_mm,
+                    plan_id=prior.plan.plan_id,
+                )
+                for lesion in prior.plan.lesions
+            ),
+            present_from_prior_lps=placed,
+        )
+        uids = dict(prior.plan.tracking_uids)
+    return AlignedPriors(latest=latest, tracks=tuple(tracks), tracking_uids=uids, findings=tuple(findings))
+
+
+def derive_given_ml(priors: Sequence[PriorCase], *, names: dict[str, str]) -> dict[str, float]:
+    """Return what earlier plans meant to give, by today's lesion id.
+
+    Parameters
+    ----------
+    priors
+        Earlier plans.
+    names
+        Today's lesion id by the id in the latest plan.
+    """
+    given: dict[str, float] = {}
+    for prior in priors[-1:]:
+        for dose in prior.plan.doses:
+            if dose.lesion_id in names:
+                given[names[dose.lesion_id]] = given.get(names[dose.lesion_id], 0.0) + dose.volume_ml
+    return given
+
+
+def _align(prior: PriorCase, case: Case, anatomy: Anatomy) -> tuple[FloatArray | None, Finding]:
+    name = f"visit {prior.plan.visit}"
+    frame = case.image.volume.grid.frame_of_reference
+    if frame is not None and prior.plan.frame_of_reference == frame:
+        return np.eye(4), Finding(
+            rule="prior.same_frame",
+            severity=Severity.INFO,
+            message="The earlier plan was made in the same frame of reference.",
+            subject=name,
+        )
+    if prior.liver is None:
+        return None, Finding(
+            rule="prior.not_aligned",
+            severity=Severity.WARNING,
+            message=f"The earlier plan is in another frame and cannot be aligned: {prior.reason}. "
+            "New lesions and earlier tracks are not known.",
+            subject=name,
+        )
+    liver = Mask.from_full(anatomy.select(StructureKind.LIVER), grid=anatomy.grid, where="liver")
+    registration = register_masks_rigidly(liver, prior.liver)
+    residual_mm = registration.residual_mm
+    if not registration.converged or isinstance(residual_mm, NotEvaluable):
+        return None, Finding(
+            rule="prior.not_aligned",
+            severity=Severity.WARNING,
+            message="The liver of the earlier plan could not be registered to today's. "
+            "New lesions and earlier tracks are not known.",
+            subject=name,
+        )
+    return np.linalg.inv(registration.moving_from_fixed), Finding(
+        rule="prior.registered",
+        severity=Severity.WARNING,
+        message="The earlier plan was aligned liver to liver, derived, not reviewed.",
+        measured=round(residual_mm, 2),
+        unit="mm",
+        subject=name,
+    )
+
+
+def _move(track: PriorTrack, present_from_prior_lps: FloatArray) -> PriorTrack:
+    turn, shift = present_from_prior_lps[:3, :3], present_from_prior_lps[:3, 3]
+    return replace(
+        track, entry_lps_mm=turn @ track.entry_lps_mm + shift, tip_lps_mm=turn @ track.tip_lps_mm + shift
+    )

@@ -1,0 +1,101 @@
+"""Read earlier plans, and what is needed to bring them into today's frame."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from hepatica.anatomy.assemble import assemble_anatomy
+from hepatica.anatomy.structures import StructureKind
+from hepatica.core.errors import HepaticaError, NotFoundError, SourceFormatError
+from hepatica.core.progress import SILENT
+from hepatica.core.provenance import digest_bytes
+from hepatica.imaging.mask import Mask
+from hepatica.workflows.documents import to_object
+from hepatica.workflows.prior_plan import PriorPlan, from_plan_document
+from hepatica.workflows.read_labels import read_label_source, to_segments
+from hepatica.workflows.request import PlanRequest
+
+if TYPE_CHECKING:
+    from hepatica.workflows.plan_injection import PlanPorts
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class PriorCase:
+    """An earlier plan, with its liver where that is needed to align it.
+
+    Parameters
+    ----------
+    plan
+        The plan as read.
+    liver
+        Liver on the earlier scan's grid; None where not needed or not to be had.
+    reason
+        Why there is no liver, in words.
+    """
+
+    plan: PriorPlan
+    liver: Mask | None
+    reason: str
+
+
+def read_priors(
+    folders: tuple[Path, ...], *, frame: str | None, ports: PlanPorts, digests: dict[str, str]
+) -> tuple[PriorCase, ...]:
+    """Read earlier plans, oldest visit first.
+
+    Parameters
+    ----------
+    folders
+        Folders that an earlier run wrote.
+    frame
+        Frame of reference of today's scan; a plan in another frame needs its own scan again.
+    ports
+        The world.
+    digests
+        Takes the digest of each plan.
+    """
+    cases = []
+    for number, folder in enumerate(folders):
+        file = folder / "plan.json" if folder.is_dir() else folder
+        if not file.exists():
+            raise NotFoundError(
+                expected="a folder with plan.json",
+                given="none",
+                where=str(folder),
+                action="give a folder that 'hepatica plan' wrote",
+            )
+        raw = ports.read_bytes(file)
+        digests[f"prior[{number}]"] = digest_bytes(raw)
+        plan = from_plan_document(to_object(raw, where=str(file), error=SourceFormatError))
+        if frame is not None and plan.frame_of_reference == frame:
+            cases.append(PriorCase(plan=plan, liver=None, reason="not needed: same frame"))
+            continue
+        liver, reason = _read_liver(file.parent, ports=ports)
+        cases.append(PriorCase(plan=plan, liver=liver, reason=reason))
+    return tuple(sorted(cases, key=lambda case: case.plan.visit))
+
+
+def _read_liver(folder: Path, *, ports: PlanPorts) -> tuple[Mask | None, str]:
+    """Read scan and labels of an earlier plan again; a scan that is gone is an answer, not an error."""
+    try:
+        where = folder / "manifest.json"
+        manifest = to_object(ports.read_bytes(where), where=str(where), error=SourceFormatError)
+        request = PlanRequest.from_manifest(manifest, where=str(folder))
+        image = ports.image_reader.read_image(
+            request.image, series=request.series, resample=request.resample, progress=SILENT
+        )
+        if image.digest != manifest["inputs"].get("ct"):
+            return None, "its scan has changed since"
+        segments = [
+            segment
+            for number, source in enumerate(request.labels)
+            for segment in to_segments(
+                read_label_source(source, image=image, ports=ports), source=f"labels[{number}]"
+            )
+        ]
+        anatomy = assemble_anatomy(image.volume.grid, segments).anatomy
+        return Mask.from_full(anatomy.select(StructureKind.LIVER), grid=anatomy.grid, where="liver"), ""
+    except HepaticaError as error:
+        return None, f"its scan or labels cannot be read again ({error.code})"
