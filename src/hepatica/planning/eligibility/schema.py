@@ -168,7 +168,6 @@ _KEYWORDS: Final[dict[str, Callable[[Any, Any], str]]] = {
     "const": lambda value, limit: _check_choice(value, [limit]),
     "minimum": _bound(lambda value, limit: value >= limit, "at least"),
     "maximum": _bound(lambda value, limit: value <= limit, "at most"),
-    "exclusiveMinimum": _bound(lambda value, limit: value > limit, "more than"),
     "minLength": _length((str,), lambda length, limit: length >= limit, "a length of at least"),
     "maxLength": _length((str,), lambda length, limit: length <= limit, "a length of at most"),
     "maxItems": _length(
