@@ -18,12 +18,13 @@ from hepatica.adapters.dicom.source_headers import (
     MODEL_NAME,
     SourceReader,
     SourceSeries,
+    foreign_values,
     set_run_time,
     to_long_string,
     to_run_date_time,
     write_dataset,
 )
-from hepatica.adapters.dicom.stored_planes import PlaneStack, find_plane_stack
+from hepatica.adapters.dicom.stored_planes import PlaneStack, find_planned_planes
 from hepatica.core.progress import Progress
 from hepatica.core.provenance import derive_uid
 from hepatica.workflows.ports import PlanContext
@@ -34,11 +35,11 @@ if TYPE_CHECKING:
 SEG_FILE: Final = "segmentation.dcm"
 SEG_SERIES_NUMBER: Final = 901
 PIXELS_PER_FILE_MAX: Final = 250_000_000
-"""Pixels of all frames handed to the encoder at once: bounds its memory to about 1 GB; more segments go to a next file."""
+"""Pixels handed to the encoder at once, to bound its memory; more segments go to a next file."""
 
 
 class SegWriter:
-    """Writes ``segmentation.dcm``; a plan too large for one object continues in ``segmentation_2.dcm`` and so on.
+    """Writes ``segmentation.dcm``; a plan too large for one object continues in ``segmentation_2.dcm``.
 
     Parameters
     ----------
@@ -61,14 +62,15 @@ class SegWriter:
         if source is None or not segments:
             return ()
         progress.stage("DICOM segmentation")
-        stack = find_plane_stack(context.image.volume.grid, source)
+        source, stack = find_planned_planes(context.image, source)
         names = []
         groups = _share_out(segments, stack, self._pixels_per_file_max)
         for number, group in enumerate(groups, start=1):
             progress.check_cancelled()
-            dataset = make_segmentation(context, source, stack=stack, segments=group, number=number)
             names.append(SEG_FILE if number == 1 else f"segmentation_{number}.dcm")
-            write_dataset(dataset, folder / names[-1])
+            with foreign_values():
+                dataset = make_segmentation(context, source, stack=stack, segments=group, number=number)
+                write_dataset(dataset, folder / names[-1])
             progress.advance(number / len(groups))
         return tuple(names)
 
@@ -100,7 +102,7 @@ def make_segmentation(
     planes = _find_used_planes(segments, stack)
     date, time = to_run_date_time(context.manifest.run_time, source.first)
     dataset = hd.seg.Segmentation(
-        source_images=[source.headers[n] for n in stack.stored] or list(source.headers),
+        source_images=list(source.headers),
         pixel_array=_fill_frames(segments, stack, planes),
         segmentation_type=hd.seg.SegmentationTypeValues.BINARY,
         segment_descriptions=[_describe(n, s, context) for n, s in enumerate(segments, start=1)],
@@ -121,9 +123,9 @@ def make_segmentation(
             slice_thickness=stack.plane_spacing_mm,
             spacing_between_slices=stack.plane_spacing_mm,
         ),
-        plane_orientation=hd.PlaneOrientationSequence("PATIENT", [round(float(c), 9) for c in stack.orientation]),
+        plane_orientation=hd.PlaneOrientationSequence("PATIENT", stack.orientation.round(9).tolist()),
         plane_positions=[
-            hd.PlanePositionSequence("PATIENT", [round(float(c), 6) for c in stack.find_position_lps_mm(plane)])
+            hd.PlanePositionSequence("PATIENT", stack.find_position_lps_mm(plane).round(6).tolist())
             for plane in planes
         ],
         series_description="Injection plan segments",
