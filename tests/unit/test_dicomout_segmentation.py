@@ -391,14 +391,19 @@ def test_a_plan_too_large_for_one_object_continues_in_a_second_one_without_losin
     files = to_files(make_headers(context.image.volume.grid, frame="2.25.5"))
     names = write(context, files, tmp_path, pixels_per_file_max=22 * 17 * 9 * 2)
     assert names[:2] == ("segmentation.dcm", "segmentation_2.dcm")
-    found = [points for name in names for _, points in sorted(decode_by_hand(tmp_path / name).items())]
-    segments = list_segments(context)
-    assert len(found) == len(segments)
-    for points, segment in zip(found, segments, strict=True):
-        assert np.abs(points.mean(axis=0) - segment.mask.centroid_lps_mm).max() < POSITION_TOLERANCE_MM
     headers = [pydicom.dcmread(tmp_path / name) for name in names]
     assert len({h.SeriesInstanceUID for h in headers}) == 1
     assert len({h.SOPInstanceUID for h in headers}) == len(names)
+    expected = {segment.tracking_uid: segment.mask for segment in list_segments(context)}
+    found = {}
+    for name, header in zip(names, headers, strict=True):
+        assert header.SegmentsOverlap == "NO"
+        for number, points in decode_by_hand(tmp_path / name).items():
+            found[header.SegmentSequence[number - 1].TrackingUID] = points
+    assert sorted(found) == sorted(expected)
+    for uid, mask in expected.items():
+        places = mask.grid.to_lps_mm(mask.index_ijk())
+        assert np.abs(sort_points(found[uid]) - sort_points(places)).max() < POSITION_TOLERANCE_MM
 
 
 def test_a_label_in_any_script_with_a_backslash_becomes_a_legal_value(tmp_path):

@@ -102,7 +102,8 @@ def _make_structure(context: PlanContext, kind: StructureKind) -> Segment | None
         description=f"derived, not reviewed: {source.source}" if derived else f"supplied label: {names}",
         derived=derived,
         method=source.source,
-        mask=Mask(grid=grid, start_ijk=(box[0].start, box[1].start, box[2].start), crop=full[box]),
+        # A copy: a view would keep one whole-grid array alive for each structure.
+        mask=Mask(grid=grid, start_ijk=(box[0].start, box[1].start, box[2].start), crop=full[box].copy()),
         tracking_id=kind.value,
         tracking_uid=derive_uid(context.manifest.run_id, "structure", kind.value),
     )
