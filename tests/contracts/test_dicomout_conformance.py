@@ -9,12 +9,19 @@ import numpy as np
 import pydicom
 import pytest
 from dicomout_real import HCC, IRCADB, make_hcc_context, make_ircadb_context, read_files
-from dicomout_series import SAGITTAL, make_headers, make_read_files, make_small_context, to_files
+from dicomout_series import (
+    SAGITTAL,
+    make_headers,
+    make_multi_frame,
+    make_read_files,
+    make_small_context,
+    to_files,
+)
 
 from hepatica.adapters.dicom.plan_writers import make_plan_writers
 from hepatica.adapters.dicom.segments import find_tracking_uids, list_segments
 from hepatica.adapters.dicom.source_headers import SourceReader
-from hepatica.adapters.dicom.stored_planes import find_plane_stack
+from hepatica.adapters.dicom.stored_planes import find_planned_planes
 from hepatica.core.progress import SILENT
 
 OBJECTS = ("plan_sr.dcm", "segmentation.dcm", "sheet.dcm")
@@ -33,33 +40,56 @@ def find_errors(path):
 
 def write_all(context, reader, folder):
     (folder / "sheet.pdf").write_bytes(b"%PDF-1.7\n%%EOF\n")
-    return sorted(n for w in make_plan_writers(reader) for n in w.write_plan(context, folder, progress=SILENT))
+    return sorted(
+        n for w in make_plan_writers(reader) for n in w.write_plan(context, folder, progress=SILENT)
+    )
 
 
 @pytest.mark.requirement("A-dicom-conformance")
 @pytest.mark.tool("dciodvfy", "dicom3tools")
-@pytest.mark.parametrize("options", [
-    {"frame": "2.25.5"},
-    {"frame": "2.25.5", "axes": SAGITTAL, "flips": (False, True, False), "position": "FFS"},
-    {"PatientID": None, "StudyID": None, "StudyTime": None, "PatientSex": None, "AccessionNumber": None},
-], ids=["axial", "sagittal", "bare"])  # fmt: skip
+@pytest.mark.parametrize(
+    "options",
+    [
+        {"frame": "2.25.5"},
+        {"frame": "2.25.5", "axes": SAGITTAL, "flips": (False, True, False), "position": "FFS"},
+        {"PatientID": None, "StudyID": None, "StudyTime": None, "PatientSex": None, "AccessionNumber": None},
+    ],
+    ids=["axial", "sagittal", "bare"],
+)
 def test_dciodvfy_finds_no_error_in_the_objects_of_a_plan(tmp_path, options):
     context = make_small_context(
         frame=options.get("frame", ""), slice_axis=0 if options.get("axes") == SAGITTAL else 2
     )
-    names = write_all(context, make_read_files(to_files(make_headers(context.image.volume.grid, **options))), tmp_path)
+    names = write_all(
+        context, make_read_files(to_files(make_headers(context.image.volume.grid, **options))), tmp_path
+    )
     assert names == sorted(OBJECTS)
-    assert {name: find_errors(tmp_path / name) for name in names} == dict.fromkeys(names, [])
+    assert {name: find_errors(tmp_path / name) for name in names} == {name: [] for name in names}
+
+
+@pytest.mark.requirement("A-dicom-conformance")
+@pytest.mark.tool("dciodvfy", "dicom3tools")
+def test_dciodvfy_finds_no_error_in_the_objects_of_a_plan_on_a_multi_frame_scan(tmp_path):
+    context = make_small_context()
+    scan = make_multi_frame(list(make_headers(context.image.volume.grid, frame="2.25.5")))
+    names = write_all(context, make_read_files(to_files([scan])), tmp_path)
+    assert {name: find_errors(tmp_path / name) for name in names} == {name: [] for name in OBJECTS}
 
 
 @pytest.mark.tool("dciodvfy", "dicom3tools")
-@pytest.mark.parametrize(("name", "keyword"), [
-    ("segmentation.dcm", "SegmentSequence"), ("plan_sr.dcm", "CompletionFlag"),
-    ("sheet.dcm", "MIMETypeOfEncapsulatedDocument"),
-])  # fmt: skip
+@pytest.mark.parametrize(
+    ("name", "keyword"),
+    [
+        ("segmentation.dcm", "SegmentSequence"),
+        ("plan_sr.dcm", "CompletionFlag"),
+        ("sheet.dcm", "MIMETypeOfEncapsulatedDocument"),
+    ],
+)
 def test_dciodvfy_does_find_an_error_where_a_required_attribute_is_taken_away(tmp_path, name, keyword):
     context = make_small_context()
-    write_all(context, make_read_files(to_files(make_headers(context.image.volume.grid, frame="2.25.5"))), tmp_path)
+    write_all(
+        context, make_read_files(to_files(make_headers(context.image.volume.grid, frame="2.25.5"))), tmp_path
+    )
     dataset = pydicom.dcmread(tmp_path / name)
     delattr(dataset, keyword)
     dataset.save_as(tmp_path / name)
@@ -68,9 +98,9 @@ def test_dciodvfy_does_find_an_error_where_a_required_attribute_is_taken_away(tm
 
 def _check_real(context, folder):
     assert write_all(context, read_files, folder) == sorted(OBJECTS)
-    assert {name: find_errors(folder / name) for name in OBJECTS} == dict.fromkeys(OBJECTS, [])
-    stack = find_plane_stack(context.image.volume.grid, SourceReader(read_files).read_source(context.image.facts))
-    assert len(stack.stored) == context.image.volume.grid.shape[2]
+    assert {name: find_errors(folder / name) for name in OBJECTS} == {name: [] for name in OBJECTS}
+    source = SourceReader(read_files).read_source(context.image.facts)
+    assert find_planned_planes(context.image, source)[1].stored
 
 
 @pytest.mark.requirement("A-dicom-conformance")

@@ -1,4 +1,4 @@
-"""A plan context on a real scan, read by the tests themselves so that the writers have an independent witness."""
+"""A plan context on a real scan, read by the tests themselves: an independent witness of the writers."""
 
 from __future__ import annotations
 
@@ -44,7 +44,9 @@ def read_stack(path: Path):
     first, last = slices[0], slices[-1]
     affine = np.eye(4)
     affine[0, 0], affine[1, 1] = float(first.PixelSpacing[1]), float(first.PixelSpacing[0])
-    affine[2, 2] = (float(last.ImagePositionPatient[2]) - float(first.ImagePositionPatient[2])) / (len(slices) - 1)
+    affine[2, 2] = (float(last.ImagePositionPatient[2]) - float(first.ImagePositionPatient[2])) / (
+        len(slices) - 1
+    )
     affine[:3, 3] = [float(c) for c in first.ImagePositionPatient]
     return values, affine, slices
 
@@ -70,30 +72,50 @@ def _make_context(path: Path, values, affine, slices, parts, lesion_masks) -> Pl
     lesions, punctures, injections = [], [], []
     for number, full in enumerate(lesion_masks, start=1):
         name, mask = f"L{number}", Mask.from_full(full, grid=grid)
-        puncture = make_puncture(f"P{number}", mask.centroid_lps_mm + [-80.0, -60.0, 5.0], lesion_id=name)
+        puncture = make_puncture(
+            f"P{number}", mask.centroid_lps_mm + np.array([-80.0, -60.0, 5.0]), lesion_id=name
+        )
         tip = mask.centroid_lps_mm
         deposits = tuple(
-            Deposit(point_lps_mm=tip - [0, 0, 4.0 * n], volume_ml=1.0 + n, lesion_id=name, order=n + 1) for n in range(2)
+            Deposit(
+                point_lps_mm=tip - np.array([0, 0, 4.0 * n]), volume_ml=1.0 + n, lesion_id=name, order=n + 1
+            )
+            for n in range(2)
         )
         punctures.append(replace(puncture, tracks=(Track(tip_lps_mm=tip, deposits=deposits),)))
         lesions.append(
             replace(
-                base.plan.lesions[0], lesion_id=name, label=f"tumour {number}", mask=mask, volume_ml=mask.volume_ml,
-                longest_diameter=_box_centre_diameter(mask, 0), short_axis=_box_centre_diameter(mask, 1),
+                base.plan.lesions[0],
+                lesion_id=name,
+                label=f"tumour {number}",
+                mask=mask,
+                volume_ml=mask.volume_ml,
+                longest_diameter=_box_centre_diameter(mask, 0),
+                short_axis=_box_centre_diameter(mask, 1),
                 longest_diameter_3d=_box_centre_diameter(mask, 2),
-                viable=ViablePart(low=mask, middle=mask, high=mask, origin="derived, not reviewed", method="test"),
+                viable=ViablePart(
+                    low=mask, middle=mask, high=mask, origin="derived, not reviewed", method="test"
+                ),
             )
-        )  # fmt: skip
+        )
         injections.append(replace(base.plan.allocation.injections[0], lesion_id=name, dose=2e6 * number))
     allocation = replace(base.plan.allocation, injections=tuple(injections))
     plan = replace(
-        base.plan, lesions=tuple(lesions), punctures=tuple(punctures), backups=(), allocation=allocation,
+        base.plan,
+        lesions=tuple(lesions),
+        punctures=tuple(punctures),
+        backups=(),
+        allocation=allocation,
         allocation_all=allocation,
-    )  # fmt: skip
+    )
     facts = ImageFacts(
-        format="DICOM", series_uid=str(slices[0].SeriesInstanceUID), study_uid=str(slices[0].StudyInstanceUID),
-        frame_of_reference=frame, patient_position=str(slices[0].get("PatientPosition", "HFS")), source=path,
-    )  # fmt: skip
+        format="DICOM",
+        series_uid=str(slices[0].SeriesInstanceUID),
+        study_uid=str(slices[0].StudyInstanceUID),
+        frame_of_reference=frame,
+        patient_position=str(slices[0].get("PatientPosition", "HFS")),
+        source=path,
+    )
     image = ReadImage(volume=Volume(values=values, grid=grid), facts=facts, digest="2" * 64)
     return replace(base, plan=plan, image=image, anatomy=anatomy)
 

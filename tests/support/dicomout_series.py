@@ -9,8 +9,9 @@ from pathlib import Path
 
 import numpy as np
 from phantom import Phantom, make_context
+from pydicom.config import disable_value_validation
 from pydicom.dataset import Dataset, FileMetaDataset
-from pydicom.uid import CTImageStorage, ExplicitVRLittleEndian
+from pydicom.uid import CTImageStorage, EnhancedCTImageStorage, ExplicitVRLittleEndian
 
 from hepatica.anatomy.structures import Anatomy, Origin, StructureKind, StructureSource
 from hepatica.core.geometry import Grid
@@ -48,7 +49,12 @@ def make_headers(grid, *, axes=AXIAL, flips=(False, False, False), position="HFS
         header.SeriesInstanceUID, header.StudyInstanceUID = SERIES_UID, STUDY_UID
         header.Modality, header.PatientName, header.PatientID = "CT", "Test^Person", "ID-1"
         header.PatientBirthDate, header.PatientSex = "19500101", "O"
-        header.StudyDate, header.StudyTime, header.StudyID, header.AccessionNumber = "20260101", "101112", "S1", "A1"
+        header.StudyDate, header.StudyTime, header.StudyID, header.AccessionNumber = (
+            "20260101",
+            "101112",
+            "S1",
+            "A1",
+        )
         header.ReferringPhysicianName = ""
         header.PatientPosition = position
         header.InstanceNumber = number + 1
@@ -64,9 +70,33 @@ def make_headers(grid, *, axes=AXIAL, flips=(False, False, False), position="HFS
         for keyword, value in extra.items():
             if value is None:
                 delattr(header, keyword)
-            else:
+                continue
+            with disable_value_validation():
                 setattr(header, keyword, value)
         yield header
+
+
+def make_multi_frame(headers):
+    """Join single-frame headers into one Enhanced CT header with the planes in its functional groups."""
+    scan = headers[0]
+    scan.SOPClassUID = EnhancedCTImageStorage
+    scan.NumberOfFrames = len(headers)
+    measures, orientation = Dataset(), Dataset()
+    measures.PixelSpacing, measures.SliceThickness = scan.PixelSpacing, scan.SliceThickness
+    orientation.ImageOrientationPatient = scan.ImageOrientationPatient
+    shared = Dataset()
+    shared.PixelMeasuresSequence, shared.PlaneOrientationSequence = [measures], [orientation]
+    scan.SharedFunctionalGroupsSequence = [shared]
+    groups = []
+    for header in headers:
+        position, group = Dataset(), Dataset()
+        position.ImagePositionPatient = header.ImagePositionPatient
+        group.PlanePositionSequence = [position]
+        groups.append(group)
+    scan.PerFrameFunctionalGroupsSequence = groups
+    for keyword in ("ImagePositionPatient", "ImageOrientationPatient", "PixelSpacing", "SliceThickness"):
+        delattr(scan, keyword)
+    return scan
 
 
 def to_files(headers) -> list[tuple[str, bytes]]:
@@ -78,7 +108,8 @@ def to_files(headers) -> list[tuple[str, bytes]]:
         header.file_meta.MediaStorageSOPClassUID = header.SOPClassUID
         header.file_meta.MediaStorageSOPInstanceUID = header.SOPInstanceUID
         buffer = io.BytesIO()
-        header.save_as(buffer, enforce_file_format=True)
+        with disable_value_validation():
+            header.save_as(buffer, enforce_file_format=True)
         files.append((f"{hash_name(header)}", buffer.getvalue()))
     return sorted(files)
 
@@ -102,20 +133,30 @@ def make_dicom_context(phantom: Phantom, *, frame: str = "", series_uid: str = S
     """Return the phantom's context with a DICOM source."""
     context = make_context(phantom)
     facts = ImageFacts(
-        format="DICOM", series_uid=series_uid, study_uid=STUDY_UID, frame_of_reference=frame, source=SOURCE,
+        format="DICOM",
+        series_uid=series_uid,
+        study_uid=STUDY_UID,
+        frame_of_reference=frame,
+        source=SOURCE,
         patient_position="HFS",
-    )  # fmt: skip
+    )
     image = ReadImage(volume=phantom.volume, facts=facts, digest="1" * 64)
     return replace(context, image=image)
 
 
-def make_small_context(*, spacing_mm=(1.5, 2.0, 3.0), directions=None, slice_axis=2, frame="2.25.5") -> PlanContext:
+def make_small_context(
+    *, spacing_mm=(1.5, 2.0, 3.0), directions=None, slice_axis=2, frame="2.25.5"
+) -> PlanContext:
     """Return a plan on a small grid with lopsided structures, so that any flip or swap of axes shows."""
     shape = (22, 17, 9)
     grid = Grid.from_axes(
-        shape=shape, spacing_mm=spacing_mm, origin_lps_mm=(-31.0, 12.0, 45.0), directions=directions,
-        frame_of_reference=frame or None, slice_axis=slice_axis,
-    )  # fmt: skip
+        shape=shape,
+        spacing_mm=spacing_mm,
+        origin_lps_mm=(-31.0, 12.0, 45.0),
+        directions=directions,
+        frame_of_reference=frame or None,
+        slice_axis=slice_axis,
+    )
     i, j, k = np.indices(shape)
     parts = {
         StructureKind.LIVER: (i > 3) & (j > 5) & (k > 1) & (i + 2 * j + 3 * k < 60),
@@ -128,25 +169,36 @@ def make_small_context(*, spacing_mm=(1.5, 2.0, 3.0), directions=None, slice_axi
     anatomy = Anatomy(grid=grid, bits=np.zeros(shape, np.uint32, order="F")).with_structures(
         (
             StructureSource(
-                kind=kind, origin=Origin.DERIVED if kind is StructureKind.BONE else Origin.LABELLED,
-                names=(f"my {kind.value}",), source="threshold 250 HU" if kind is StructureKind.BONE else "labels[0]",
+                kind=kind,
+                origin=Origin.DERIVED if kind is StructureKind.BONE else Origin.LABELLED,
+                names=(f"my {kind.value}",),
+                source="threshold 250 HU" if kind is StructureKind.BONE else "labels[0]",
             ),
             Mask.from_full(np.asfortranarray(part), grid=grid),
         )
         for kind, part in parts.items()
-    )  # fmt: skip
+    )
     base = make_context()
     living = Mask.from_full(np.asfortranarray(viable), grid=grid)
     one = replace(
-        base.plan.lesions[0], mask=Mask.from_full(np.asfortranarray(lesion), grid=grid),
-        viable=ViablePart(low=living, middle=living, high=living, origin="derived, not reviewed", method="two phases"),
-    )  # fmt: skip
+        base.plan.lesions[0],
+        mask=Mask.from_full(np.asfortranarray(lesion), grid=grid),
+        viable=ViablePart(
+            low=living, middle=living, high=living, origin="derived, not reviewed", method="two phases"
+        ),
+    )
     volume = Volume(values=np.zeros(shape, np.int16, order="F"), grid=grid)
     facts = ImageFacts(
-        format="DICOM", series_uid=SERIES_UID, study_uid=STUDY_UID, frame_of_reference=frame, source=SOURCE,
+        format="DICOM",
+        series_uid=SERIES_UID,
+        study_uid=STUDY_UID,
+        frame_of_reference=frame,
+        source=SOURCE,
         patient_position="HFS",
-    )  # fmt: skip
+    )
     return replace(
-        base, plan=replace(base.plan, lesions=(one,)), anatomy=anatomy,
+        base,
+        plan=replace(base.plan, lesions=(one,)),
+        anatomy=anatomy,
         image=ReadImage(volume=volume, facts=facts, digest="3" * 64),
-    )  # fmt: skip
+    )

@@ -10,7 +10,7 @@ from hepatica.anatomy.structures import StructureKind
 from hepatica.core.errors import NotFoundError
 
 OUTSIDE_PYDICOM = {
-    ("SCT", "113276009"),  # Intestine, a SNOMED CT body structure that pydicom's copy of the context groups leaves out
+    ("SCT", "113276009"),  # Intestine: a SNOMED CT body structure outside pydicom's context groups
     ("UCUM", "[PFU]"),  # plaque forming units, UCUM table of units of amount of an infectious agent
     ("UCUM", "ml"),
     ("UCUM", "mg"),

@@ -35,13 +35,17 @@ def make_rich_context():
         puncture.tracks[0],
         Track(
             tip_lps_mm=np.array([-61.123456, -22.5, 11.75]),
-            deposits=(Deposit(point_lps_mm=np.array([-61.0, -22.0, 11.0]), volume_ml=0.75, lesion_id="L1", order=1),),
+            deposits=(
+                Deposit(point_lps_mm=np.array([-61.0, -22.0, 11.0]), volume_ml=0.75, lesion_id="L1", order=1),
+            ),
         ),
     )
     puncture = replace(
-        puncture, tracks=tracks, in_plane_angle_deg=NotEvaluable(reason="Patient Position is unknown"),
+        puncture,
+        tracks=tracks,
+        in_plane_angle_deg=NotEvaluable(reason="Patient Position is unknown"),
         clearances=(clearance, puncture.clearances[1]),
-    )  # fmt: skip
+    )
     return replace(context, plan=replace(context.plan, punctures=(puncture,)))
 
 
@@ -78,8 +82,15 @@ def list_coordinates(group):
         for item in measurement[0].get("ContentSequence", ()):
             if item.ValueType == "SCOORD3D":
                 points = np.array(item.GraphicData, float).reshape(-1, 3)
-                found.append((measurement.name.value, measurement.value, item.GraphicType, points,
-                              item.ReferencedFrameOfReferenceUID))  # fmt: skip
+                found.append(
+                    (
+                        measurement.name.value,
+                        measurement.value,
+                        item.GraphicType,
+                        points,
+                        item.ReferencedFrameOfReferenceUID,
+                    )
+                )
     return found
 
 
@@ -138,7 +149,10 @@ def test_the_ends_of_each_diameter_hang_below_its_number(tmp_path):
 def test_each_puncture_has_its_line_from_entry_to_tip_and_each_deposit_its_point_and_volume(tmp_path):
     context = make_rich_context()
     report = write_all(context, tmp_path)
-    for finding, punctures in (("needle_path", context.plan.punctures), ("backup_path", context.plan.backups)):
+    for finding, punctures in (
+        ("needle_path", context.plan.punctures),
+        ("backup_path", context.plan.backups),
+    ):
         groups = find_groups(report, finding)
         assert [g.tracking_identifier for g in groups] == [p.puncture_id for p in punctures]
         for group, puncture in zip(groups, punctures, strict=True):
@@ -150,7 +164,9 @@ def test_each_puncture_has_its_line_from_entry_to_tip_and_each_deposit_its_point
                 expected.extend((d.volume_ml, "POINT", d.point_lps_mm[None]) for d in track.deposits)
             found = list_coordinates(group)
             assert len(found) == len(expected)
-            for (_, value, kind, points, frame), (number, graphic, place) in zip(found, expected, strict=True):
+            for (_, value, kind, points, frame), (number, graphic, place) in zip(
+                found, expected, strict=True
+            ):
                 assert (kind, frame) == (graphic, "2.25.5")
                 assert value == pytest.approx(number, abs=NUMBER_TOLERANCE)
                 assert np.abs(points - place).max() < COORDINATE_TOLERANCE_MM
@@ -162,7 +178,9 @@ def test_lengths_angles_and_clearances_of_a_puncture_come_back_with_the_structur
     report = write_all(context, tmp_path)
     puncture = context.plan.backups[0]
     (group,) = find_groups(report, "backup_path")
-    assert get_number(group, "puncture_length", "mm") == pytest.approx(puncture.length_mm, abs=NUMBER_TOLERANCE)
+    assert get_number(group, "puncture_length", "mm") == pytest.approx(
+        puncture.length_mm, abs=NUMBER_TOLERANCE
+    )
     assert get_number(group, "in_plane_angle", "deg") == puncture.in_plane_angle_deg
     assert get_number(group, "craniocaudal_angle", "deg") == puncture.craniocaudal_angle_deg
     assert get_number(group, "capsule_angle", "deg") == puncture.capsule_angle_deg
@@ -178,7 +196,9 @@ def test_lengths_angles_and_clearances_of_a_puncture_come_back_with_the_structur
         ("clearance", "Lung"): (42.0, True),  # derived: its method says "Derived, not reviewed"
         ("run_out", "Lung"): (40.0, True),
     }
-    target = [i.UID for i in group[0].ContentSequence if i.ConceptNameCodeSequence[0].CodeValue == "target_lesion"]
+    target = [
+        i.UID for i in group[0].ContentSequence if i.ConceptNameCodeSequence[0].CodeValue == "target_lesion"
+    ]
     assert target == [find_tracking_uids(context)["L1"]]
 
 
@@ -194,7 +214,9 @@ def test_what_cannot_be_judged_has_no_number_and_its_reason_in_words(tmp_path):
 
 
 @pytest.mark.requirement("A-dicom-sr")
-@pytest.mark.parametrize(("status", "meaning"), [(PlanStatus.NOT_CLEARED, "Not cleared"), (PlanStatus.CLEARED, "Cleared")])
+@pytest.mark.parametrize(
+    ("status", "meaning"), [(PlanStatus.NOT_CLEARED, "Not cleared"), (PlanStatus.CLEARED, "Cleared")]
+)
 def test_every_path_says_whether_the_plan_is_cleared_and_that_nobody_reviewed_it(tmp_path, status, meaning):
     context = make_rich_context()
     context = replace(context, plan=replace(context.plan, status=status))
@@ -204,8 +226,10 @@ def test_every_path_says_whether_the_plan_is_cleared_and_that_nobody_reviewed_it
             answers = {e.name.meaning: e.value.meaning for e in group.get_qualitative_evaluations()}
             assert answers == {"Plan status": meaning, "Review status": "Derived, not reviewed"}
     assert (report.CompletionFlag, report.VerificationFlag, report.PreliminaryFlag) == (
-        "COMPLETE", "UNVERIFIED", "PRELIMINARY",
-    )  # fmt: skip
+        "COMPLETE",
+        "UNVERIFIED",
+        "PRELIMINARY",
+    )
 
 
 @pytest.mark.requirement("A-dicom-sr")
@@ -214,7 +238,11 @@ def test_the_plan_group_carries_the_warnings_of_the_protocol_and_the_research_li
     report = write_all(context, tmp_path, frame=None)
     (group,) = find_groups(report, "injection_plan")
     text = " ".join(i.TextValue for i in group[0].ContentSequence if i.ValueType == "TEXT")
-    for line in ("Research use, not a medical device.", *context.plan.protocol.notices, "heart, gallbladder, ducts"):
+    for line in (
+        "Research use, not a medical device.",
+        *context.plan.protocol.notices,
+        "heart, gallbladder, ducts",
+    ):
         assert line in text
     assert "declares no Frame of Reference UID" in text
     assert get_number(group, "total_volume", "ml") == context.plan.allocation.total_ml
@@ -235,7 +263,9 @@ def test_the_report_refers_to_every_image_of_the_scan_and_to_the_segmentation(tm
     headers = list(make_headers(context.image.volume.grid))
     segmentation = pydicom.dcmread(tmp_path / "segmentation.dcm", stop_before_pixels=True)
     assert referenced == {h.SOPInstanceUID for h in headers} | {segmentation.SOPInstanceUID}
-    numbers = {pydicom.dcmread(tmp_path / n).SeriesNumber for n in ("segmentation.dcm", "plan_sr.dcm", "sheet.dcm")}
+    numbers = {
+        pydicom.dcmread(tmp_path / n).SeriesNumber for n in ("segmentation.dcm", "plan_sr.dcm", "sheet.dcm")
+    }
     assert numbers == {901, 902, 903}
 
 
@@ -268,7 +298,9 @@ def test_a_folder_without_a_sheet_is_refused(tmp_path):
     from hepatica.core.errors import SourceFormatError
 
     context = make_small_context()
-    writer = make_plan_writers(make_read_files(to_files(make_headers(context.image.volume.grid, frame="2.25.5"))))[2]
+    writer = make_plan_writers(
+        make_read_files(to_files(make_headers(context.image.volume.grid, frame="2.25.5")))
+    )[2]
     with pytest.raises(SourceFormatError, match=r"sheet\.pdf"):
         writer.write_plan(context, tmp_path, progress=SILENT)
     assert list(tmp_path.iterdir()) == []
@@ -301,4 +333,9 @@ def test_a_lesion_without_a_segment_still_has_its_group(tmp_path):
     make_plan_writers(make_read_files(files))[1].write_plan(context, tmp_path, progress=SILENT)
     content = hd.sr.srread(tmp_path / "plan_sr.dcm").content
     assert content.get_volumetric_roi_measurement_groups() == []
-    assert [g.tracking_identifier for g in content.get_image_measurement_groups()] == ["visit 1", "L1", "P1", "P1b"]
+    assert [g.tracking_identifier for g in content.get_image_measurement_groups()] == [
+        "visit 1",
+        "L1",
+        "P1",
+        "P1b",
+    ]

@@ -29,7 +29,7 @@ from hepatica.workflows.prior_plan import SCHEMA_VERSION, from_plan_document
 __all__ = ["NUMBER_DECIMALS", "SCHEMA_VERSION", "from_plan_document", "read_plan_schema", "to_plan_document"]
 
 NUMBER_DECIMALS: Final = 6
-"""Numbers are rounded to a nanometre or a nanolitre, so that the last bits of a sum cannot change the document."""
+"""Numbers are rounded to a nanometre or a nanolitre: the last bits of a sum cannot change the document."""
 _NO_PRIOR: Final[Mapping[str, str]] = MappingProxyType({})
 
 
@@ -325,7 +325,8 @@ def _to_criterion(answer: CriterionAnswer) -> dict[str, Any]:
 def _to_structures(anatomy: Anatomy) -> list[dict[str, Any]]:
     present = [anatomy.sources[kind] for kind in StructureKind if kind in anatomy.sources]
     return [
-        {"kind": s.kind.value, "origin": s.origin.value, "names": list(s.names), "source": s.source} for s in present
+        {"kind": s.kind.value, "origin": s.origin.value, "names": list(s.names), "source": s.source}
+        for s in present
     ]
 
 
@@ -362,7 +363,7 @@ def _or_reason(value: Any) -> Any:
     return {"not_evaluable": value.reason} if isinstance(value, NotEvaluable) else value
 
 
-def _text_or_number(value: float | str | bool) -> float | str | bool:
+def _text_or_number(value: float | str) -> float | str:
     if isinstance(value, Enum):
         return str(value.value)
     return value if isinstance(value, str | bool) else _number(value)

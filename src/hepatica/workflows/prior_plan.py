@@ -46,7 +46,7 @@ class PriorLesion:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PriorDose:
-    """What an earlier plan meant to give to one lesion; ``dose`` is None where its strength was not evaluable."""
+    """What an earlier plan meant to give to one lesion; ``dose`` is None where it was not evaluable."""
 
     lesion_id: str
     volume_ml: float
@@ -128,7 +128,9 @@ def _read_lesion(entry: Mapping[str, Any], where: str) -> PriorLesion:
         lesion_id=_text(entry, "id", where),
         tracking_uid=uid,
         centroid_lps_mm=_point(entry, "centroid_lps_mm", where),
-        longest_diameter_mm=_number(entry.get("longest_diameter_mm"), f"{where}.longest_diameter_mm", low=0.0),
+        longest_diameter_mm=_number(
+            entry.get("longest_diameter_mm"), f"{where}.longest_diameter_mm", low=0.0
+        ),
     )
 
 
@@ -182,7 +184,9 @@ def _count(mapping: Mapping[str, Any], key: str, where: str) -> int:
     return value
 
 
-def _number(value: Any, where: str, *, low: float = -COORDINATE_MAX_MM, high: float = COORDINATE_MAX_MM) -> float:
+def _number(
+    value: Any, where: str, *, low: float = -COORDINATE_MAX_MM, high: float = COORDINATE_MAX_MM
+) -> float:
     if not isinstance(value, int | float) or isinstance(value, bool):
         raise _refuse("a number", _name_type(value), where)
     try:
@@ -206,11 +210,21 @@ def _point(mapping: Mapping[str, Any], key: str, where: str) -> FloatArray:
 def _name_type(value: Any) -> str:
     if value is None:
         return "nothing"
-    names = {bool: "true or false", int: "a number", float: "a number", str: "a text", list: "a list", dict: "an object"}
+    names = {
+        bool: "true or false",
+        int: "a number",
+        float: "a number",
+        str: "a text",
+        list: "a list",
+        dict: "an object",
+    }
     return names.get(type(value), "another type")
 
 
 def _refuse(expected: str, given: str, where: str) -> SourceFormatError:
     return SourceFormatError(
-        expected=expected, given=given, where=f"prior plan.json, {where}", action="pass the plan folder Hepatica wrote"
+        expected=expected,
+        given=given,
+        where=f"prior plan.json, {where}",
+        action="pass the plan folder Hepatica wrote",
     )

@@ -41,7 +41,8 @@ class Term:
 @cache
 def read_terms() -> dict[str, dict[str, Term]]:
     """Return every term by group (``category``, ``structure``, ``concept``, ``unit``) and name."""
-    document: dict[str, Any] = tomllib.loads(read_resource("hepatica.adapters.dicom", "codes.toml").decode("utf-8"))
+    text = read_resource("hepatica.adapters.dicom", "codes.toml").decode("utf-8")
+    document: dict[str, Any] = tomllib.loads(text)
     groups = {key: group for key, group in document.items() if isinstance(group, dict)}
     return {key: {name: Term(**entry) for name, entry in group.items()} for key, group in groups.items()}
 

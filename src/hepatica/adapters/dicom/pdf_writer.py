@@ -15,9 +15,11 @@ from hepatica.adapters.dicom.source_headers import (
     SourceReader,
     SourceSeries,
     copy_patient_and_study,
+    foreign_values,
     set_run_time,
     write_dataset,
 )
+from hepatica.adapters.dicom.stored_planes import find_planned_planes
 from hepatica.core.errors import SourceFormatError
 from hepatica.core.progress import Progress
 from hepatica.core.provenance import derive_uid
@@ -25,6 +27,7 @@ from hepatica.workflows.ports import PlanContext
 
 if TYPE_CHECKING:
     from pydicom.dataset import Dataset
+    from pydicom.sr.coding import Code
 
 SHEET_FILE: Final = "sheet.pdf"
 PDF_FILE: Final = "sheet.dcm"
@@ -61,9 +64,14 @@ class EncapsulatedPdfWriter:
         pdf = sheet.read_bytes() if sheet.is_file() else b""
         if not pdf.startswith(b"%PDF-"):
             raise SourceFormatError(
-                expected="a PDF", given=f"{len(pdf)} bytes of another kind", where=SHEET_FILE, action="write the sheet first"
+                expected="a PDF",
+                given=f"{len(pdf)} bytes of another kind",
+                where=SHEET_FILE,
+                action="write the sheet first",
             )
-        write_dataset(make_encapsulated_pdf(context, source, pdf=pdf), folder / PDF_FILE)
+        source, _ = find_planned_planes(context.image, source)
+        with foreign_values():
+            write_dataset(make_encapsulated_pdf(context, source, pdf=pdf), folder / PDF_FILE)
         return (PDF_FILE,)
 
 
@@ -106,7 +114,7 @@ def make_encapsulated_pdf(context: PlanContext, source: SourceSeries, *, pdf: by
     return dataset
 
 
-def _to_item(code: object) -> Dataset:
+def _to_item(code: Code) -> Dataset:
     from highdicom.sr import CodedConcept
 
     return CodedConcept.from_code(code)

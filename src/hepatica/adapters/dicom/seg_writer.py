@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
@@ -18,12 +19,13 @@ from hepatica.adapters.dicom.source_headers import (
     MODEL_NAME,
     SourceReader,
     SourceSeries,
+    foreign_values,
     set_run_time,
     to_long_string,
     to_run_date_time,
     write_dataset,
 )
-from hepatica.adapters.dicom.stored_planes import PlaneStack, find_plane_stack
+from hepatica.adapters.dicom.stored_planes import PlaneStack, find_planned_planes
 from hepatica.core.progress import Progress
 from hepatica.core.provenance import derive_uid
 from hepatica.workflows.ports import PlanContext
@@ -34,18 +36,18 @@ if TYPE_CHECKING:
 SEG_FILE: Final = "segmentation.dcm"
 SEG_SERIES_NUMBER: Final = 901
 PIXELS_PER_FILE_MAX: Final = 250_000_000
-"""Pixels of all frames handed to the encoder at once: bounds its memory to about 1 GB; more segments go to a next file."""
+"""Pixels over all segments that may be handed to the encoder at once: it needs up to nine bytes for some."""
 
 
 class SegWriter:
-    """Writes ``segmentation.dcm``; a plan too large for one object continues in ``segmentation_2.dcm`` and so on.
+    """Writes ``segmentation.dcm``; a plan too large for one object continues in ``segmentation_2.dcm``.
 
     Parameters
     ----------
     source
         Reader of the scan's headers.
     pixels_per_file_max
-        Pixels encoded at once.
+        Pixels over all segments in an object whose segments overlap.
     """
 
     requires: Sequence[str] = ()
@@ -61,25 +63,40 @@ class SegWriter:
         if source is None or not segments:
             return ()
         progress.stage("DICOM segmentation")
-        stack = find_plane_stack(context.image.volume.grid, source)
+        source, stack = find_planned_planes(context.image, source)
         names = []
         groups = _share_out(segments, stack, self._pixels_per_file_max)
         for number, group in enumerate(groups, start=1):
             progress.check_cancelled()
-            dataset = make_segmentation(context, source, stack=stack, segments=group, number=number)
             names.append(SEG_FILE if number == 1 else f"segmentation_{number}.dcm")
-            write_dataset(dataset, folder / names[-1])
+            with foreign_values():
+                dataset = make_segmentation(context, source, stack=stack, frames=group, number=number)
+                write_dataset(dataset, folder / names[-1])
             progress.advance(number / len(groups))
         return tuple(names)
 
 
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class SegmentFrames:
+    """The pixels of one object.
+
+    Parameters
+    ----------
+    segments
+        Its segments, numbered from 1.
+    planes
+        Planes along the slice axis.
+    pixels
+        (plane, row, column, segment) 0 or 1; or (plane, row, column) segment numbers where none overlap.
+    """
+
+    segments: tuple[Segment, ...]
+    planes: range
+    pixels: NDArray[Any]
+
+
 def make_segmentation(
-    context: PlanContext,
-    source: SourceSeries,
-    *,
-    stack: PlaneStack,
-    segments: Sequence[Segment],
-    number: int,
+    context: PlanContext, source: SourceSeries, *, stack: PlaneStack, frames: SegmentFrames, number: int
 ) -> Dataset:
     """Build one SEG object.
 
@@ -89,21 +106,20 @@ def make_segmentation(
         Plan and headers of its scan.
     stack
         How the grid is cut into planes.
-    segments
-        Segments of this object; they become segment numbers 1, 2, ...
+    frames
+        Segments and pixels of this object.
     number
         Instance number, from 1.
     """
     import highdicom as hd
 
     run_id = context.manifest.run_id
-    planes = _find_used_planes(segments, stack)
     date, time = to_run_date_time(context.manifest.run_time, source.first)
     dataset = hd.seg.Segmentation(
-        source_images=[source.headers[n] for n in stack.stored] or list(source.headers),
-        pixel_array=_fill_frames(segments, stack, planes),
+        source_images=list(source.headers),
+        pixel_array=frames.pixels,
         segmentation_type=hd.seg.SegmentationTypeValues.BINARY,
-        segment_descriptions=[_describe(n, s, context) for n, s in enumerate(segments, start=1)],
+        segment_descriptions=[_describe(n, s, context) for n, s in enumerate(frames.segments, start=1)],
         series_instance_uid=derive_uid(run_id, "segmentation series"),
         series_number=SEG_SERIES_NUMBER,
         sop_instance_uid=derive_uid(run_id, "segmentation", str(number)),
@@ -121,10 +137,10 @@ def make_segmentation(
             slice_thickness=stack.plane_spacing_mm,
             spacing_between_slices=stack.plane_spacing_mm,
         ),
-        plane_orientation=hd.PlaneOrientationSequence("PATIENT", [round(float(c), 9) for c in stack.orientation]),
+        plane_orientation=hd.PlaneOrientationSequence("PATIENT", stack.orientation.round(9).tolist()),
         plane_positions=[
-            hd.PlanePositionSequence("PATIENT", [round(float(c), 6) for c in stack.find_position_lps_mm(plane)])
-            for plane in planes
+            hd.PlanePositionSequence("PATIENT", stack.find_position_lps_mm(plane).round(6).tolist())
+            for plane in frames.planes
         ],
         series_description="Injection plan segments",
         specific_character_set=CHARACTER_SET,
@@ -136,17 +152,26 @@ def make_segmentation(
     return dataset
 
 
-def _share_out(segments: Sequence[Segment], stack: PlaneStack, pixels_max: int) -> list[list[Segment]]:
-    """Deal the segments out, in order, to objects of bounded size."""
-    groups: list[list[Segment]] = [[]]
-    area = stack.plane_shape[0] * stack.plane_shape[1]
+def _share_out(segments: Sequence[Segment], stack: PlaneStack, pixels_max: int) -> list[SegmentFrames]:
+    """Put all segments into one object; where that is too large, into few that hold no two that overlap."""
+    planes = _find_used_planes(segments, stack)
+    if len(segments) * len(planes) * stack.plane_shape[0] * stack.plane_shape[1] <= pixels_max:
+        return [
+            SegmentFrames(segments=tuple(segments), planes=planes, pixels=_stack(segments, stack, planes))
+        ]
+    number_type = np.uint8 if len(segments) <= np.iinfo(np.uint8).max else np.uint16
+    groups: list[tuple[list[Segment], NDArray[Any]]] = []
     for segment in segments:
-        candidate = [*groups[-1], segment]
-        if groups[-1] and len(candidate) * len(_find_used_planes(candidate, stack)) * area > pixels_max:
-            groups.append([segment])
-        else:
-            groups[-1] = candidate
-    return groups
+        free = (g for g in groups if not _cut(g[1], segment, stack, planes)[segment.mask.crop].any())
+        group = next(free, None)
+        if group is None:
+            group = ([], np.zeros((len(planes), *stack.plane_shape), dtype=number_type))
+            groups.append(group)
+        group[0].append(segment)
+        _cut(group[1], segment, stack, planes)[segment.mask.crop] = len(group[0])
+    return [
+        SegmentFrames(segments=tuple(members), planes=planes, pixels=labels) for members, labels in groups
+    ]
 
 
 def _find_used_planes(segments: Sequence[Segment], stack: PlaneStack) -> range:
@@ -154,15 +179,20 @@ def _find_used_planes(segments: Sequence[Segment], stack: PlaneStack) -> range:
     return range(min(box.start for box in boxes), max(box.stop for box in boxes))
 
 
-def _fill_frames(segments: Sequence[Segment], stack: PlaneStack, planes: range) -> NDArray[np.uint8]:
+def _stack(segments: Sequence[Segment], stack: PlaneStack, planes: range) -> NDArray[np.uint8]:
     """Return (plane, row, column, segment) pixels; each segment's planes are contiguous in memory."""
     pixels = np.zeros((len(segments), len(planes), *stack.plane_shape), dtype=np.uint8)
     for number, segment in enumerate(segments):
-        box = list(segment.mask.box)
-        along = box[stack.slice_axis]
-        box[stack.slice_axis] = slice(along.start - planes.start, along.stop - planes.start)
-        stack.view_as_grid(pixels[number])[tuple(box)] = segment.mask.crop
+        _cut(pixels[number], segment, stack, planes)[...] = segment.mask.crop
     return np.moveaxis(pixels, 0, -1)
+
+
+def _cut(pixels: NDArray[Any], segment: Segment, stack: PlaneStack, planes: range) -> NDArray[Any]:
+    """View the box of a segment's mask in (plane, row, column) pixels, as (i, j, k)."""
+    box = list(segment.mask.box)
+    along = box[stack.slice_axis]
+    box[stack.slice_axis] = slice(along.start - planes.start, along.stop - planes.start)
+    return stack.view_as_grid(pixels)[tuple(box)]
 
 
 def _describe(number: int, segment: Segment, context: PlanContext) -> Any:

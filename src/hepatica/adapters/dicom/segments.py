@@ -56,22 +56,21 @@ class Segment:
 
 
 def find_tracking_uids(context: PlanContext) -> Mapping[str, str]:
-    """Return the tracking UID of each lesion: the plan document's where it has one, else derived from the run."""
+    """Return each lesion's tracking UID: the plan document's where it has one, else derived from the run."""
     written = {
         str(entry.get("id", "")): str(entry.get("tracking_uid", ""))
         for entry in context.plan_document.get("lesions", ())
         if isinstance(entry, Mapping)
     }
-    return {
-        lesion.lesion_id: written.get(lesion.lesion_id) or derive_uid(context.manifest.run_id, "lesion", lesion.lesion_id)
-        for lesion in context.plan.lesions
-    }
+    run_id = context.manifest.run_id
+    names = [lesion.lesion_id for lesion in context.plan.lesions]
+    return {name: written.get(name) or derive_uid(run_id, "lesion", name) for name in names}
 
 
 def list_segments(context: PlanContext) -> tuple[Segment, ...]:
     """List liver, lesions, viable parts and every other structure present, in this order."""
     tracking = find_tracking_uids(context)
-    segments = []
+    segments: list[Segment] = []
     kinds = [kind for kind in context.anatomy.sources if kind not in NOT_SEGMENTS]
     kinds.sort(key=lambda kind: (kind is not StructureKind.LIVER, tuple(StructureKind).index(kind)))
     structures = [segment for kind in kinds if (segment := _make_structure(context, kind)) is not None]
@@ -103,7 +102,8 @@ def _make_structure(context: PlanContext, kind: StructureKind) -> Segment | None
         description=f"derived, not reviewed: {source.source}" if derived else f"supplied label: {names}",
         derived=derived,
         method=source.source,
-        mask=Mask(grid=grid, start_ijk=(box[0].start, box[1].start, box[2].start), crop=full[box]),
+        # A copy: a view would keep one whole-grid array alive for each structure.
+        mask=Mask(grid=grid, start_ijk=(box[0].start, box[1].start, box[2].start), crop=full[box].copy()),
         tracking_id=kind.value,
         tracking_uid=derive_uid(context.manifest.run_id, "structure", kind.value),
     )

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import io
 import logging
+import re
 import warnings
 from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import datetime, timedelta, timezone
 from pathlib import Path
@@ -30,23 +32,88 @@ CHARACTER_SET: Final = "ISO_IR 192"
 """UTF-8: names of structures and patients may hold any letter."""
 LONG_STRING_LENGTH: Final = 64
 """Characters in a value of type LO (PS3.5 section 6.2)."""
+_TIME: Final = re.compile(r"([01]\d|2[0-3])([0-5]\d([0-5]\d(\.\d{1,6})?)?)?")
 _TYPE_2: Final = (
-    "PatientName", "PatientID", "PatientBirthDate", "PatientSex", "StudyDate", "StudyTime", "StudyID",
-    "AccessionNumber", "ReferringPhysicianName", "PositionReferenceIndicator",
-)  # fmt: skip
+    "PatientName",
+    "PatientID",
+    "PatientBirthDate",
+    "PatientSex",
+    "StudyDate",
+    "StudyTime",
+    "StudyID",
+    "AccessionNumber",
+    "ReferringPhysicianName",
+    "PositionReferenceIndicator",
+)
 _PATIENT_AND_STUDY: Final = (
-    "PatientName", "PatientID", "IssuerOfPatientID", "PatientBirthDate", "PatientSex", "PatientAge", "PatientSize",
-    "PatientWeight", "PatientIdentityRemoved", "DeidentificationMethod", "StudyInstanceUID", "StudyDate", "StudyTime",
-    "StudyID", "StudyDescription", "AccessionNumber", "ReferringPhysicianName",
+    "PatientName",
+    "PatientID",
+    "IssuerOfPatientID",
+    "PatientBirthDate",
+    "PatientSex",
+    "PatientAge",
+    "PatientSize",
+    "PatientWeight",
+    "PatientIdentityRemoved",
+    "DeidentificationMethod",
+    "StudyInstanceUID",
+    "StudyDate",
+    "StudyTime",
+    "StudyID",
+    "StudyDescription",
+    "AccessionNumber",
+    "ReferringPhysicianName",
     "LongitudinalTemporalInformationModified",
-)  # fmt: skip
+)
 _KEPT: Final = (
-    *_PATIENT_AND_STUDY, *_TYPE_2, "TimezoneOffsetFromUTC", "SOPClassUID", "SOPInstanceUID", "SeriesInstanceUID", "Modality",
-    "FrameOfReferenceUID", "InstanceNumber", "AcquisitionNumber", "ImagePositionPatient", "ImageOrientationPatient",
-    "PixelSpacing", "SliceThickness", "SpacingBetweenSlices", "Rows", "Columns", "NumberOfFrames",
-    "ImageType", "SharedFunctionalGroupsSequence", "PerFrameFunctionalGroupsSequence", "DimensionIndexSequence",
-    "DimensionOrganizationSequence", "DeidentificationMethodCodeSequence",
-)  # fmt: skip
+    *_PATIENT_AND_STUDY,
+    *_TYPE_2,
+    "TimezoneOffsetFromUTC",
+    "SOPClassUID",
+    "SOPInstanceUID",
+    "SeriesInstanceUID",
+    "Modality",
+    "FrameOfReferenceUID",
+    "InstanceNumber",
+    "AcquisitionNumber",
+    "ImagePositionPatient",
+    "ImageOrientationPatient",
+    "PixelSpacing",
+    "SliceThickness",
+    "SpacingBetweenSlices",
+    "Rows",
+    "Columns",
+    "NumberOfFrames",
+    "ImageType",
+    "SharedFunctionalGroupsSequence",
+    "PerFrameFunctionalGroupsSequence",
+    "DimensionIndexSequence",
+    "DimensionOrganizationSequence",
+    "DeidentificationMethodCodeSequence",
+)
+
+
+@contextmanager
+def foreign_values() -> Iterator[None]:
+    """Carry values of the scan over as they are, without a word about them.
+
+    The scan's patient and study attributes have to come out unchanged even where they break a rule of the
+    standard (an accession number of 20 characters), or the new objects would file elsewhere; and the
+    libraries' warnings print the value, which may be a name or a birth date.
+    """
+    from pydicom.config import disable_value_validation
+
+    libraries = [logging.getLogger(name) for name in ("pydicom", "highdicom")]
+    levels = [library.level for library in libraries]
+    with warnings.catch_warnings(), disable_value_validation():
+        warnings.simplefilter("ignore")
+        for library in libraries:
+            library.setLevel(logging.CRITICAL)
+        try:
+            yield
+        finally:
+            for library, level in zip(libraries, levels, strict=True):
+                library.setLevel(level)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
@@ -56,8 +123,8 @@ class SourceSeries:
     Parameters
     ----------
     headers
-        One cleaned data set for each instance, by instance number; only what patient, study, frame of reference and
-        image plane need. Empty type-2 attributes are present.
+        One cleaned data set for each instance, by instance number; only what patient, study, frame of
+        reference and image plane need. Empty type-2 attributes are present.
     frame_of_reference
         Frame of Reference UID of the objects to write.
     frame_derived
@@ -102,13 +169,16 @@ class SourceReader:
             return None
         key = (facts.source, facts.series_uid, facts.frame_of_reference)
         if self._last is None or self._last[0] != key:
-            self._last = (key, _read_series(facts, self._read_files(facts.source)))
+            with foreign_values():
+                self._last = (key, _read_series(facts, self._read_files(facts.source)))
         return self._last[1]
 
 
 def _read_series(facts: ImageFacts, files: Iterable[tuple[str, bytes]]) -> SourceSeries:
     uid, _, acquisition = facts.series_uid.partition("#")
     found = [header for header in _parse(files) if str(header.get("SeriesInstanceUID", "")) == uid]
+    planned = set(getattr(facts, "sop_instance_uids", ()))
+    found = [header for header in found if str(header.SOPInstanceUID) in planned] or found
     if acquisition:
         chosen = [h for h in found if str(h.get("AcquisitionNumber", "")) == acquisition]
         found = chosen or found
@@ -125,8 +195,9 @@ def _read_series(facts: ImageFacts, files: Iterable[tuple[str, bytes]]) -> Sourc
     derived = not frame
     if derived:
         frame = derive_uid(uid, "frame of reference")
-        notes.append("The source declares no Frame of Reference UID; one was derived from its Series Instance UID.")
-    missing = [word for word in ("PatientID", "StudyID", "PatientName") if not str(found[0].get(word, "") or "")]
+        notes.append("The source declares no Frame of Reference UID; one was derived from its series UID.")
+    wanted = ("PatientID", "PatientName", "StudyID")
+    missing = [word for word in wanted if not str(found[0].get(word, "") or "")]
     if missing:
         notes.append(f"Empty in the source and left empty: {', '.join(missing)}.")
     for note in notes:
@@ -149,9 +220,7 @@ def _parse(files: Iterable[tuple[str, bytes]]) -> Iterator[Dataset]:
         if content[128:132] != b"DICM" and not bare:
             continue
         try:
-            with warnings.catch_warnings():
-                warnings.simplefilter("ignore")
-                header = dcmread(io.BytesIO(content), stop_before_pixels=True, force=bare)
+            header = dcmread(io.BytesIO(content), stop_before_pixels=True, force=bare)
         except (InvalidDicomError, EOFError, ValueError, KeyError, NotImplementedError):
             continue
         if "SOPInstanceUID" in header and "Rows" in header:
@@ -162,14 +231,11 @@ def _clean(header: Dataset, frame: str) -> Dataset:
     """Copy what the writers need; values that break their own type are left empty rather than copied on."""
     from pydicom.dataset import Dataset
 
+    header.decode()
     clean = Dataset()
-    with warnings.catch_warnings():
-        # The library's warnings print the value, which may be a birth date or a name.
-        warnings.simplefilter("ignore")
-        header.decode()
-        for keyword in _KEPT:
-            if keyword in header:
-                clean[keyword] = header[keyword]
+    for keyword in _KEPT:
+        if keyword in header:
+            clean[keyword] = header[keyword]
     for keyword in _TYPE_2:
         if keyword not in clean or clean[keyword].value is None:
             setattr(clean, keyword, "")
@@ -193,9 +259,7 @@ def _is_date(text: str) -> bool:
 
 
 def _is_time(text: str) -> bool:
-    whole, _, fraction = text.partition(".")
-    digits = whole.isdigit() and len(whole) in (2, 4, 6) and (fraction == "" or (fraction.isdigit() and len(fraction) <= 6))
-    return text == "" or (digits and int(whole[:2]) < 24 and all(int(whole[n : n + 2]) < 60 for n in (2, 4) if whole[n:]))
+    return text == "" or _TIME.fullmatch(text) is not None
 
 
 def copy_patient_and_study(source: Dataset, target: Dataset) -> None:
@@ -222,7 +286,7 @@ def to_run_date_time(run_time: datetime, source: Dataset) -> tuple[str, str]:
 
 
 def set_run_time(dataset: Any, run_time: datetime, source: Dataset) -> None:
-    """Set every creation and content time of a data set from the run, so that a replay gives the same bytes."""
+    """Set every creation and content time from the run, so that a replay gives the same bytes."""
     date, time = to_run_date_time(run_time, source)
     dataset.InstanceCreationDate, dataset.InstanceCreationTime = date, time
     dataset.SeriesDate, dataset.SeriesTime = date, time
@@ -235,7 +299,7 @@ def set_run_time(dataset: Any, run_time: datetime, source: Dataset) -> None:
 
 
 def to_long_string(text: str, limit: int = LONG_STRING_LENGTH) -> str:
-    """Return text fit for a value of type LO: no backslash, no control characters, at most ``limit`` characters.
+    """Return text fit for a value of type LO: no backslash, no control characters, not too long.
 
     Examples
     --------

@@ -95,14 +95,16 @@ def _make_lesion_group(frame: ReportFrame, lesion: Lesion) -> Any:
     tracking_uid = frame.tracking_uids[lesion.lesion_id]
     segment = frame.segments.get(tracking_uid)
     source = frame.context.anatomy.sources.get(StructureKind.LESION)
+    derived = source is None or source.origin is Origin.DERIVED
     common: dict[str, Any] = {
         "tracking_identifier": _track(lesion.lesion_id, tracking_uid),
         "finding_category": to_structure_codes("lesion")[0],
         "finding_type": to_structure_codes("lesion")[1],
         "finding_sites": [_site("liver")],
         "measurements": list(_measure_lesion(frame, lesion)),
-        "qualitative_evaluations": [_evaluate_review(derived=source is None or source.origin is Origin.DERIVED)],
+        "qualitative_evaluations": [_evaluate_review(derived=derived)],
     }
+    group: Any
     if segment is None:
         group = hd.sr.MeasurementsAndQualitativeEvaluations(**common)
     else:
@@ -146,12 +148,12 @@ def _list_diameters(lesion: Lesion) -> list[tuple[str, Diameter]]:
 def _add_diameter_ends(frame: ReportFrame, group: Any, lesion: Lesion) -> None:
     """Hang the two ends of each diameter below its number.
 
-    The library refuses coordinates inside a region-of-interest group because the region already says where; the
-    template is extensible, and the ends say which chord of the region was measured.
+    The library refuses coordinates inside a region-of-interest group because the region already says where;
+    the template is extensible, and the ends say which chord of the region was measured.
     """
     from highdicom.sr import ContentSequence
 
-    ends = {to_code("concept", name).value: diameter.ends_lps_mm for name, diameter in _list_diameters(lesion)}
+    ends = {to_code("concept", name).value: d.ends_lps_mm for name, d in _list_diameters(lesion)}
     for item in group[0].ContentSequence:
         if item.ValueType == "NUM" and item.ConceptNameCodeSequence[0].CodeValue in ends:
             points = ends[item.ConceptNameCodeSequence[0].CodeValue]
@@ -178,7 +180,7 @@ def _comment_lesion(lesion: Lesion, injection: Injection | None) -> Iterator[str
 def _make_puncture_group(frame: ReportFrame, puncture: Puncture, *, finding: str) -> Any:
     import highdicom as hd
 
-    run_id = frame.context.manifest.run_id
+    name = puncture.puncture_id
     measurements = [_measure("puncture_length", puncture.length_mm, "mm")]
     measurements.extend(_measure_angles(puncture))
     for clearance in puncture.clearances:
@@ -186,7 +188,7 @@ def _make_puncture_group(frame: ReportFrame, puncture: Puncture, *, finding: str
     for number, track in enumerate(puncture.tracks, start=1):
         measurements.extend(_measure_track(frame, puncture, track=track, number=number))
     group = hd.sr.MeasurementsAndQualitativeEvaluations(
-        tracking_identifier=_track(puncture.puncture_id, derive_uid(run_id, "puncture", puncture.puncture_id)),
+        tracking_identifier=_track(name, derive_uid(frame.context.manifest.run_id, "puncture", name)),
         finding_type=to_code("concept", finding),
         finding_sites=[_site("liver")],
         measurements=measurements,
@@ -246,7 +248,8 @@ def _measure_track(frame: ReportFrame, puncture: Puncture, *, track: Track, numb
 
 def _comment_puncture(puncture: Puncture) -> Iterator[str]:
     needle = puncture.needle
-    yield f"Needle: {needle.name}, {needle.gauge} G, {needle.length_mm:g} mm. Lesions: {', '.join(puncture.lesion_ids)}."
+    yield f"Needle: {needle.name}, {needle.gauge} G, {needle.length_mm:g} mm."
+    yield f"Lesions: {', '.join(puncture.lesion_ids)}."
     for word, value in (
         ("In-plane angle", puncture.in_plane_angle_deg),
         ("Capsule angle", puncture.capsule_angle_deg),
@@ -268,7 +271,7 @@ def _find_injection(frame: ReportFrame, lesion_id: str) -> Injection | None:
     return next((injection for injection in injections if injection.lesion_id == lesion_id), None)
 
 
-def _measure(  # noqa: PLR0913 - the parts of a coded number
+def _measure(
     concept: str,
     value: float,
     unit: str,

@@ -16,17 +16,21 @@ from hepatica.adapters.dicom.source_headers import (
     MODEL_NAME,
     SourceReader,
     SourceSeries,
+    foreign_values,
     set_run_time,
     to_run_date_time,
     write_dataset,
 )
 from hepatica.adapters.dicom.sr_groups import ReportFrame, SegmentReference, make_groups
+from hepatica.adapters.dicom.stored_planes import find_planned_planes
 from hepatica.core.progress import Progress
 from hepatica.core.provenance import derive_uid
 from hepatica.workflows.ports import PlanContext
 
 if TYPE_CHECKING:
+    from highdicom.sr import ObservationContext
     from pydicom.dataset import Dataset
+    from pydicom.sr.coding import Code
 
 SR_FILE: Final = "plan_sr.dcm"
 SR_SERIES_NUMBER: Final = 902
@@ -52,8 +56,10 @@ class SrWriter:
         if source is None:
             return ()
         progress.stage("DICOM structured report")
-        dataset = make_report(context, source, segmentations=_read_segmentations(folder))
-        write_dataset(dataset, folder / SR_FILE)
+        source, _ = find_planned_planes(context.image, source)
+        with foreign_values():
+            dataset = make_report(context, source, segmentations=_read_segmentations(folder))
+            write_dataset(dataset, folder / SR_FILE)
         return (SR_FILE,)
 
 
@@ -110,13 +116,13 @@ def make_report(context: PlanContext, source: SourceSeries, *, segmentations: Se
     return dataset
 
 
-def _title() -> object:
+def _title() -> Code:
     from pydicom.sr.codedict import codes
 
     return codes.DCM.ImagingMeasurementReport
 
 
-def _make_observer(version: str) -> object:
+def _make_observer(version: str) -> ObservationContext:
     import highdicom as hd
     from pydicom.sr.codedict import codes
 

@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, Final
 
 import numpy as np
 from numpy.typing import NDArray
 
+from hepatica.adapters.dicom.source_headers import SourceSeries
 from hepatica.core.geometry import FloatArray, Grid
+from hepatica.workflows.ports import ReadImage
 
 if TYPE_CHECKING:
-    from hepatica.adapters.dicom.source_headers import SourceSeries
+    from pydicom.dataset import Dataset
 
 SAME_VOXEL_TOLERANCE: Final = 0.02
 """Voxels by which a stored pixel centre may miss a grid point: header text carries about six digits."""
@@ -30,8 +33,7 @@ class PlaneStack:
     grid
         The grid.
     stored
-        For each index along the slice axis the position of its header in the source series; empty where the planes
-        are not those of the source (a resampled stack).
+        Whether the planes are those of the source, pixel for pixel.
     """
 
     slice_axis: int
@@ -40,7 +42,7 @@ class PlaneStack:
     row_flipped: bool
     column_flipped: bool
     grid: Grid
-    stored: tuple[int, ...] = ()
+    stored: bool = False
 
     @property
     def plane_shape(self) -> tuple[int, int]:
@@ -74,42 +76,70 @@ class PlaneStack:
         return self.grid.to_lps_mm(index)
 
     def view_as_grid(self, planes: NDArray[Any]) -> NDArray[Any]:
-        """View a (plane, row, column) array as (i, j, k) of the grid; writing to the view fills the planes."""
+        """View a (plane, row, column) array as (i, j, k); writing to the view fills the planes."""
         flipped = planes[:, :: -1 if self.row_flipped else 1, :: -1 if self.column_flipped else 1]
         order = [0, 0, 0]
         order[self.slice_axis], order[self.row_axis], order[self.column_axis] = 0, 1, 2
         return flipped.transpose(order)
 
 
-def find_plane_stack(grid: Grid, source: SourceSeries) -> PlaneStack:
-    """Return the planes of the source where the grid samples them, else standard planes of the grid itself."""
-    return _match(grid, source) or _standard(grid)
+def find_planned_planes(image: ReadImage, source: SourceSeries) -> tuple[SourceSeries, PlaneStack]:
+    """Find the stored planes of a plan's grid.
+
+    Parameters
+    ----------
+    image
+        The scan as read: its grid, and the instance number of each slice where known.
+    source
+        Headers of its series.
+
+    Returns
+    -------
+    source, stack
+        The headers of the planes, one for each slice and in the order of the slice axis, with
+        ``stack.stored``. Where the grid does not sample the stored planes (a resampled stack, a multi-frame
+        image) all headers, and standard planes of the grid itself.
+    """
+    grid = image.volume.grid
+    usable = [h for h in source.headers if "ImagePositionPatient" in h and "PixelSpacing" in h]
+    # A localizer in the same series has its own orientation, spacing or size.
+    for first in {_get_geometry(header): header for header in reversed(usable)}.values():
+        alike = [header for header in usable if _get_geometry(header) == _get_geometry(first)]
+        stack = _match_axes(grid, first)
+        planes = None if stack is None else _match_planes(stack, alike, image.facts.instance_numbers)
+        if stack is not None and planes is not None:
+            return replace(source, headers=planes), replace(stack, stored=True)
+    return source, _standard(grid)
 
 
-def _match(grid: Grid, source: SourceSeries) -> PlaneStack | None:
-    if any("ImagePositionPatient" not in header or "PixelSpacing" not in header for header in source.headers):
-        return None
-    frame = _match_axes(grid, source)
-    if frame is None:
-        return None
-    planes: dict[int, int] = {}
-    for number, header in enumerate(source.headers):
-        plane = _match_plane(frame, header)
-        if plane is None or plane in planes:
+def _get_geometry(header: Dataset) -> tuple[Any, ...]:
+    cosines = tuple(round(float(c), 4) for c in header.ImageOrientationPatient)
+    spacing = tuple(round(float(c), 4) for c in header.PixelSpacing)
+    return cosines, spacing, int(header.Rows), int(header.Columns)
+
+
+def _match_planes(
+    stack: PlaneStack, headers: Sequence[Dataset], instance_numbers: Sequence[int]
+) -> tuple[Dataset, ...] | None:
+    """Return the header of each slice, or None where one has none or two that cannot be told apart."""
+    candidates: dict[int, list[Dataset]] = {}
+    for header in headers:
+        plane = _match_plane(stack, header)
+        if plane is not None:
+            candidates.setdefault(plane, []).append(header)
+    chosen = []
+    for plane in range(stack.grid.shape[stack.slice_axis]):
+        here = candidates.get(plane, [])
+        if len(here) > 1 and plane < len(instance_numbers):
+            here = [h for h in here if int(h.get("InstanceNumber") or 0) == instance_numbers[plane]]
+        if len(here) != 1:
             return None
-        planes[plane] = number
-    if sorted(planes) != list(range(grid.shape[frame.slice_axis])):
-        return None
-    return PlaneStack(
-        slice_axis=frame.slice_axis, row_axis=frame.row_axis, column_axis=frame.column_axis,
-        row_flipped=frame.row_flipped, column_flipped=frame.column_flipped, grid=grid,
-        stored=tuple(planes[plane] for plane in range(len(planes))),
-    )  # fmt: skip
+        chosen.append(here[0])
+    return tuple(chosen)
 
 
-def _match_axes(grid: Grid, source: SourceSeries) -> PlaneStack | None:
+def _match_axes(grid: Grid, first: Dataset) -> PlaneStack | None:
     """Find which grid axis, and which way, the stored rows and columns follow."""
-    first = source.first
     cosines = np.array(first.ImageOrientationPatient, dtype=float).reshape(2, 3)
     spacing = np.array(first.PixelSpacing, dtype=float)
     rotation = grid.ijk_from_lps[:3, :3]
@@ -128,13 +158,17 @@ def _match_axes(grid: Grid, source: SourceSeries) -> PlaneStack | None:
     if column_axis == row_axis:
         return None
     return PlaneStack(
-        slice_axis=3 - row_axis - column_axis, row_axis=row_axis, column_axis=column_axis, row_flipped=row_flipped,
-        column_flipped=column_flipped, grid=grid,
-    )  # fmt: skip
+        slice_axis=3 - row_axis - column_axis,
+        row_axis=row_axis,
+        column_axis=column_axis,
+        row_flipped=row_flipped,
+        column_flipped=column_flipped,
+        grid=grid,
+    )
 
 
-def _match_plane(frame: PlaneStack, header: Any) -> int | None:
-    """Return the slice index of a stored plane, or None where its first pixel lies on no expected grid point."""
+def _match_plane(frame: PlaneStack, header: Dataset) -> int | None:
+    """Return the slice index of a stored plane, or None where its first pixel lies on no grid point."""
     index = frame.grid.to_index(np.array(header.ImagePositionPatient, dtype=float))
     plane = round(float(index[frame.slice_axis]))
     expected = frame.grid.to_index(frame.find_position_lps_mm(plane))
@@ -142,7 +176,7 @@ def _match_plane(frame: PlaneStack, header: Any) -> int | None:
 
 
 def _standard(grid: Grid) -> PlaneStack:
-    """Return planes across the slice axis, rows and columns as a viewer expects them: left, back and feet last."""
+    """Return planes across the slice axis, turned as a viewer expects them: left, back and feet last."""
     axes = [axis for axis in range(3) if axis != grid.slice_axis]
     directions = grid.directions
     # The axis closest to head-feet makes rows; between left-right and front-back, front-back does.
@@ -152,7 +186,10 @@ def _standard(grid: Grid) -> PlaneStack:
     main_column = int(np.argmax(np.abs(directions[:, column_axis])))
     toward_feet = -1.0 if main_row == 2 else 1.0
     return PlaneStack(
-        slice_axis=grid.slice_axis, row_axis=row_axis, column_axis=column_axis,
+        slice_axis=grid.slice_axis,
+        row_axis=row_axis,
+        column_axis=column_axis,
         row_flipped=bool(directions[main_row, row_axis] * toward_feet < 0),
-        column_flipped=bool(directions[main_column, column_axis] < 0), grid=grid,
-    )  # fmt: skip
+        column_flipped=bool(directions[main_column, column_axis] < 0),
+        grid=grid,
+    )
