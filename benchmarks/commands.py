@@ -37,7 +37,12 @@ class Row:
 HEPATICA = (sys.executable, "-m", "hepatica.entrypoints.cli.main")
 COMMANDS = (
     Command(name="hepatica --help", arguments=(*HEPATICA, "--help"), runs=3, bar="0.5 s"),
-    Command(name="hepatica demo", arguments=(*HEPATICA, "demo", "--out", "{out}"), runs=3, bar="60 s, 2048 MiB, 2 cores"),
+    Command(
+        name="hepatica demo",
+        arguments=(*HEPATICA, "demo", "--out", "{out}"),
+        runs=3,
+        bar="60 s, 2048 MiB, 2 cores",
+    ),
 )
 
 

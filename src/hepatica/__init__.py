@@ -45,7 +45,7 @@ _HOME = {
     "plan_injection": "hepatica.workflows.plan_injection",
 }
 
-__all__ = list(_HOME)  # noqa: PLE0604
+__all__ = list(_HOME)
 
 
 def __getattr__(name: str) -> Any:

@@ -2,18 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from datetime import UTC, datetime
 from functools import cache
 from importlib import metadata, resources
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from hepatica.core.errors import NotFoundError
 
 if TYPE_CHECKING:
     from hepatica.anatomy.segments import LabelledSegment
-    from hepatica.workflows.plan_injection import PlanPorts
+    from hepatica.workflows.plan_ports import PlanPorts
     from hepatica.workflows.ports import ImageReader, LabelReader, ReadImage
     from hepatica.workflows.request import PlanRequest
 
@@ -75,7 +75,7 @@ def make_plan_ports() -> PlanPorts:
     from hepatica.adapters.reports.html import HtmlReportWriter
     from hepatica.adapters.reports.markups import MarkupsWriter
     from hepatica.adapters.reports.sheet import SheetWriter
-    from hepatica.workflows.plan_injection import PlanPorts
+    from hepatica.workflows.plan_ports import PlanPorts
 
     return PlanPorts(
         image_reader=make_image_reader(),

@@ -20,8 +20,30 @@ MODULES = sorted(SOURCE.rglob("*.py"))
 MOST_MODULE_LINES = 500
 MOST_FUNCTION_LINES = 60
 BANNED_NAMES = {"utils", "util", "helpers", "helper", "manager", "process", "misc", "common"}
-PHYSICAL_WORDS = {"length", "diameter", "distance", "volume", "margin", "clearance", "spacing", "angle", "depth", "radius"}
-PERMISSIVE = ("MIT", "BSD", "Apache", "Python Software Foundation", "PSF", "ISC", "HPND", "Unlicense", "0BSD", "Zlib")
+PHYSICAL_WORDS = {
+    "length",
+    "diameter",
+    "distance",
+    "volume",
+    "margin",
+    "clearance",
+    "spacing",
+    "angle",
+    "depth",
+    "radius",
+}
+PERMISSIVE = (
+    "MIT",
+    "BSD",
+    "Apache",
+    "Python Software Foundation",
+    "PSF",
+    "ISC",
+    "HPND",
+    "Unlicense",
+    "0BSD",
+    "Zlib",
+)
 LICENCE_READ_BY_HAND = {
     "certifi": "MPL-2.0, unmodified",
     "pathspec": "MPL-2.0, unmodified",
@@ -89,7 +111,9 @@ def test_public_float_fields_of_a_physical_kind_carry_a_unit(path):
             if isinstance(field, ast.AnnAssign) and "float" in ast.unparse(field.annotation):
                 name = ast.unparse(field.target)
                 physical = PHYSICAL_WORDS & set(name.split("_"))
-                if physical and not any(name.endswith(f"_{unit}") or f"_{unit}_" in name for unit in UNIT_SUFFIXES):
+                if physical and not any(
+                    name.endswith(f"_{unit}") or f"_{unit}_" in name for unit in UNIT_SUFFIXES
+                ):
                     bare.append(f"{node.name}.{name}")
     assert bare == []
 

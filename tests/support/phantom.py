@@ -82,7 +82,15 @@ def make_phantom(*, spacing_mm=(2.0, 2.0, 4.0), frame=FRAME) -> Phantom:
     skin_fat = body & ~ellipsoid(grid, (0, 0, 0), (150, 100, 1000))
     hu[skin_fat] = -100
     hu[liver] = 110
-    levels = {"lung": -850, "bowel": 20, "stomach": 30, "kidney": 180, "bone": 500, "portal_vein": 190, "aorta": 200}
+    levels = {
+        "lung": -850,
+        "bowel": 20,
+        "stomach": 30,
+        "kidney": 180,
+        "bone": 500,
+        "portal_vein": 190,
+        "aorta": 200,
+    }
     masks = {StructureKind.BODY: body, StructureKind.LIVER: liver, StructureKind.LESION: lesion}
     for kind, part in parts.items():
         part = part & body & (~liver if kind is not StructureKind.PORTAL_VEIN else True)
@@ -121,8 +129,20 @@ def make_puncture(name: str, entry_lps_mm, *, lesion_id: str = "L1", volume_ml: 
     runs = (
         Run(from_mm=0, to_mm=16, tissue=TissueClass.SKIN_FAT, structure=None, mean_hu=-98.0),
         Run(from_mm=16, to_mm=25, tissue=TissueClass.UNLABELLED, structure=None, mean_hu=41.0),
-        Run(from_mm=25, to_mm=length - 18, tissue=TissueClass.LIVER, structure=StructureKind.LIVER, mean_hu=110.0),
-        Run(from_mm=length - 18, to_mm=length, tissue=TissueClass.TARGET, structure=StructureKind.LESION, mean_hu=70.0),
+        Run(
+            from_mm=25,
+            to_mm=length - 18,
+            tissue=TissueClass.LIVER,
+            structure=StructureKind.LIVER,
+            mean_hu=110.0,
+        ),
+        Run(
+            from_mm=length - 18,
+            to_mm=length,
+            tissue=TissueClass.TARGET,
+            structure=StructureKind.LESION,
+            mean_hu=70.0,
+        ),
     )
     clearances = (
         Clearance(kind=StructureKind.BOWEL, clearance_mm=31.2, margin_mm=10.0, run_out_mm=28.0, derived=False,

@@ -125,7 +125,9 @@ class Evidence:
         unknown = sorted(set(entry) - known)
         if unknown:
             raise InputError(
-                expected=f"fields {', '.join(sorted(known))}", given=f"field '{unknown[0]}'", where=f"{where} [{key}]"
+                expected=f"fields {', '.join(sorted(known))}",
+                given=f"field '{unknown[0]}'",
+                where=f"{where} [{key}]",
             )
         try:
             status = EvidenceStatus(entry.get("status", "unverified"))

@@ -62,13 +62,16 @@ class Grid:
         affine = np.array(self.lps_from_ijk, dtype=np.float64)
         if affine.shape != (4, 4) or not np.isfinite(affine).all():
             raise MissingGeometryError(
-                expected="a finite 4 x 4 affine", given=f"shape {affine.shape}, finite {np.isfinite(affine).all()}"
+                expected="a finite 4 x 4 affine",
+                given=f"shape {affine.shape}, finite {np.isfinite(affine).all()}",
             )
         if len(self.shape) != 3 or min(self.shape) < 1:
             raise GeometryError(expected="three axes of at least one voxel", given=f"shape {self.shape}")
         spacing = np.linalg.norm(affine[:3, :3], axis=0)
         if not (spacing > 0).all():
-            raise MissingGeometryError(expected="voxel spacing above 0 mm on each axis", given=f"{spacing.tolist()}")
+            raise MissingGeometryError(
+                expected="voxel spacing above 0 mm on each axis", given=f"{spacing.tolist()}"
+            )
         directions = affine[:3, :3] / spacing
         if np.abs(directions.T @ directions - np.eye(3)).max() > ORTHOGONALITY_TOLERANCE:
             raise GeometryError(
@@ -103,7 +106,7 @@ class Grid:
     @cached_property
     def spacing_mm(self) -> FloatArray:
         """(3,) voxel spacing along i, j, k."""
-        return np.linalg.norm(self.lps_from_ijk[:3, :3], axis=0)
+        return np.asarray(np.linalg.norm(self.lps_from_ijk[:3, :3], axis=0), dtype=np.float64)
 
     @cached_property
     def directions(self) -> FloatArray:
@@ -113,7 +116,7 @@ class Grid:
     @cached_property
     def ijk_from_lps(self) -> FloatArray:
         """(4, 4) inverse affine."""
-        return np.linalg.inv(self.lps_from_ijk)
+        return np.asarray(np.linalg.inv(self.lps_from_ijk), dtype=np.float64)
 
     @property
     def origin_lps_mm(self) -> FloatArray:
@@ -129,7 +132,9 @@ class Grid:
     def bounds_lps_mm(self) -> FloatArray:
         """(2, 3) smallest and largest LPS coordinate of the voxel boxes' corners."""
         ends = np.array([[-0.5, n - 0.5] for n in self.shape])
-        corners = np.array([[ends[0, a], ends[1, b], ends[2, c]] for a in (0, 1) for b in (0, 1) for c in (0, 1)])
+        corners = np.array(
+            [[ends[0, a], ends[1, b], ends[2, c]] for a in (0, 1) for b in (0, 1) for c in (0, 1)]
+        )
         points = self.to_lps_mm(corners)
         return np.stack([points.min(axis=0), points.max(axis=0)])
 
@@ -147,7 +152,9 @@ class Grid:
         """Whether both grids sample the same points (frames are not compared)."""
         if self.shape != other.shape:
             return False
-        last = np.array([[0, 0, 0], np.array(self.shape) - 1, [self.shape[0] - 1, 0, 0], [0, self.shape[1] - 1, 0]])
+        last = np.array(
+            [[0, 0, 0], np.array(self.shape) - 1, [self.shape[0] - 1, 0, 0], [0, self.shape[1] - 1, 0]]
+        )
         return bool(np.abs(self.to_lps_mm(last) - other.to_lps_mm(last)).max() <= SAME_POSITION_TOLERANCE_MM)
 
     def require_same_frame(self, other: Grid, *, where: str) -> None:

@@ -31,7 +31,9 @@ def digest_array(values: NDArray[Any]) -> str:
 
 def digest_json(document: Any) -> str:
     """Return the SHA-256 of a JSON document in canonical form."""
-    return digest_bytes(json.dumps(document, sort_keys=True, separators=(",", ":"), ensure_ascii=True).encode())
+    return digest_bytes(
+        json.dumps(document, sort_keys=True, separators=(",", ":"), ensure_ascii=True).encode()
+    )
 
 
 def derive_uid(*parts: str) -> str:

@@ -115,7 +115,7 @@ def _align(prior: PriorCase, case: Case, anatomy: Anatomy) -> tuple[FloatArray |
             "New lesions and earlier tracks are not known.",
             subject=name,
         )
-    return np.linalg.inv(registration.moving_from_fixed), Finding(
+    return np.asarray(np.linalg.inv(registration.moving_from_fixed), dtype=np.float64), Finding(
         rule="prior.registered",
         severity=Severity.WARNING,
         message="The earlier plan was aligned liver to liver, derived, not reviewed.",

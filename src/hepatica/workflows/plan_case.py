@@ -15,8 +15,7 @@ from hepatica.core.position import derive_gravity_lps
 from hepatica.core.progress import Progress
 from hepatica.core.provenance import derive_uid
 from hepatica.imaging.mask import Mask
-from hepatica.lesions.describe import describe_lesions
-from hepatica.lesions.describe import read_lesion_tables
+from hepatica.lesions.describe import describe_lesions, read_lesion_tables
 from hepatica.lesions.lesion import Lesion
 from hepatica.lesions.volume import derive_diameter_band_mm, measure_liver_share
 from hepatica.planning.dose.allocate import AllocationOptions, allocate_dose
@@ -137,14 +136,17 @@ def _describe(
 def _to_scan_facts(lesions: Sequence[Lesion], anatomy: Anatomy) -> ScanFacts:
     tables = read_lesion_tables()
     liver = Mask.from_full(anatomy.select(StructureKind.LIVER), grid=anatomy.grid, where="liver")
-    share = measure_liver_share([lesion.mask for lesion in lesions], liver=liver, variability=tables.variability)
-    known = not isinstance(share, NotEvaluable)
+    share = measure_liver_share(
+        [lesion.mask for lesion in lesions], liver=liver, variability=tables.variability
+    )
     largest_mm = max(lesion.longest_diameter.length_mm for lesion in lesions)
+    low_mm, high_mm, _ = derive_diameter_band_mm(largest_mm, variability=tables.variability)
     return ScanFacts(
-        tumour_fraction=share.fraction if known else share,
-        tumour_fraction_uncertainty=share.uncertainty_fraction if known else share,
+        tumour_fraction=share if isinstance(share, NotEvaluable) else share.fraction,
+        tumour_fraction_uncertainty=share if isinstance(share, NotEvaluable) else share.uncertainty_fraction,
         lesion_count=len(lesions),
         largest_diameter_mm=largest_mm,
+        largest_diameter_uncertainty_mm=max(largest_mm - low_mm, high_mm - largest_mm),
     )
 
 
@@ -210,12 +212,16 @@ def _search(
     dead_space_ml = scene.needle.dead_space_ml
     first = allocation = _allocate(case, lesions, unreachable={}, dead_space_ml=dead_space_ml)
     paths: dict[str, LesionPath] = {}
-    while wanted := [i.lesion_id for i in allocation.injections if i.volume_ml > 0 and i.lesion_id not in paths]:
+    while wanted := [
+        i.lesion_id for i in allocation.injections if i.volume_ml > 0 and i.lesion_id not in paths
+    ]:
         for lesion_id in wanted:
             progress.stage(f"Searching paths to {lesion_id}")
             paths[lesion_id] = plan_lesion_path(scene, lesion_id=lesion_id, progress=progress)
             progress.check_cancelled()
-        allocation = _allocate(case, lesions, unreachable=_find_unreachable(paths.values()), dead_space_ml=dead_space_ml)
+        allocation = _allocate(
+            case, lesions, unreachable=_find_unreachable(paths.values()), dead_space_ml=dead_space_ml
+        )
     return first, tuple(paths[lesion.lesion_id] for lesion in lesions if lesion.lesion_id in paths)
 
 
@@ -253,5 +259,7 @@ def _place(puncture: Puncture, name: str, injection: Injection, scene: Scene) ->
         puncture, scene, lesion_id=injection.lesion_id, volume_ml=injection.volume_ml
     )
     needle = fit_needle(scene.needle, length_mm=placed.length_mm)
-    findings = tuple(replace(f, subject=name) if f.subject == puncture.puncture_id else f for f in placed.findings)
+    findings = tuple(
+        replace(f, subject=name) if f.subject == puncture.puncture_id else f for f in placed.findings
+    )
     return replace(placed, puncture_id=name, needle=needle, findings=findings), left_ml, reason

@@ -2,64 +2,22 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
-from contextlib import AbstractContextManager
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
+from datetime import datetime
 from pathlib import Path
-from typing import Any, Protocol as TypingProtocol
+from typing import Any
 
 from hepatica.core.errors import InputError
 from hepatica.core.progress import SILENT, Progress
 from hepatica.core.provenance import Manifest, digest_bytes
 from hepatica.planning.plan import Plan
-from hepatica.workflows.plan_case import Case, plan_case
+from hepatica.workflows.plan_case import plan_case
 from hepatica.workflows.plan_document import to_plan_document
-from hepatica.workflows.ports import Clock, ImageReader, LabelReader, PlanContext, PlanWriter
-from hepatica.workflows.read_case import read_case
+from hepatica.workflows.plan_ports import PlanPorts
+from hepatica.workflows.ports import PlanContext
+from hepatica.workflows.read_case import Case, read_case
 from hepatica.workflows.request import PlanRequest
-
-
-class StageOutput(TypingProtocol):
-    """Yields a private folder that becomes the target by one rename, or vanishes."""
-
-    def __call__(self, target: Path, *, overwrite: bool) -> AbstractContextManager[Path]:
-        """Open the stage."""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class PlanPorts:
-    """All that planning needs from the world.
-
-    Parameters
-    ----------
-    image_reader, label_reader
-        Readers of scans and labels.
-    read_bytes
-        Reads a small text file (facts, protocol, prior plan) with a size limit.
-    read_names
-        Reads a names table, or returns a built-in one by name.
-    stage_output
-        All-or-nothing output folder.
-    writers
-        Writers of the plan's files, in order.
-    write_document
-        Writes one JSON document into the stage in canonical form.
-    clock
-        Run time.
-    code_version, libraries
-        For the manifest.
-    """
-
-    image_reader: ImageReader
-    label_reader: LabelReader
-    read_bytes: Callable[[Path], bytes]
-    read_names: Callable[[str], Mapping[int, str]]
-    stage_output: StageOutput
-    writers: Sequence[PlanWriter]
-    write_document: Callable[[Path, Mapping[str, Any]], None]
-    clock: Clock
-    code_version: str
-    libraries: Mapping[str, str]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
@@ -127,7 +85,7 @@ def plan_injection(
     )
 
 
-def _start_manifest(request: PlanRequest, case: Case, *, ports: PlanPorts, run_time: Any) -> Manifest:
+def _start_manifest(request: PlanRequest, case: Case, *, ports: PlanPorts, run_time: datetime) -> Manifest:
     return Manifest(
         command="plan",
         run_time=run_time,

@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 from hepatica.anatomy.segments import LabelledSegment
 from hepatica.core.errors import FactsError, InputError, ModalityError
@@ -15,13 +14,11 @@ from hepatica.core.provenance import digest_bytes
 from hepatica.planning.dose.protocol import Protocol, read_protocol
 from hepatica.planning.eligibility.facts import PatientFacts
 from hepatica.workflows.documents import to_object
+from hepatica.workflows.plan_ports import PlanPorts
 from hepatica.workflows.ports import ReadImage
 from hepatica.workflows.read_labels import read_label_source, to_segments
 from hepatica.workflows.read_priors import PriorCase, read_priors
 from hepatica.workflows.request import PlanRequest
-
-if TYPE_CHECKING:
-    from hepatica.workflows.plan_injection import PlanPorts
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
@@ -97,7 +94,9 @@ def read_case(request: PlanRequest, *, ports: PlanPorts, progress: Progress) -> 
         segments += to_segments(labels, source=f"labels[{number}]")
         progress.advance((number + 1) / len(request.labels))
         progress.check_cancelled()
-    priors = read_priors(request.priors, frame=image.volume.grid.frame_of_reference, ports=ports, digests=digests)
+    priors = read_priors(
+        request.priors, frame=image.volume.grid.frame_of_reference, ports=ports, digests=digests
+    )
     arterial = _read_arterial(request, ports=ports, digests=digests, progress=progress)
     return Case(
         request=request,

@@ -2,15 +2,11 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
 from hepatica.anatomy.segments import LabelledSegment
 from hepatica.core.progress import SILENT
+from hepatica.workflows.plan_ports import PlanPorts
 from hepatica.workflows.ports import LabelSet, ReadImage
 from hepatica.workflows.request import LabelInput
-
-if TYPE_CHECKING:
-    from hepatica.workflows.plan_injection import PlanPorts
 
 
 def read_label_source(source: LabelInput, *, image: ReadImage, ports: PlanPorts) -> LabelSet:

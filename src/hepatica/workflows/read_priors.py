@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 from hepatica.anatomy.assemble import assemble_anatomy
 from hepatica.anatomy.structures import StructureKind
@@ -13,12 +12,10 @@ from hepatica.core.progress import SILENT
 from hepatica.core.provenance import digest_bytes
 from hepatica.imaging.mask import Mask
 from hepatica.workflows.documents import to_object
+from hepatica.workflows.plan_ports import PlanPorts
 from hepatica.workflows.prior_plan import PriorPlan, from_plan_document
 from hepatica.workflows.read_labels import read_label_source, to_segments
 from hepatica.workflows.request import PlanRequest
-
-if TYPE_CHECKING:
-    from hepatica.workflows.plan_injection import PlanPorts
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)

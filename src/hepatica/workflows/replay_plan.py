@@ -10,7 +10,8 @@ from typing import Any
 
 from hepatica.core.errors import ReplayMismatchError, SourceFormatError
 from hepatica.core.progress import SILENT, Progress
-from hepatica.workflows.plan_injection import PlanOutcome, PlanPorts, plan_injection
+from hepatica.workflows.plan_injection import PlanOutcome, plan_injection
+from hepatica.workflows.plan_ports import PlanPorts
 from hepatica.workflows.request import PlanRequest
 
 

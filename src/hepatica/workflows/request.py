@@ -175,5 +175,6 @@ def pair_labels(paths: Sequence[Path], names: Sequence[str]) -> tuple[LabelInput
         )
     padded = [*names, *[""] * (len(paths) - len(names))]
     return tuple(
-        LabelInput(path=path, names="" if name == NO_NAMES else name) for path, name in zip(paths, padded, strict=True)
+        LabelInput(path=path, names="" if name == NO_NAMES else name)
+        for path, name in zip(paths, padded, strict=True)
     )

@@ -54,7 +54,10 @@ def stage_output(target: Path, *, overwrite: bool = False) -> Iterator[Path]:
 def _refuse_occupied(target: Path, *, overwrite: bool) -> None:
     if target.is_symlink() or (target.exists() and not target.is_dir()):
         raise OutputExistsError(
-            expected="a folder name that is free", given="a file or link", where=str(target), action="choose another --out"
+            expected="a folder name that is free",
+            given="a file or link",
+            where=str(target),
+            action="choose another --out",
         )
     if not target.is_dir() or not any(target.iterdir()):
         return

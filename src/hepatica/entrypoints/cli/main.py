@@ -33,7 +33,9 @@ def plan(
     image: Annotated[Path, typer.Argument(metavar="CT", help="DICOM folder or zip, NIfTI, NRRD or MHA.")],
     labels: Annotated[
         list[Path],
-        typer.Option("--labels", help="Label map, DICOM SEG, RTSTRUCT, folder or zip of mask series. Repeatable."),
+        typer.Option(
+            "--labels", help="Label map, DICOM SEG, RTSTRUCT, folder or zip of mask series. Repeatable."
+        ),
     ],
     protocol: Annotated[str, typer.Option("--protocol", help="Packaged protocol name, or a TOML file.")],
     visit: Annotated[int, typer.Option("--visit", min=1, help="Visit number, from 1.")],
@@ -50,15 +52,25 @@ def plan(
     arterial: Annotated[Path | None, typer.Option("--arterial", help="Second (arterial) phase.")] = None,
     arterial_series: Annotated[str | None, typer.Option("--arterial-series", help="Its series.")] = None,
     tumour_type: Annotated[
-        str, typer.Option("--tumour-type", help="Enhancement pattern, for the viable part; see 'hepatica protocols'.")
+        str,
+        typer.Option(
+            "--tumour-type", help="Enhancement pattern, for the viable part; see 'hepatica protocols'."
+        ),
     ] = "",
-    prior: Annotated[list[Path] | None, typer.Option("--prior", help="Folder of an earlier plan. Repeatable.")] = None,
-    patient: Annotated[Path | None, typer.Option("--patient", help="Patient facts (JSON), see 'hepatica schema facts'.")] = None,
+    prior: Annotated[
+        list[Path] | None, typer.Option("--prior", help="Folder of an earlier plan. Repeatable.")
+    ] = None,
+    patient: Annotated[
+        Path | None, typer.Option("--patient", help="Patient facts (JSON), see 'hepatica schema facts'.")
+    ] = None,
     absent: Annotated[
-        str, typer.Option("--absent", help="Structure groups declared absent or out of reach, comma separated.")
+        str,
+        typer.Option("--absent", help="Structure groups declared absent or out of reach, comma separated."),
     ] = "",
     needle: Annotated[str, typer.Option("--needle", help="Needle name; see 'hepatica needles'.")] = "",
-    resample: Annotated[bool, typer.Option("--resample", help="Repair tilted, gapped or uneven stacks, with a finding.")] = False,
+    resample: Annotated[
+        bool, typer.Option("--resample", help="Repair tilted, gapped or uneven stacks, with a finding.")
+    ] = False,
     overwrite: Overwrite = False,
     as_json: Json = False,
 ) -> None:
@@ -85,7 +97,9 @@ def plan(
         needle=needle,
     )
     with showing_progress(quiet=as_json) as progress:
-        outcome = plan_injection(request, ports=make_plan_ports(), out=out, overwrite=overwrite, progress=progress)
+        outcome = plan_injection(
+            request, ports=make_plan_ports(), out=out, overwrite=overwrite, progress=progress
+        )
     if as_json:
         print_json(outcome.document)
     else:
@@ -126,7 +140,9 @@ def replay(
     from hepatica.workflows.replay_plan import replay_plan
 
     with showing_progress(quiet=as_json) as progress:
-        outcome = replay_plan(folder, ports=make_plan_ports(), out=out, overwrite=overwrite, progress=progress)
+        outcome = replay_plan(
+            folder, ports=make_plan_ports(), out=out, overwrite=overwrite, progress=progress
+        )
     count = len(outcome.manifest.outputs)
     if as_json:
         print_json({"replayed": str(folder), "out": str(out), "equal_outputs": count})
@@ -149,7 +165,9 @@ def series_command(
         print_json({"series": [asdict(entry) for entry in found]})
         return
     for entry in found:
-        spacing = " x ".join(f"{s:g}" for s in entry.spacing_mm) + " mm" if entry.spacing_mm else "no geometry"
+        spacing = (
+            " x ".join(f"{s:g}" for s in entry.spacing_mm) + " mm" if entry.spacing_mm else "no geometry"
+        )
         typer.echo(
             f"{entry.number:>3}  {entry.modality:<3} {entry.image_count:>4} images  {spacing:<24} "
             f"{entry.description}  [phase: {entry.phase_hint}]\n     {entry.uid}"
@@ -164,7 +182,13 @@ def protocols(as_json: Json = False) -> None:
 
     rows = [(name, read_protocol(name)) for name in list_protocols()]
     if as_json:
-        print_json({"protocols": [{"name": n, "title": p.title, "agent": p.agent, "notices": p.notices} for n, p in rows]})
+        print_json(
+            {
+                "protocols": [
+                    {"name": n, "title": p.title, "agent": p.agent, "notices": p.notices} for n, p in rows
+                ]
+            }
+        )
         return
     for name, entry in rows:
         typer.echo(f"{name:<24} {entry.title} ({entry.agent})")
@@ -215,7 +239,7 @@ def main() -> None:
         sys.exit(CANCELLED)
     except BrokenPipeError:
         sys.exit(0)
-    except Exception as error:  # noqa: BLE001  the last door: a fault becomes a message, not a traceback
+    except Exception as error:
         if os.environ.get("HEPATICA_DEBUG"):
             raise
         typer.echo(

@@ -47,7 +47,9 @@ class StageProgress:
         """Begin a stage."""
         self._finish()
         if self._plain:
-            self._console.print(f"[{time.perf_counter() - self._started:5.1f} s] {name}", highlight=False, markup=False)
+            self._console.print(
+                f"[{time.perf_counter() - self._started:5.1f} s] {name}", highlight=False, markup=False
+            )
         self._task = self._bars.add_task(name, total=1.0)
 
     def advance(self, fraction: float) -> None:

@@ -31,7 +31,9 @@ def print_summary(outcome: PlanOutcome) -> None:
         _print_backup(console, puncture)
     _print_unreached(console, plan)
     _print_findings(console, plan)
-    console.print(f"\nOpen [bold]{outcome.folder}/sheet.pdf[/bold] (sheet) or {outcome.folder}/report.html (all details).")
+    console.print(
+        f"\nOpen [bold]{outcome.folder}/sheet.pdf[/bold] (sheet) or {outcome.folder}/report.html (all details)."
+    )
     console.print("Research use, not a medical device.")
 
 
@@ -84,7 +86,9 @@ def _print_puncture(console: Console, puncture: Puncture) -> None:
         marks = [f"margin {clearance.margin_mm:g} mm"]
         marks += ["derived, not reviewed"] if clearance.derived else []
         marks += ["unverified"] if clearance.status == "unverified" else []
-        console.print(f"   {clearance.clearance_mm:6.1f} mm to {clearance.kind} ({', '.join(marks)})", markup=False)
+        console.print(
+            f"   {clearance.clearance_mm:6.1f} mm to {clearance.kind} ({', '.join(marks)})", markup=False
+        )
     for track in puncture.tracks:
         stops = ", ".join(f"{d.volume_ml:.2f} mL" for d in track.deposits)
         console.print(f"   deposits, deepest first: {stops}")

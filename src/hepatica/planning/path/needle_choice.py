@@ -7,7 +7,9 @@ from hepatica.planning.path.needles import find_needle, read_needles
 from hepatica.planning.path.values import Needle
 
 
-def choose_needle(name: str = "", *, limits: EvidenceTable, needles: tuple[Needle, ...] | None = None) -> Needle:
+def choose_needle(
+    name: str = "", *, limits: EvidenceTable, needles: tuple[Needle, ...] | None = None
+) -> Needle:
     """Return the needle the search works with.
 
     A named needle limits the search by its own length. Without a name the thinnest shaft is taken in the shortest

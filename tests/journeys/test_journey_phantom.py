@@ -1,0 +1,138 @@
+"""From files to a plan through the command line, on a torso with known geometry."""
+
+from __future__ import annotations
+
+import json
+
+import nibabel
+import numpy as np
+import pytest
+from cases import plan_arguments, run_hepatica, write_phantom
+from jsonschema import Draft202012Validator
+from phantom import LESION_CENTRE_LPS_MM, LESION_RADIUS_MM
+
+from hepatica.bootstrap import read_schema
+
+pytestmark = pytest.mark.xdist_group("phantom-journey")
+VOXEL_DIAMETER_TOLERANCE_MM = 4.0
+"""A sphere on 2 x 2 x 4 mm voxels: boundary pixel centres lie up to one pixel inside at each end."""
+
+
+@pytest.fixture(scope="module")
+def planned(tmp_path_factory):
+    """The phantom with a second small lesion, planned once."""
+    folder = tmp_path_factory.mktemp("phantom")
+    case = write_phantom(folder / "case", extra_lesion_lps_mm=(-95.0, -30.0, -10.0))
+    run = run_hepatica(*plan_arguments(case, folder / "plan", "--json"))
+    assert run.status == 0, run.err
+    return case, folder / "plan", run.document
+
+
+@pytest.mark.requirement("A-json-one-document")
+def test_with_json_stdout_is_the_plan_and_follows_the_published_schema(planned):
+    _, folder, document = planned
+    Draft202012Validator(json.loads(read_schema("plan"))).validate(document)
+    assert document == json.loads((folder / "plan.json").read_text())
+
+
+@pytest.mark.requirement("A-lesions")
+def test_the_largest_lesion_is_measured_as_the_sphere_it_is(planned):
+    largest = planned[2]["lesions"][0]
+    assert abs(largest["longest_diameter_mm"] - 2 * LESION_RADIUS_MM) <= VOXEL_DIAMETER_TOLERANCE_MM
+    assert np.linalg.norm(np.array(largest["centroid_lps_mm"]) - LESION_CENTRE_LPS_MM) < 1.0
+
+
+@pytest.mark.requirement("A-dose-closure")
+def test_deposits_and_undelivered_volume_add_up_for_every_lesion(planned):
+    document = planned[2]
+    given = {}
+    for puncture in document["punctures"]:
+        for track in puncture["tracks"]:
+            for deposit in track["deposits"]:
+                given[deposit["lesion_id"]] = given.get(deposit["lesion_id"], 0.0) + deposit["volume_ml"]
+    planned_ml = {i["lesion_id"]: i["volume_ml"] - i["undelivered_ml"] for i in document["injections"]}
+    assert {k: round(v, 3) for k, v in given.items()} == {
+        k: round(v, 3) for k, v in planned_ml.items() if v > 0
+    }
+    assert sum(i["volume_ml"] for i in document["injections"]) <= 4.0
+
+
+@pytest.mark.requirement("A-path-hard-limits")
+def test_every_tip_and_deposit_lies_in_its_lesion_and_every_margin_is_kept(planned):
+    document = planned[2]
+    lesions = {lesion["id"]: lesion for lesion in document["lesions"]}
+    assert len(document["punctures"]) == 2
+    for puncture in document["punctures"]:
+        assert min(c for c in puncture["clearance_mm"].values() if isinstance(c, float)) > 0
+        for track in puncture["tracks"]:
+            for deposit in track["deposits"]:
+                lesion = lesions[deposit["lesion_id"]]
+                distance = np.linalg.norm(np.array(deposit["point_lps_mm"]) - lesion["centroid_lps_mm"])
+                assert distance <= lesion["longest_diameter_3d_mm"] / 2 + 1.0
+
+
+@pytest.mark.requirement("A-orientation")
+@pytest.mark.parametrize("codes", ["LPS", "RAI", "SPL", "ASR"])
+def test_a_scan_stored_in_another_axis_order_gives_the_same_plan(planned, tmp_path, codes):
+    case, _, document = planned
+    start = nibabel.orientations.axcodes2ornt("RAS")
+    again = {"names": case["names"]}
+    for name in ("ct", "labels"):
+        image = nibabel.load(case[name])
+        now = nibabel.io_orientation(image.affine)
+        turn = nibabel.orientations.ornt_transform(now, nibabel.orientations.axcodes2ornt(tuple(codes)))
+        turned = image.as_reoriented(turn)
+        assert turned.shape != image.shape or not np.allclose(turned.affine, image.affine) or codes == "LPS"
+        again[name] = tmp_path / f"{name}.nii.gz"
+        nibabel.save(turned, again[name])
+    assert start.shape == (3, 2)
+    run = run_hepatica(*plan_arguments(again, tmp_path / "plan", "--json"))
+    assert run.status == 0, run.err
+    keys = ("lesions", "injections", "punctures", "backups")
+    stable = [
+        {k: v for k, v in entry.items() if k != "tracking_uid"} for key in keys for entry in document[key]
+    ]
+    found = [
+        {k: v for k, v in entry.items() if k != "tracking_uid"} for key in keys for entry in run.document[key]
+    ]
+    assert found == stable
+
+
+@pytest.mark.requirement("A-replay")
+def test_a_replay_gives_equal_digests_and_a_changed_input_is_told(planned, tmp_path):
+    case, folder, _ = planned
+    run = run_hepatica("replay", folder, "--out", tmp_path / "again", "--json")
+    assert run.status == 0, run.err
+    assert run.document["equal_outputs"] == len(json.loads((folder / "manifest.json").read_text())["outputs"])
+    copy = tmp_path / "moved"
+    copy.mkdir()
+    manifest = json.loads((folder / "manifest.json").read_text())
+    manifest["inputs"]["ct"] = "0" * 64
+    (copy / "manifest.json").write_text(json.dumps(manifest))
+    run = run_hepatica("replay", copy, "--out", tmp_path / "third")
+    assert run.status == 60, run.err
+    assert "inputs" in run.err
+
+
+@pytest.mark.requirement("A-prior")
+def test_at_a_later_visit_new_lesions_come_first_and_old_tracks_are_not_used_again(tmp_path):
+    first_case = write_phantom(tmp_path / "first")
+    first = run_hepatica(*plan_arguments(first_case, tmp_path / "plan1", "--json"))
+    assert first.status == 0, first.err
+    second_case = write_phantom(tmp_path / "second", extra_lesion_lps_mm=(-95.0, -30.0, -10.0))
+    arguments = plan_arguments(second_case, tmp_path / "plan2", "--prior", tmp_path / "plan1", "--json")
+    arguments[arguments.index("--visit") + 1] = 2
+    second = run_hepatica(*arguments)
+    assert second.status == 0, second.err
+    document = second.document
+    by_size = {lesion["id"]: lesion for lesion in document["lesions"]}
+    assert (
+        by_size["L1"]["is_new"] is False
+        and by_size["L1"]["tracking_uid"] == first.document["lesions"][0]["tracking_uid"]
+    )
+    assert by_size["L2"]["is_new"] is True
+    ranks = {i["lesion_id"]: i["rank"] for i in document["injections"]}
+    assert ranks["L2"] < ranks["L1"]
+    old = np.array(first.document["punctures"][0]["entry_lps_mm"])
+    served = [p for p in document["punctures"] if "L1" in p["lesion_ids"]]
+    assert all(np.linalg.norm(np.array(p["entry_lps_mm"]) - old) > 1.0 for p in served)
