@@ -139,6 +139,7 @@ def make_slice(plane, position, affine, options: DicomOptions, *, number: int):
         f"{value:.9g}" for axis in (0, 1) for value in affine[:3, axis] / spacing[axis]
     ]
     dataset.PixelSpacing = [f"{spacing[1]:.9g}", f"{spacing[0]:.9g}"]
+    dataset.SliceThickness = f"{spacing[2]:.9g}"
     dataset.RescaleSlope, dataset.RescaleIntercept = options.slope, options.intercept
     stored = np.rint((np.asarray(plane, float) - options.intercept) / options.slope)
     dtype = np.dtype(f"{'i' if options.signed else 'u'}{options.bits // 8}")

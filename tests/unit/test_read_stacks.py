@@ -132,7 +132,7 @@ def test_gantry_tilt_is_refused_and_straightened_when_asked(tmp_path):
     index = np.argwhere(measured)
     expected = grid.to_lps_mm(index) @ (1.5, -2.0, 3.0)
     assert np.abs(image.volume.values[measured] - expected).max() <= LINEAR_TOLERANCE_HU + 0.5
-    assert measured.sum() > 0.9 * values.size
+    assert measured.sum() > 0.8 * values.size  # each slice loses the pixel at its leaning edge
     assert grid.spacing_mm[2] == pytest.approx(5.0 * np.cos(np.radians(TILT_DEG)), rel=1e-6)
     assert "12.0 degrees" in next(f.message for f in image.findings if f.rule == "image.resampled")
 
@@ -335,11 +335,12 @@ def test_truncated_pixel_data_is_refused(tmp_path):
 
 
 @pytest.mark.requirement("A-READ-13")
-def test_a_header_cut_in_the_middle_is_refused_even_at_an_end_of_the_stack(tmp_path):
+@pytest.mark.parametrize("length", [200, 420, 600, 700, 735])
+def test_a_header_cut_in_the_middle_is_refused_even_at_an_end_of_the_stack(tmp_path, length):
     folder = write_dicom(tmp_path / "s", make_ramp(), make_affine(), shuffle=None)
     file = folder / "IM0000"
-    file.write_bytes(file.read_bytes()[:420])
-    with pytest.raises((SourceFormatError, GeometryError)):
+    file.write_bytes(file.read_bytes()[:length])
+    with pytest.raises(SourceFormatError, match="IM0000"):
         read(folder)
 
 
