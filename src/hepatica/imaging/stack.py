@@ -19,6 +19,8 @@ SAME_SLICE_TOLERANCE_MM: Final = 0.01
 """Two slices closer than this lie at one place."""
 GAP_RATIO: Final = 1.5
 """A step above this many usual steps means missing slices."""
+SHORT_STEPS_FRACTION: Final = 0.2
+"""From this share on, short steps are the rule and long ones the gaps."""
 IN_PLANE_TOLERANCE_MM: Final = 0.1
 """Slice origins may wander sideways by rounding of table positions, not by more."""
 REPAIRABLE_MISSING_FRACTION: Final = 0.2
@@ -79,7 +81,7 @@ def measure_stack(positions_mm: FloatArray, offsets_mm: FloatArray) -> StackShap
     steps = np.diff(positions_mm)
     duplicates = tuple((int(n), int(n) + 1) for n in np.flatnonzero(steps <= SAME_SLICE_TOLERANCE_MM))
     real = steps[steps > SAME_SLICE_TOLERANCE_MM]
-    spacing = float(np.median(real)) if real.size else 0.0
+    spacing = _find_usual_step(real)
     if not spacing:
         return StackShape(
             spacing_mm=0.0, duplicate_pairs=duplicates, gaps=(), uneven=False, tilt_deg=0.0, sheared=False
@@ -107,6 +109,15 @@ def measure_stack(positions_mm: FloatArray, offsets_mm: FloatArray) -> StackShap
         tilt_deg=float(np.degrees(np.arctan(tangent))),
         sheared=bool(tangent > ORTHOGONALITY_TOLERANCE or wander > IN_PLANE_TOLERANCE_MM),
     )
+
+
+def _find_usual_step(steps: FloatArray) -> float:
+    """Return the median step, unless many are clearly shorter: then gaps have lifted it."""
+    if not steps.size:
+        return 0.0
+    middle = float(np.median(steps))
+    shorter = steps[steps < middle / GAP_RATIO]
+    return float(np.median(shorter)) if shorter.size >= SHORT_STEPS_FRACTION * steps.size else middle
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)

@@ -25,6 +25,7 @@ MULTI_FRAME_IMAGES: Final = frozenset(
         "1.2.840.10008.5.1.4.1.1.128.1",  # Legacy Converted Enhanced PET
     }
 )
+_MEDIA_DIRECTORY: Final = "1.2.840.10008.1.3.10"
 MAX_TEXT: Final = 64
 """Free text of headers is cut to this length."""
 
@@ -193,14 +194,30 @@ def _read_records(stream: Any, entry: FileEntry) -> list[SliceRecord]:
 
     with quiet_pydicom():
         dataset = pydicom.dcmread(stream, stop_before_pixels=True, force=True, specific_tags=list(_KEYWORDS))
-        if "Modality" not in dataset and "SOPClassUID" not in dataset:
-            raise SourceFormatError(expected="a DICOM header", given="none of its fields", where=entry.name)
+        if _is_directory(dataset):
+            return []
+        _require_complete(dataset, where=entry.name)
         if (
             to_text(dataset, "SOPClassUID") in MULTI_FRAME_IMAGES
             and "PerFrameFunctionalGroupsSequence" in dataset
         ):
             return _frame_records(dataset, entry)
         return [_record(dataset, entry)]
+
+
+def _is_directory(dataset: Dataset) -> bool:
+    meta = getattr(dataset, "file_meta", None) or {}
+    return str(meta.get("MediaStorageSOPClassUID", "")) == _MEDIA_DIRECTORY
+
+
+def _require_complete(dataset: Dataset, *, where: str) -> None:
+    """Refuse headers that end early: pydicom takes a cut file for a short one, and a slice would get lost."""
+    needed = ["Modality", "SeriesInstanceUID"]
+    if to_text(dataset, "Modality") in ("CT", "MR", "PT"):
+        needed += ["Rows", "Columns", "BitsAllocated"]
+    missing = [keyword for keyword in needed if keyword not in dataset]
+    if missing:
+        raise SourceFormatError(expected="a complete DICOM header", given=f"no {missing[0]}", where=where)
 
 
 def _frame_records(dataset: Dataset, entry: FileEntry) -> list[SliceRecord]:

@@ -13,7 +13,7 @@ _WORDS: Final = (
         "without contrast",
         re.compile(r"\b(non[- ]?contrast|without|w/?o|native|nativ|unenhanced|plain|pre)\b"),
     ),
-    ("arterial", re.compile(r"\b(late |early )?(art|arterial|arteriell|hap|aortic)\b")),
+    ("arterial", re.compile(r"\b(art|arterial|arteriell|hap|aortic)\b")),
     ("portal venous", re.compile(r"\b(portal|portalvenous|porto|pvp|pv|venous|ven|venoes|hepatic venous)\b")),
     ("delayed", re.compile(r"\b(delay|delayed|late|equilibrium|eq|hepatobiliary|hbp|\d+ ?min)\b")),
 )
@@ -48,7 +48,9 @@ def _derive_hint(records: Sequence[SliceRecord], groups: Sequence[Sequence[Slice
 
 
 def _find_words(description: str) -> str:
-    text = re.sub(r"[_,;:()/+.]", " ", description.lower())
+    text = re.sub(r"[_,;:()+.]", " ", description.lower())
+    # "Late arterial" is arterial, not late.
+    text = re.sub(r"\b(early|late)[ -]+(?=art|portal)", "", text)
     found = [phase for phase, pattern in _WORDS if pattern.search(text)]
     # A description that names several phases names none.
     return found[0] if len(found) == 1 else ""

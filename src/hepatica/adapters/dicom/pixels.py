@@ -125,7 +125,7 @@ def _find_rescale(dataset: Any, *, frame: int | None, where: str) -> tuple[float
         present = "RescaleSlope" in source or "RescaleIntercept" in source
         if str(dataset.get("Modality", "")).upper() == "CT" or present:
             raise SourceFormatError(
-                expected="Rescale Slope (0028,1053) and Intercept (0028,1052), which give CT numbers a meaning",
+                expected="Rescale Slope (0028,1053) and Intercept (0028,1052), without which CT is no HU",
                 given="absent or unreadable",
                 where=where,
                 action="export the original series",

@@ -218,7 +218,7 @@ class _TreeBuilder:
             return stream.read(4) in _ZIP_MAGIC
 
     def _spool(self, archive: zipfile.ZipFile, member: zipfile.ZipInfo, *, where: str) -> IO[bytes]:
-        spool = self.stack.enter_context(tempfile.SpooledTemporaryFile(max_size=_SPOOL_BYTES))
+        spool = self.stack.enter_context(tempfile.SpooledTemporaryFile(max_size=_SPOOL_BYTES))  # noqa: SIM115
         with _refuse_damaged(f"{where}/{member.filename}"), archive.open(member) as stream:
             while block := stream.read(1 << 20):
                 spool.write(block)
