@@ -60,10 +60,10 @@ class EvenRegions:
 def find_even_regions(image: BrightImage, limits: EvidenceTable) -> EvenRegions:
     """Find bright even regions and tell lumen from marrow.
 
-    A region is taken where the local standard deviation is small against the mean and a ball of the least radius
-    fits. From inside, even marrow looks like a lumen; but going outward from marrow in the slice it gets brighter
-    first (cortex), from a lumen it gets darker. A lumen grows back to its own edge, never into what is clearly
-    brighter.
+    A region is taken where the local standard deviation is small against the mean and a ball of the least
+    radius fits. From inside, even marrow looks like a lumen; but going outward from marrow in the slice it
+    gets brighter first (cortex), from a lumen it gets darker. A lumen grows back to its own edge, never into
+    what is clearly brighter.
     """
     bright = image.candidate & (image.mean_hu > image.lumen_threshold_hu)
     core = _find_thick(bright & _is_even(image, limits), image.spacing_mm, limits["contrast_radius"].number)
