@@ -24,7 +24,7 @@ class CtTorso:
 
 def make_ct_torso(*, spacing_mm=(2.0, 2.0, 4.0), noise_hu=12.0) -> CtTorso:
     """Build it: supine, +x left, +y back, +z head; cut by the first and last slice."""
-    shape = tuple(int(round(e / s)) for e, s in zip((400.0, 320.0, 200.0), spacing_mm, strict=True))
+    shape = tuple(round(e / s) for e, s in zip((400.0, 320.0, 200.0), spacing_mm, strict=True))
     grid = Grid.from_axes(shape=shape, spacing_mm=spacing_mm, origin_lps_mm=(-200.0, -150.0, -100.0))
 
     def at(centre, radii):
@@ -48,7 +48,8 @@ def make_ct_torso(*, spacing_mm=(2.0, 2.0, 4.0), noise_hu=12.0) -> CtTorso:
     vessel = at((-45, -5, -15), (45, 4, 4))
     table = at((0, 620, 0), (500, 500, long)) & ~at((0, 625, 0), (500, 500, long))
     levels = [
-        (body, -100), (at((0, 0, 0), (150, 100, long)), 50), (wall, 30), (liver, 110), (vessel, 180), (lesion, 60),
+        (body, -100), (at((0, 0, 0), (150, 100, long)), 50), (wall, 30), (liver, 110), (vessel, 180),
+        (lesion, 60),
         (kidney, 210), (stomach, 300), (aorta, 200), (lung, -850), (bowel_gas, -1000), (small_gas, -1000),
         (ribs, 600), (vertebra, 650), (marrow, 200), (table & ~body, 100),
     ]  # fmt: skip
@@ -69,7 +70,8 @@ def make_ct_torso(*, spacing_mm=(2.0, 2.0, 4.0), noise_hu=12.0) -> CtTorso:
     bone = ribs | vertebra
     truth = {
         "body": body, "lung": lung & ~bone, "bone": bone, "aorta": aorta & ~bone, "kidney": kidney & ~bone,
-        "stomach": stomach, "bowel_gas": bowel_gas, "small_gas": small_gas, "vessel": vessel & liver & ~lesion,
+        "stomach": stomach, "bowel_gas": bowel_gas, "small_gas": small_gas,
+        "vessel": vessel & liver & ~lesion,
         "table": table & ~body, "liver": liver, "lesion": lesion,
     }  # fmt: skip
     return CtTorso(volume=volume, anatomy=anatomy, truth=truth)

@@ -61,7 +61,9 @@ def test_a_lesion_without_contact_to_the_liver_is_refused(torso):
     liver, _ = parts(torso)
     far = ellipsoid(torso.volume.grid, (120, 0, 0), (12, 12, 12))
     with pytest.raises(LesionOutsideLiverError, match="far lesion"):
-        assemble_anatomy(torso.volume.grid, [segment(liver, "liver", torso), segment(far, "far lesion", torso)])
+        assemble_anatomy(
+            torso.volume.grid, [segment(liver, "liver", torso), segment(far, "far lesion", torso)]
+        )
 
 
 def test_a_lesion_that_reaches_the_liver_only_through_another_lesion_is_accepted(torso):
@@ -71,7 +73,11 @@ def test_a_lesion_that_reaches_the_liver_only_through_another_lesion_is_accepted
     second = ellipsoid(grid, (24, -5, 0), (12, 12, 12)) & ~first
     result = assemble_anatomy(
         grid,
-        [segment(second, "lesion b", torso), segment(first, "lesion a", torso), segment(liver, "liver", torso)],
+        [
+            segment(second, "lesion b", torso),
+            segment(first, "lesion a", torso),
+            segment(liver, "liver", torso),
+        ],
     )
     assert [s.name for s in result.lesion_segments] == ["lesion a", "lesion b"]
     assert rules(result) == ["anatomy.lesion_partly_outside_liver"] * 2
@@ -84,7 +90,11 @@ def test_a_lesion_hanging_out_of_the_liver_is_a_finding_and_one_under_the_capsul
     under = ellipsoid(grid, (-65, -45, 0), (12, 12, 12))
     result = assemble_anatomy(
         grid,
-        [segment(liver, "liver", torso), segment(out, "lesion out", torso), segment(under, "lesion in", torso)],
+        [
+            segment(liver, "liver", torso),
+            segment(out, "lesion out", torso),
+            segment(under, "lesion in", torso),
+        ],
     )
     (finding,) = result.findings
     assert (finding.rule, finding.subject) == ("anatomy.lesion_partly_outside_liver", "lesion out")

@@ -147,7 +147,9 @@ def test_an_image_of_air_gives_an_error_finding_and_no_structure(torso):
 
 def test_a_patient_cut_off_at_the_side_of_the_image_is_told(torso):
     cut = np.array(torso.volume.values[60:], order="F")
-    grid = Grid.from_axes(shape=cut.shape, spacing_mm=torso.volume.grid.spacing_mm, origin_lps_mm=(-80, -150, -100))
+    grid = Grid.from_axes(
+        shape=cut.shape, spacing_mm=torso.volume.grid.spacing_mm, origin_lps_mm=(-80, -150, -100)
+    )
     empty = Anatomy(grid=grid, bits=np.zeros(grid.shape, np.uint32, order="F"))
     _, findings = derive_anatomy(Volume(values=cut, grid=grid), empty)
     truncated = [f.message for f in findings if f.rule == "anatomy.body_truncated"]
@@ -195,7 +197,9 @@ def reorient(values, grid, order, flips):
 
 
 ORIENTATIONS = [
-    (order, flips) for order in itertools.permutations(range(3)) for flips in itertools.product((False, True), repeat=3)
+    (order, flips)
+    for order in itertools.permutations(range(3))
+    for flips in itertools.product((False, True), repeat=3)
 ]
 
 

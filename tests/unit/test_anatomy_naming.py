@@ -7,23 +7,23 @@ from hepatica.anatomy.structures import StructureKind as K
 from hepatica.core.errors import NotFoundError
 
 EXPECTED = {
-    # 3D-IRCADb mask names
-    "livertumor1": K.LESION, "livertumor2": K.LESION, "portalvein": K.PORTAL_VEIN, "venoussystem": K.HEPATIC_VEIN,
-    "artery": K.AORTA, "skin": K.BODY, "bone": K.BONE, "leftkidney": K.KIDNEY, "rightlung": K.LUNG,
-    "venacava": K.VENA_CAVA, "gallbladder": K.GALLBLADDER, "biliarysystem": K.BILE_DUCT, "livercyst": K.OTHER_ORGAN,
-    "smallintestin": K.BOWEL, "leftsurrenalgland": K.ADRENAL, "liver": K.LIVER,
-    # RTSTRUCT
-    "GTV": K.LESION, "Liver-GTV": K.LIVER, "Liver - CTV": K.LIVER, "BODY": K.BODY, "External": K.BODY,
-    "Kidney_L": K.KIDNEY, "SpinalCord": K.OTHER_ORGAN, "Bowel_Bag": K.BOWEL, "A_Aorta": K.AORTA, "Lung_R": K.LUNG,
-    "V_VenaCava_I": K.VENA_CAVA, "GB": K.GALLBLADDER, "CBD": K.BILE_DUCT, "Ribs": K.BONE, "RHV": K.HEPATIC_VEIN,
-    # coded meanings and synonyms
-    "Liver": K.LIVER, "Portal vein": K.PORTAL_VEIN, "Neoplasm": K.LESION, "Mass": K.LESION, "Abdominal aorta": K.AORTA,
-    "Tumour 3": K.LESION, "tumors": K.LESION, "HCC_2": K.LESION, "Hepatic metastases": K.LESION, "S8 lesion": K.LESION,
-    "Liver segment 8": K.LIVER, "Oesophagus": K.OESOPHAGUS, "Vertebrae": K.BONE, "LiverTumor": K.LESION,
-    "Necrosis": K.NECROSIS, "non-viable tumour": K.NECROSIS, "liver_tumour.nii.gz": K.LESION, "hepatic vessels": K.LIVER_VESSEL,
+    "livertumor1": K.LESION, "livertumor2": K.LESION, "portalvein": K.PORTAL_VEIN,
+    "venoussystem": K.HEPATIC_VEIN, "artery": K.AORTA, "skin": K.BODY, "bone": K.BONE,
+    "leftkidney": K.KIDNEY, "rightlung": K.LUNG, "venacava": K.VENA_CAVA, "gallbladder": K.GALLBLADDER,
+    "biliarysystem": K.BILE_DUCT, "livercyst": K.OTHER_ORGAN, "smallintestin": K.BOWEL,
+    "leftsurrenalgland": K.ADRENAL, "liver": K.LIVER, "GTV": K.LESION, "Liver-GTV": K.LIVER,
+    "Liver - CTV": K.LIVER, "BODY": K.BODY, "External": K.BODY, "Kidney_L": K.KIDNEY,
+    "SpinalCord": K.OTHER_ORGAN, "Bowel_Bag": K.BOWEL, "A_Aorta": K.AORTA, "Lung_R": K.LUNG,
+    "V_VenaCava_I": K.VENA_CAVA, "GB": K.GALLBLADDER, "CBD": K.BILE_DUCT, "Ribs": K.BONE,
+    "RHV": K.HEPATIC_VEIN, "Liver": K.LIVER, "Portal vein": K.PORTAL_VEIN, "Neoplasm": K.LESION,
+    "Mass": K.LESION, "Abdominal aorta": K.AORTA, "Tumour 3": K.LESION, "tumors": K.LESION,
+    "HCC_2": K.LESION, "Hepatic metastases": K.LESION, "S8 lesion": K.LESION, "Liver segment 8": K.LIVER,
+    "Oesophagus": K.OESOPHAGUS, "Vertebrae": K.BONE, "LiverTumor": K.LESION, "Necrosis": K.NECROSIS,
+    "non-viable tumour": K.NECROSIS, "liver_tumour.nii.gz": K.LESION, "hepatic vessels": K.LIVER_VESSEL,
     "colorectal liver metastasis": K.LESION, "kidney tumour": K.KIDNEY, "lung metastasis": K.LUNG,
     "portal vein tumour thrombus": K.PORTAL_VEIN, "normal liver": K.LIVER, "liver without tumour": K.LIVER,
-    "lesion next to gallbladder": K.LESION, "haemangioma": K.OTHER_ORGAN, "port-a-cath": K.IMPLANT, "pericardium": K.HEART,
+    "lesion next to gallbladder": K.LESION, "haemangioma": K.OTHER_ORGAN, "port-a-cath": K.IMPLANT,
+    "pericardium": K.HEART,
 }  # fmt: skip
 
 
@@ -38,7 +38,11 @@ def test_a_name_as_it_occurs_is_read_as_the_kind_a_radiologist_means(name, kind)
     ("table", "count", "probes"),
     [
         ("totalsegmentator-v1", 104, {5: "liver", 7: "aorta", 55: "small_bowel", 104: "urinary_bladder"}),
-        ("totalsegmentator-v2", 117, {5: "liver", 7: "pancreas", 18: "small_bowel", 117: "costal_cartilages"}),
+        (
+            "totalsegmentator-v2",
+            117,
+            {5: "liver", 7: "pancreas", 18: "small_bowel", 117: "costal_cartilages"},
+        ),
         ("totalsegmentator-mr", 50, {5: "liver", 22: "heart", 50: "brain"}),
     ],
 )
@@ -79,7 +83,9 @@ def test_an_unknown_table_is_refused_with_the_tables_there_are():
         read_label_numbers("totalsegmentator-v9")
 
 
-@pytest.mark.parametrize("name", ["iliac_vena_left", "superior_vena_cava", "brachiocephalic vein", "renal vein"])
+@pytest.mark.parametrize(
+    "name", ["iliac_vena_left", "superior_vena_cava", "brachiocephalic vein", "renal vein"]
+)
 def test_a_vein_outside_the_liver_never_counts_as_labelled_hepatic_veins(name):
     assert to_structure_kind(name) is K.VENA_CAVA
 
@@ -90,7 +96,9 @@ def test_a_name_that_says_nothing_is_unknown_and_not_guessed(name):
     assert (reading.reading, reading.kind) == (Reading.UNKNOWN, None)
 
 
-@pytest.mark.parametrize("name", ["PTV 50", "CouchSurface", "subcutaneous_fat", "psoas", "diaphragm", "torso_fat"])
+@pytest.mark.parametrize(
+    "name", ["PTV 50", "CouchSurface", "subcutaneous_fat", "psoas", "diaphragm", "torso_fat"]
+)
 def test_known_names_that_are_no_structure_differ_from_unknown_ones(name):
     assert read_name(name).reading is Reading.IGNORABLE
     assert to_structure_kind(name) is None
