@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Final
 
 import numpy as np
@@ -39,8 +39,8 @@ _LIVER_VESSELS: Final = (
     StructureKind.LIVER_VESSEL,
     StructureKind.BILE_DUCT,
 )
-_ENCLOSED_SIDES: Final = 5
-"""Of six axis directions; a vessel beside the liver sees it on one to four."""
+_ENCLOSED_SIDES: Final = 4
+"""Of six axis directions: a branch may run out of reach along its own axis; beside the liver it sees less."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
@@ -184,15 +184,24 @@ def _sort_tumor_parts(
     viable = pick(StructureKind.LESION, Reading.VIABLE)
     necrosis = pick(StructureKind.NECROSIS, Reading.STRUCTURE)
     if viable and not lesions:
-        lesions = list(viable)
+        lesions = [_unite_with_necrosis(part, necrosis) for part in viable]
         findings.append(
             Finding(
                 rule="anatomy.only_viable_labelled",
                 severity=Severity.WARNING,
-                message="Only viable parts are labelled; each is taken as a whole lesion.",
+                message="Only viable parts are labelled; each, with necrosis it touches, is a lesion.",
             )
         )
     return lesions, viable, necrosis
+
+
+def _unite_with_necrosis(part: LabelledSegment, necrosis: Sequence[LabelledSegment]) -> LabelledSegment:
+    """Exclusive labels cut a tumour into rim and centre; its diameter needs both."""
+    whole = part.mask.to_full()
+    for dead in necrosis:
+        if touches(dead.mask, part.mask.to_full()):
+            whole[dead.mask.box] |= dead.mask.crop
+    return replace(part, mask=Mask.from_full(whole, grid=part.mask.grid, where=part.name))
 
 
 def _order_by_contact(lesions: Sequence[LabelledSegment], liver: BoolArray) -> list[LabelledSegment]:

@@ -26,7 +26,7 @@ from hepatica.core.progress import SILENT, Progress
 from hepatica.imaging.volume import Volume
 
 _WORKING_MM: Final = 1.4
-"""In-slice step for telling bone from contrast: noise is averaged, ribs are still several steps wide."""
+"""In-slice step for telling bone from contrast: less noise, ribs still several steps wide."""
 _CONTRAST_CLOSING_MM: Final = 3.0
 """Unevenly filled lumens and the kidney's medulla are closed over this radius."""
 _NOT_EXPLAINED: Final = (
@@ -42,7 +42,7 @@ _METHODS: Final = {
     StructureKind.LUNG: "aerated components that go on to the head end",
     StructureKind.GAS: "gas inside the body, outside the lung",
     StructureKind.BONE: "cortex brighter than any lumen, its surroundings and marrow",
-    StructureKind.CONTRAST_LUMEN: "bright even regions without cortex, dense pieces deep inside the rib frame",
+    StructureKind.CONTRAST_LUMEN: "bright even regions without cortex, dense pieces inside the rib frame",
     StructureKind.LIVER_VESSEL: "bright tubes inside the liver label",
 }
 
@@ -283,6 +283,6 @@ def _check_edges(box: _BodyBox) -> Iterator[Finding]:
             yield Finding(
                 rule="anatomy.body_truncated",
                 severity=Severity.WARNING,
-                message=f"The patient's {name} side is cut off by the edge of the image; there is no skin there.",
+                message=f"The patient's {name} side is cut off by the edge of the image: no skin there.",
                 subject=str(StructureKind.BODY),
             )

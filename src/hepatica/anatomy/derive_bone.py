@@ -28,9 +28,9 @@ def derive_bone(
 ) -> tuple[BoolArray, BoolArray]:
     """Find ribs, spine and other bone at working resolution.
 
-    Cortex is what is brighter than any lumen of the scan. Bright voxels near cortex are bone unless they belong
-    to a lumen, are dense spots on a lumen's wall, or lie deep inside the frame of spine, ribs and pelvis.
-    Marrow is what cortex encloses in a slice.
+    Cortex is what is brighter than any lumen of the scan. Bright voxels near cortex are bone unless they
+    belong to a lumen, are dense spots on a lumen's wall, or lie deep inside the frame of spine, ribs and
+    pelvis. Marrow is what cortex encloses in a slice.
 
     Returns
     -------

@@ -60,13 +60,14 @@ class EvenRegions:
 def find_even_regions(image: BrightImage, limits: EvidenceTable) -> EvenRegions:
     """Find bright even regions and tell lumen from marrow.
 
-    A region is taken where the local standard deviation is small against the mean and a ball of the least radius
-    fits. From inside, even marrow looks like a lumen; but going outward from marrow in the slice it gets brighter
-    first (cortex), from a lumen it gets darker. A lumen grows back to its own edge, never into what is clearly
-    brighter.
+    A region is taken where the local standard deviation is small against the mean and a ball of the least
+    radius fits. From inside, even marrow looks like a lumen; but going outward from marrow in the slice it
+    gets brighter first (cortex), from a lumen it gets darker. A lumen grows back to its own edge, never into
+    what is clearly brighter.
     """
     bright = image.candidate & (image.mean_hu > image.lumen_threshold_hu)
-    core = _find_thick(bright & _is_even(image, limits), image.spacing_mm, limits["contrast_radius"].number)
+    depth_mm = _measure_depth(bright & _is_even(image, limits), image.spacing_mm)
+    core = depth_mm >= limits["contrast_radius"].number
     parts, count = ndimage.label(core)
     lumen, marrow = np.zeros_like(core), np.zeros_like(core)
     voxel_ml = float(np.prod(image.spacing_mm)) / 1000.0
@@ -90,7 +91,9 @@ def find_even_regions(image: BrightImage, limits: EvidenceTable) -> EvenRegions:
             if sizes[number] < limits["marrow_small"].number
             else "marrow_shell_share"
         )
-        if share > limits[least].number or level > _METAL_HU:
+        radius_mm = float(depth_mm[box][part].max())
+        dense = level > limits["cortex_least"].number and radius_mm < limits["dense_lumen_radius"].number
+        if share > limits[least].number or level > _METAL_HU or dense:
             marrow[box] |= part
         else:
             lumen[box] |= within(part, reach_mm, image.spacing_mm) & bright[box] & ~brighter
@@ -117,7 +120,7 @@ def _measure_shell(part: BoolArray, brighter: BoolArray, spacing_mm: FloatArray)
 
 
 def _is_even(image: BrightImage, limits: EvidenceTable) -> BoolArray:
-    size = [max(1, 2 * round(2.0 / s) + 1) for s in image.spacing_mm]
+    size = [max(1, 2 * round(_WINDOW_MM / s) + 1) for s in image.spacing_mm]
     values = np.clip(image.mean_hu, -200, 1200)
     mean = ndimage.uniform_filter(values, size=size, mode="nearest")
     square = ndimage.uniform_filter(values * values, size=size, mode="nearest")
@@ -125,10 +128,15 @@ def _is_even(image: BrightImage, limits: EvidenceTable) -> BoolArray:
     return np.asarray(spread < limits["contrast_variation"].number * np.maximum(mean, 1))
 
 
-def _find_thick(inside: BoolArray, spacing_mm: FloatArray, radius_mm: float) -> BoolArray:
-    flat = ndimage.distance_transform_edt(inside, sampling=spacing_mm)
+def _measure_depth(inside: BoolArray, spacing_mm: FloatArray) -> NDArray[np.float64]:
+    depth = np.asarray(ndimage.distance_transform_edt(inside, sampling=spacing_mm))
     # The even region already lost its rim to the window of the local spread.
-    return np.asarray(flat >= max(radius_mm - 2.0, float(spacing_mm.min())))
+    depth[inside] = np.maximum(depth[inside] + _WINDOW_MM, float(spacing_mm.min()) + _WINDOW_MM)
+    return depth
+
+
+_WINDOW_MM = 2.0
+"""Half width of the window of the local spread."""
 
 
 def _drop_small(inside: BoolArray, least_voxels: float) -> BoolArray:

@@ -38,7 +38,7 @@ def derive_gas(
     edge = (hu < limits["gas_edge"].number) & body & depth & ~beside_lung
     parts, count = ndimage.label(edge)
     if count == 0:
-        return edge
+        return np.zeros_like(lung)
     lowest = limits["gas_core"].number
     has_core = np.zeros(count + 1, dtype=bool)
     has_core[np.unique(parts[edge & (hu < lowest)])] = True

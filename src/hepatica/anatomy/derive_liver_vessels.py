@@ -41,7 +41,7 @@ def derive_liver_vessels(
         np.where(liver, mean_hu, np.median(mean_hu[inside])), spacing_mm, limits["vessel_scale"].number
     )
     depth = ndimage.distance_transform_edt(inside, sampling=spacing_mm)
-    deep = depth > limits["vessel_capsule"].number
+    deep: BoolArray = np.asarray(depth > limits["vessel_capsule"].number)
     if not deep.any():
         return deep
     median = float(np.median(smooth[deep]))
@@ -82,8 +82,8 @@ def _measure_tubes(smooth: NDArray[np.float32], spacing_mm: FloatArray) -> NDArr
     import SimpleITK as sitk
 
     image = sitk.GetImageFromArray(smooth)
-    image.SetSpacing([float(s) for s in spacing_mm[::-1]])
-    tubes = sitk.ObjectnessMeasure(
+    image.SetSpacing([float(s) for s in spacing_mm[::-1]])  # type: ignore[no-untyped-call]
+    tubes = sitk.ObjectnessMeasure(  # type: ignore[no-untyped-call]
         image,
         alpha=0.5,
         beta=0.5,

@@ -21,8 +21,8 @@ def derive_lung(
 ) -> BoolArray:
     """Find the lung on both sides, basal slices and poorly aerated rims included.
 
-    A dark component is lung where little of its inside is as dark as free gas and where it goes on to the head end
-    of the scan, or ends level with one that looks like lung.
+    A dark component is lung where little of its inside is as dark as free gas and where it goes on to the
+    head end of the scan, or ends level with one that looks like lung.
 
     Parameters
     ----------
