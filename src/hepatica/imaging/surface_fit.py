@@ -8,6 +8,7 @@ from typing import Final
 import numpy as np
 from scipy import ndimage
 from scipy.optimize import least_squares
+from scipy.spatial import cKDTree
 from scipy.spatial.transform import Rotation
 
 from hepatica.core.geometry import FloatArray, Grid
@@ -15,6 +16,7 @@ from hepatica.imaging.mask import Mask
 
 WORKING_MM: Final = 2.5
 """Cubes on which surfaces are found (to a part of a cube)."""
+NEAR_MM: Final = 5.0
 MOST_POINTS: Final = 3000
 OUTLIER_MM: Final = 3.0
 """Distances beyond count less: a label that differs in one place must not turn the whole liver."""
@@ -46,15 +48,14 @@ class Surface:
 def find_surface(mask: Mask) -> Surface:
     """Find a mask's surface on cubes of 2.5 mm; where it ends at a face of the volume there is none."""
     grid, share = _occupy(mask)
-    outside = ndimage.distance_transform_edt(share < 0.5, sampling=grid.spacing_mm)
-    inside = ndimage.distance_transform_edt(share >= 0.5, sampling=grid.spacing_mm)
     points = grid.to_lps_mm(_find_crossings(share))
+    distance_mm = _measure_field(share, points, grid=grid)
     at = mask.grid.to_index(points)
     margin = WORKING_MM / mask.grid.spacing_mm
     free = ((at > margin - 0.5) & (at < np.array(mask.grid.shape) - 0.5 - margin)).all(axis=1)
     points = points[free] if free.any() else points
     chosen = np.linspace(0, len(points) - 1, min(MOST_POINTS, len(points))).round().astype(int)
-    return Surface(points_lps_mm=points[chosen], distance_mm=np.asarray(outside - inside), grid=grid)
+    return Surface(points_lps_mm=points[chosen], distance_mm=distance_mm, grid=grid)
 
 
 def fit_surfaces(fixed: Surface, moving: Surface, *, start: FloatArray) -> tuple[FloatArray, FloatArray, bool]:
@@ -119,6 +120,17 @@ def _occupy(mask: Mask) -> tuple[Grid, FloatArray]:
         mode="constant",
     )
     return coarse, np.asarray(share, dtype=np.float64)
+
+
+def _measure_field(share: FloatArray, points_lps_mm: FloatArray, *, grid: Grid) -> FloatArray:
+    """Return signed distances: from the surface points where near, from the cubes where far."""
+    outside = ndimage.distance_transform_edt(share < 0.5, sampling=grid.spacing_mm)
+    inside = ndimage.distance_transform_edt(share >= 0.5, sampling=grid.spacing_mm)
+    field = np.asarray(outside - inside) - np.sign(outside - inside) * WORKING_MM / 2
+    near = np.argwhere(np.abs(field) < NEAR_MM)
+    exact, _ = cKDTree(points_lps_mm).query(grid.to_lps_mm(near))
+    field[tuple(near.T)] = np.sign(field[tuple(near.T)]) * exact
+    return field
 
 
 def _find_crossings(share: FloatArray) -> FloatArray:

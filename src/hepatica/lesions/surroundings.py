@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 from scipy import ndimage
 from scipy.spatial import cKDTree
 
-from hepatica.anatomy.structures import Anatomy, Origin, StructureKind
+from hepatica.anatomy.structures import Anatomy, Origin, StructureKind, to_bit
 from hepatica.core.findings import NotEvaluable
 from hepatica.core.geometry import BoolArray, Grid
 from hepatica.imaging.mask import Mask, find_box
@@ -31,6 +31,7 @@ LIVER_KINDS: Final = (
 """What counts as liver when its outer boundary or its volume is asked for."""
 NOT_CAPSULE: Final = (StructureKind.PORTAL_VEIN, StructureKind.HEPATIC_VEIN, StructureKind.BILE_DUCT)
 """Where the liver label ends at one of its own vessels or ducts, there is no capsule."""
+_OWN_VESSELS: Final = np.uint32(sum(to_bit(kind) for kind in NOT_CAPSULE))
 NOT_NEIGHBOURS: Final = frozenset((StructureKind.BODY, *LIVER_KINDS[:3]))
 NEAR_MM: Final = 25.0
 """First search radius; what is not found so near is searched in the whole scan. Speed only."""
@@ -144,10 +145,10 @@ def find_neighbours(mask: Mask, *, anatomy: Anatomy) -> tuple[Neighbour, ...]:
     for margin_mm in (NEAR_MM, np.inf):
         part, start = probe.cut(anatomy.bits, margin_mm=margin_mm)
         present = int(np.bitwise_or.reduce(part, axis=None))
-        for position, kind in enumerate(StructureKind):
-            if kind not in wanted or kind in distances or not present & (1 << position):
+        for kind in wanted:
+            if kind in distances or not present & to_bit(kind):
                 continue
-            index = _find_true((part & np.uint32(1 << position)) != 0) + start
+            index = _find_true((part & np.uint32(to_bit(kind))) != 0) + start
             found_mm = probe.measure_mm(index)
             if found_mm <= margin_mm:
                 distances[kind] = found_mm
@@ -227,9 +228,11 @@ def _fill_liver(anatomy: Anatomy, lesions: tuple[Mask, ...]) -> Mask | None:
     if box is None:
         return None
     part = full[box]
-    outside, count = ndimage.label(np.pad(~part, 1, constant_values=True))
-    holes = outside != outside[0, 0, 0] if count else np.zeros_like(outside, dtype=bool)
-    filled = np.asfortranarray(holes[1:-1, 1:-1, 1:-1])
+    # A vessel label that runs out of the liver must not open the holes beside it.
+    closed = part | ((anatomy.bits[box] & _OWN_VESSELS) != 0)
+    marked, _ = ndimage.label(np.pad(~closed, 1, constant_values=True))
+    enclosed = (marked[1:-1, 1:-1, 1:-1] != marked[0, 0, 0]) & ~closed
+    filled = np.asfortranarray(part | enclosed)
     return Mask(grid=anatomy.grid, start_ijk=(box[0].start, box[1].start, box[2].start), crop=filled)
 
 
@@ -239,8 +242,7 @@ def _find_capsule(liver: Mask, anatomy: Anatomy) -> tuple[IndexArray, IndexArray
     box = (slice(low[0], high[0]), slice(low[1], high[1]), slice(low[2], high[2]))
     before, after = np.array(liver.start_ijk) - low, high - np.add(liver.start_ijk, liver.crop.shape)
     inside = np.pad(liver.crop, list(zip(before, after, strict=True)))
-    own = sum(1 << position for position, kind in enumerate(StructureKind) if kind in NOT_CAPSULE)
-    shell = _grow(inside) & ~inside & ((anatomy.bits[box] & np.uint32(own)) == 0)
+    shell = _grow(inside) & ~inside & ((anatomy.bits[box] & _OWN_VESSELS) == 0)
     index = _find_true(liver.crop) + np.array(liver.start_ijk)
     at_face = ((index == 0) | (index == np.array(liver.grid.shape) - 1)).any(axis=1)
     return _find_true(shell) + low, index[at_face]
@@ -256,7 +258,6 @@ def _find_air(anatomy: Anatomy) -> IndexArray:
     outside = np.moveaxis(anatomy.bits == 0, axis, 0)
     found = []
     for number, plane in enumerate(outside):
-        touching = np.zeros(0, dtype=np.int64)
         marked, count = ndimage.label(plane)
         rim = np.concatenate([marked[0], marked[-1], marked[:, 0], marked[:, -1]])
         touching = np.unique(rim[rim > 0])
