@@ -22,12 +22,25 @@ from hepatica.planning.path.targets import choose_targets
 SAME_MM = 1e-6
 """Turning a scene changes coordinates of about 100 mm by rounding only."""
 
+SKIN_AREA_SHARE = 0.1
+"""Skin is sampled in cubes of the world; on so coarse a trunk the share of cut cubes changes by as much."""
+
 LIMITS = {
-    "skin_spacing": 12.0, "target_candidates": 3, "liver_before_lesion_min": 3.0, "length_min": 5.0, "run_out": 3.0,
-    "margin_lung": 2.0, "margin_bowel": 3.0, "margin_gas": 1.0, "margin_contrast_lumen": 1.0, "margin_stomach": 1.0,
-    "margin_heart": 1.0, "margin_oesophagus": 1.0, "backup_entry_distance": 10.0,
-}  # fmt: skip
-"""Small margins for small phantoms; the largest of them decides how near the end of the scan a path may run."""
+    "skin_spacing": 12.0,
+    "target_candidates": 3,
+    "liver_before_lesion_min": 3.0,
+    "length_min": 5.0,
+    "run_out": 3.0,
+    "margin_lung": 2.0,
+    "margin_bowel": 3.0,
+    "margin_gas": 1.0,
+    "margin_contrast_lumen": 1.0,
+    "margin_stomach": 1.0,
+    "margin_heart": 1.0,
+    "margin_oesophagus": 1.0,
+    "backup_entry_distance": 10.0,
+}
+"""Small margins for small phantoms; the largest decides how near the end of the scan a path may run."""
 
 
 def make_parts(seed, spacing=(3.0, 2.5, 5.0)):
@@ -196,4 +209,4 @@ def test_what_a_path_is_and_passes_moves_rigidly_with_the_patient(seed, angle, s
     assert b.craniocaudal_angle_deg == pytest.approx(a.craniocaudal_angle_deg, abs=1e-6)
     assert abs(b.in_plane_angle_deg) == pytest.approx(abs(a.in_plane_angle_deg), abs=1e-6)
     assert [x.kind for x in clear_a] == [x.kind for x in clear_b]
-    assert scene_b.skin.areas_mm2.sum() == pytest.approx(scene_a.skin.areas_mm2.sum(), rel=0.05)
+    assert scene_b.skin.areas_mm2.sum() == pytest.approx(scene_a.skin.areas_mm2.sum(), rel=SKIN_AREA_SHARE)

@@ -18,8 +18,8 @@ from hepatica.planning.path.values import Needle
 
 SUPINE = np.array([0.0, 1.0, 0.0])
 NEEDLE = Needle(
-    name="test 22 G", gauge=22, outer_diameter_mm=0.72, length_mm=150.0, hub_allowance_mm=20.0, dead_space_ml=0.08,
-    holes="end", source="test", status=EvidenceStatus.UNVERIFIED,
+    name="test 22 G", gauge=22, outer_diameter_mm=0.72, length_mm=150.0, hub_allowance_mm=20.0,
+    dead_space_ml=0.08, holes="end", source="test", status=EvidenceStatus.UNVERIFIED,
 )  # fmt: skip
 
 

@@ -73,7 +73,7 @@ def test_craniocaudal_angle_is_positive_toward_the_head():
 
 
 def layered_scene():
-    """Along y from air at y < 5: fat to 15, muscle to 22, liver to 40, vessel to 44, liver to 58, lesion to 70."""
+    """Along y: air to 5, fat to 15, muscle to 22, liver to 40, vessel to 44, liver to 58, lesion to 70."""
     grid = Grid.from_axes(shape=(40, 90, 20), spacing_mm=(1, 1, 5), origin_lps_mm=(0.5, 0.5, 2.5))
     y = world(grid)[..., 1]
     x = world(grid)[..., 0]

@@ -206,7 +206,7 @@ def test_a_path_near_the_end_of_the_scan_is_never_first_choice():
     liver = ((x + 30) / 50) ** 2 + (y / 52) ** 2 <= 1
     lesion = (x + 30) ** 2 + (y + 5) ** 2 + (z - 80) ** 2 <= 6**2
     parts = {**parts, Kind.LIVER: liver, Kind.LESION: lesion}
-    scene, path = plan(grid, parts, lesion)
+    _scene, path = plan(grid, parts, lesion)
     assert path.best is None
     assert "path.volume_face" in rules(path.findings, Severity.WARNING)
     assert "volume_face" in {block.limit for block in path.blocks}
@@ -218,7 +218,7 @@ def test_clearance_near_the_end_of_the_scan_is_not_evaluable():
     scene, path = plan(grid, parts, lesion)
     moved = replace(
         path.best,
-        entry_lps_mm=path.best.entry_lps_mm + (0, 0, 80 - path.best.entry_lps_mm[2]),
+        entry_lps_mm=(*path.best.entry_lps_mm, 0, 0, 80 - path.best.entry_lps_mm[2]),
         tracks=(Track(tip_lps_mm=path.best.tracks[0].tip_lps_mm, deposits=()),),
     )
     from hepatica.planning.path.measure import measure_track, to_clearances
@@ -283,7 +283,7 @@ def test_a_rib_gap_is_passed_only_if_it_leaves_the_margin():
     assert "path.intercostal" in rules(path.best.findings)
     narrow = {**parts, Kind.BONE: shell & (np.abs(z) >= 3)}
     scene, path = plan(grid, narrow, lesion)
-    # The gap leaves 3 mm beside the axis at most, less than margin and radius once a path tilts, but more if level.
+    # A gap of 6 mm leaves room for margin and radius only to a nearly level path.
     if path.best is not None:
         bone = {item.kind: item for item in path.best.clearances}[Kind.BONE]
         assert bone.clearance_mm >= 2.0
@@ -302,7 +302,7 @@ def test_a_needle_too_short_finds_no_path_and_says_so():
 
 def test_unlabelled_air_inside_the_body_is_not_passed():
     grid, parts, lesion = torso()
-    x, y, z = np.moveaxis(world(grid), -1, 0)
+    x, y, _z = np.moveaxis(world(grid), -1, 0)
     hu = np.where(parts[Kind.BODY], 40, -1000).astype(np.int16)
     hu[parts[Kind.BODY] & ~parts[Kind.LIVER] & (y < -20)] = -800  # lung nobody labelled
     skin = (x / 90) ** 2 + (y / 66) ** 2 > 0.92

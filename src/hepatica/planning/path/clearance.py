@@ -135,7 +135,7 @@ def measure_segment_distance_mm(
             _to_segment(other_end, start, d),
         ]
     )
-    return np.where(inside, np.minimum(meeting, ends), ends)
+    return np.asarray(np.where(inside, np.minimum(meeting, ends), ends))
 
 
 def _to_segment(point: FloatArray, start: FloatArray, direction: FloatArray) -> FloatArray:

@@ -34,7 +34,7 @@ def find_hub_under_table(scene: Scene, entries_lps_mm: FloatArray, tips_lps_mm: 
 
 
 def is_on_skin(scene: Scene, point_lps_mm: FloatArray) -> bool:
-    """Whether both body and outside lie within a small distance of a point; faces of the volume do not count."""
+    """Tell whether both body and outside lie within a small distance; faces of the volume do not count."""
     spacing = scene.grid.spacing_mm
     local = scene.to_local_mm(point_lps_mm)
     low = np.maximum(np.floor((local - ON_SKIN_TOLERANCE_MM) / spacing).astype(int), 0)

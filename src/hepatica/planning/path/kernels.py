@@ -253,10 +253,9 @@ def box_weights(u: float, sigma: float, spacing: float, count: int) -> tuple[int
     weights, slopes = np.empty(last - first + 1), np.empty(last - first + 1)
     for n in range(first, last + 1):
         a, b = (n * spacing - u) / sigma, ((n + 1) * spacing - u) / sigma
-        if n == 0:
-            a = -1e3
-        if n == count - 1:
-            b = 1e3
+        # Cut at the same distance on both sides, wherever voxel boundaries fall.
+        a = -SIGMAS if n == 0 else min(max(a, -SIGMAS), SIGMAS)
+        b = SIGMAS if n == count - 1 else min(max(b, -SIGMAS), SIGMAS)
         weights[n - first] = 0.5 * (math.erf(b / math.sqrt(2.0)) - math.erf(a / math.sqrt(2.0)))
         slopes[n - first] = (math.exp(-0.5 * a * a) - math.exp(-0.5 * b * b)) / (
             sigma * math.sqrt(2.0 * math.pi)

@@ -50,7 +50,8 @@ def derive_terms(values: RankInput, *, limits: EvidenceTable) -> dict[str, Float
 
 def derive_clearance_term(slack_mm: float, *, limits: EvidenceTable) -> float:
     """Return the term of the smallest clearance beyond its margin: 1 at the margin, 0 from the comfort on."""
-    return float(np.clip(1.0 - slack_mm / limits["comfort_clearance"].number, 0.0, 1.0))
+    share = round(slack_mm / limits["comfort_clearance"].number, 9)
+    return float(np.clip(1.0 - share, 0.0, 1.0))
 
 
 def derive_scores(terms: dict[str, FloatArray], *, limits: EvidenceTable) -> FloatArray:

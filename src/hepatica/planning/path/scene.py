@@ -178,12 +178,7 @@ def build_scene(
     outside = find_outside(_find_inside(anatomy, tissue), grid=grid)
     progress.check_cancelled()
     obstacles = derive_obstacles(anatomy, layers=to_layers(anatomy, limits), tissue=tissue)
-    liver = np.uint32(to_bit(StructureKind.LIVER) | to_bit(StructureKind.LESION))
-    tissue[(anatomy.bits & liver) != 0] |= kernels.LIVER_FLAG
-    tissue[~outside] |= kernels.BODY_FLAG
-    air = np.asarray(volume.values <= limits["skin_air_max"].number)
-    air &= (tissue & (kernels.BODY_FLAG | kernels.LIVER_FLAG | kernels.CODE_MASK)) == kernels.BODY_FLAG
-    tissue[air] |= np.uint8(kernels.CODE_AIR)
+    _flag_tissue(tissue, volume, anatomy, outside=outside, air_hu=limits["skin_air_max"].number)
     tissue.setflags(write=False)
     progress.check_cancelled()
     skin = derive_skin(volume, tissue=tissue, outside=outside, gravity_lps=gravity_lps, limits=limits)
@@ -228,11 +223,23 @@ def _find_inside(anatomy: Anatomy, tissue: NDArray[np.uint8]) -> BoolArray:
     return np.asarray(inside)
 
 
+def _flag_tissue(
+    tissue: NDArray[np.uint8], volume: Volume, anatomy: Anatomy, *, outside: BoolArray, air_hu: float
+) -> None:
+    """Set the flags for liver and body, and the code of air that no label names."""
+    liver = np.uint32(to_bit(StructureKind.LIVER) | to_bit(StructureKind.LESION))
+    tissue |= np.not_equal(anatomy.bits & liver, 0).view(np.uint8) * kernels.LIVER_FLAG
+    tissue |= np.logical_not(outside).view(np.uint8) * kernels.BODY_FLAG
+    air = np.less_equal(volume.values, air_hu)
+    air &= tissue == kernels.BODY_FLAG
+    tissue |= air.view(np.uint8) * np.uint8(kernels.CODE_AIR)
+
+
 def _find_open_faces(outside: BoolArray) -> tuple[tuple[int, int], ...]:
     faces = []
     for axis in range(3):
         for side, index in ((0, 0), (1, -1)):
-            if not np.take(outside, index, axis=axis).all():
+            if not outside[(slice(None),) * axis + (index,)].all():
                 faces.append((axis, side))
     return tuple(faces)
 

@@ -187,7 +187,7 @@ def _meets_air(
     good = np.ones(len(points), dtype=bool)
     for reach in AIR_PROBES_MM:
         index = np.round(grid.to_index(points + reach * np.nan_to_num(normals))).astype(int)
-        within = ((index >= 0) & (index < grid.shape)).all(axis=1)
+        within: BoolArray = np.asarray(np.all((index >= 0) & (index < grid.shape), axis=1))
         i, j, k = np.where(within[:, None], index, 0).T
         hu = volume.values[i, j, k]
         air = (hu <= limits["skin_air_max"].number) & (hu >= limits["skin_air_min"].number)
