@@ -41,7 +41,9 @@ ELEVATION_DEG: Final = 14.0
 ACROSS_DEG: Final = 55.0
 """Between the way in and the view: far enough from end-on to show depth, near enough to show the entry."""
 SIDE_PREFERENCE: Final = 0.05
-SCENE_DOTS_PER_INCH: Final = 250
+SCENE_DOTS_PER_INCH: Final = 210
+SOLID_OPACITY: Final = 0.75
+"""Surfaces at least this opaque hide what is behind them."""
 CAP_COSINE: Final = 0.85
 CAP_OPACITY: Final = 0.10
 """Where the scan cuts the body off there is no skin: the cut is drawn as a faint veil."""
@@ -85,13 +87,27 @@ class Layer:
     opacity: FloatArray
 
 
-def draw_scene(context: PlanContext, puncture: Puncture, *, frame: Frame) -> Picture:
-    """Draw the scene of one puncture, seen across its needle, head up."""
+Fields = tuple[tuple[Field, Look], ...]
+
+
+def draw_scene(context: PlanContext, puncture: Puncture, *, fields: Fields, frame: Frame) -> Picture:
+    """Draw the scene of one puncture, seen across its needle, head up.
+
+    Parameters
+    ----------
+    context, puncture
+        The plan, and which of its punctures.
+    fields
+        Surfaces of `build_fields`, the same for every puncture of a plan.
+    frame
+        Size in print.
+    """
     camera = derive_camera(context, puncture, frame=frame)
-    fields = _build_fields(context)
     layers = [_trace(field, look, camera) for field, look in fields]
-    layers.append(_draw_needle(puncture, camera))
-    picture = blend_layers([layer for layer in layers if np.isfinite(layer.depth_mm).any()], camera.shape)
+    solid = [layer for layer, (_, look) in zip(layers, fields, strict=True) if look.opacity >= SOLID_OPACITY]
+    veils = [layer for layer, (_, look) in zip(layers, fields, strict=True) if look.opacity < SOLID_OPACITY]
+    visible = [layer for layer in (*veils, _find_front(solid), _draw_needle(puncture, camera)) if layer is not None]
+    picture = blend_layers(visible, camera.shape)
     return Picture(
         name=f"{puncture.puncture_id}-scene",
         png=_label(picture, context, puncture, camera, frame),
@@ -176,7 +192,8 @@ def blend_layers(layers: list[Layer], shape: tuple[int, int]) -> FloatArray:
     return picture
 
 
-def _build_fields(context: PlanContext) -> list[tuple[Field, Look]]:
+def build_fields(context: PlanContext) -> Fields:
+    """Return the surfaces of a plan's structures and lesions with their looks."""
     anatomy = context.anatomy
     fields = []
     for kind, look in _LOOKS.items():
@@ -191,7 +208,20 @@ def _build_fields(context: PlanContext) -> list[tuple[Field, Look]]:
         field = _measure_lesion(lesion.mask)
         if field is not None:
             fields.append((field, Look(colour=_rgb(colour), opacity=0.96, rim_opacity=1.0)))
-    return fields
+    return tuple(fields)
+
+
+def _find_front(layers: list[Layer]) -> Layer | None:
+    """Merge surfaces that hide each other into the foremost of them at every pixel."""
+    if not layers:
+        return None
+    front = np.argmin(np.stack([layer.depth_mm for layer in layers]), axis=0)[None]
+    colour = np.stack([layer.colour for layer in layers])
+    return Layer(
+        depth_mm=np.take_along_axis(np.stack([layer.depth_mm for layer in layers]), front, axis=0)[0],
+        colour=np.take_along_axis(colour, front[..., None], axis=0)[0],
+        opacity=np.take_along_axis(np.stack([layer.opacity for layer in layers]), front, axis=0)[0],
+    )
 
 
 def _measure_lesion(mask: Mask) -> Field | None:

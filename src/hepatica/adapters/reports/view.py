@@ -284,13 +284,13 @@ def _find_injection(allocation: Allocation, lesion_id: str) -> Injection | None:
 def _derive_lesion_row(lesion: Lesion, plan: Plan) -> LesionRow:
     injection = _find_injection(plan.allocation, lesion.lesion_id)
     short = lesion.short_axis
-    short_words = to_not_evaluable_words(short) if isinstance(short, NotEvaluable) else f"{short.length_mm:.0f} mm"
+    short_words = to_not_evaluable_words(short) if isinstance(short, NotEvaluable) else f"{short.length_mm:.1f} mm"
     injected = injection is not None and injection.volume_ml > 0
     planned, dose, undelivered = _say_amounts(injection)
     return LesionRow(
         lesion_id=lesion.lesion_id,
         name=shorten(lesion.label, NAME_CHARACTERS),
-        size=Cell(text=f"{lesion.longest_diameter.length_mm:.0f} × {short_words}"),
+        size=Cell(text=f"{lesion.longest_diameter.length_mm:.1f} × {short_words}"),
         diameter_3d=Cell(text=f"{lesion.longest_diameter_3d.length_mm:.1f} mm"),
         volume=Cell(text=f"{lesion.volume_ml:.1f} ± {lesion.volume_uncertainty_ml:.1f} mL"),
         viable=_say_viable(lesion),
