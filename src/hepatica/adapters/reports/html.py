@@ -64,5 +64,7 @@ def to_html(view: PlanView, pictures: Pictures) -> str:
         ]
         for name, group in pictures.items()
     }
-    text: str = environment.get_template("report.html.j2").render(view=view, pictures=encoded, palette=palette)
+    text: str = environment.get_template("report.html.j2").render(
+        view=view, pictures=encoded, palette=palette
+    )
     return text

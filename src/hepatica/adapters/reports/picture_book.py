@@ -10,9 +10,9 @@ from hepatica.core.progress import Progress
 from hepatica.planning.path.values import Puncture
 from hepatica.workflows.ports import PlanContext
 
-NEEDLE_FRAME: Final = Frame(width_mm=114.0, height_mm=66.0)
-SCENE_FRAME: Final = Frame(width_mm=74.0, height_mm=66.0)
-AXIAL_FRAME: Final = Frame(width_mm=61.0, height_mm=46.0)
+NEEDLE_FRAME: Final = Frame(width_mm=114.0, height_mm=63.0)
+SCENE_FRAME: Final = Frame(width_mm=74.0, height_mm=63.0)
+AXIAL_FRAME: Final = Frame(width_mm=61.0, height_mm=44.0)
 Pictures = dict[str, dict[str, Picture]]
 """By puncture, then by role: ``needle``, ``scene``, ``entry``, ``target``."""
 

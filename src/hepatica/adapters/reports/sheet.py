@@ -72,7 +72,14 @@ def to_sheet_document(view: PlanView, pictures: Pictures, *, run_time: datetime)
         "warnings": view.count_findings("warning"),
         "total": view.allocations[0].total,
         "findings": [row for row in document["findings"] if row["severity"] != "info"],
-        "stamp": [run_time.year, run_time.month, run_time.day, run_time.hour, run_time.minute, run_time.second],
+        "stamp": [
+            run_time.year,
+            run_time.month,
+            run_time.day,
+            run_time.hour,
+            run_time.minute,
+            run_time.second,
+        ],
     }
     return document
 
@@ -101,17 +108,24 @@ def _compile(room: Path, run_time: datetime, png_ppi: float | None) -> list[byte
     stamp = int(run_time.timestamp())
     try:
         if png_ppi is not None:
-            made = compiler.compile(format="png", ppi=png_ppi, timestamp=stamp)
-            return [made] if isinstance(made, bytes) else list(made)
+            return _to_pages(compiler.compile(format="png", ppi=png_ppi, timestamp=stamp))
         try:
-            return [compiler.compile(format="pdf", pdf_standards=list(ARCHIVE_STANDARDS), timestamp=stamp)]
+            standards: Any = list(ARCHIVE_STANDARDS)
+            return _to_pages(compiler.compile(format="pdf", pdf_standards=standards, timestamp=stamp))
         except typst.TypstError:
             # A letter that no embedded font has breaks PDF/A; the plan matters more than the archive form.
-            return [compiler.compile(format="pdf", timestamp=stamp)]
+            return _to_pages(compiler.compile(format="pdf", timestamp=stamp))
     except typst.TypstError as error:
         raise OutputError(
-            expected="a sheet that can be typeset", given=str(error.message), where=FILE_NAME, action="report this plan"
+            expected="a sheet that can be typeset",
+            given=str(error.message),
+            where=FILE_NAME,
+            action="report this plan",
         ) from error
+
+
+def _to_pages(made: bytes | list[bytes] | None) -> list[bytes]:
+    return [made] if isinstance(made, bytes) else list(made or [])
 
 
 def _name_file(picture: Picture) -> str:
