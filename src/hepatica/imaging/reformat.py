@@ -101,12 +101,12 @@ class Plane:
 
     def measure_distance_mm(self, points_lps_mm: ArrayLike) -> FloatArray:
         """Return the (...,) signed distances of points from the plane, positive away from the viewer."""
-        return np.asarray((np.asarray(points_lps_mm, dtype=np.float64) - self.origin_lps_mm) @ self.normal_lps)
+        return np.asarray(
+            (np.asarray(points_lps_mm, dtype=np.float64) - self.origin_lps_mm) @ self.normal_lps
+        )
 
 
-def derive_axial_plane(
-    grid: Grid, *, through_lps_mm: ArrayLike, pixel_mm: float, snap: bool = True
-) -> Plane:
+def derive_axial_plane(grid: Grid, *, through_lps_mm: ArrayLike, pixel_mm: float, snap: bool = True) -> Plane:
     """Lay an axial picture over the whole width of a scan, patient right on its left, front at its top.
 
     Parameters
@@ -129,7 +129,7 @@ def derive_axial_plane(
         index[axis] = np.clip(np.rint(index[axis]), 0, grid.shape[axis] - 1)
         level_mm = float(grid.to_lps_mm(index)[2])
     low, high = grid.bounds_lps_mm
-    columns, rows = (max(1, int(round((high[a] - low[a]) / pixel_mm))) for a in (0, 1))
+    columns, rows = (max(1, round(float((high[a] - low[a]) / pixel_mm))) for a in (0, 1))
     origin = np.array([low[0] + pixel_mm / 2, low[1] + pixel_mm / 2, level_mm])
     return Plane(
         origin_lps_mm=origin,
@@ -179,7 +179,7 @@ def derive_needle_plane(
     width, height = float(np.ptp(across)) + 2 * margin_mm, float(np.ptp(along)) + 2 * margin_mm
     if aspect is not None:
         width, height = max(width, height * aspect), max(height, width / aspect)
-    rows, columns = (max(1, int(round(size / pixel_mm))) for size in (height, width))
+    rows, columns = (max(1, round(size / pixel_mm)) for size in (height, width))
     middle = (entry + tip) / 2
     origin = middle - right * pixel_mm * (columns - 1) / 2 - down * pixel_mm * (rows - 1) / 2
     return Plane(
@@ -189,7 +189,7 @@ def derive_needle_plane(
 
 def crop_plane(plane: Plane, *, centre_lps_mm: ArrayLike, height_mm: float, width_mm: float) -> Plane:
     """Cut a window of a given size, centred on a point's projection, on the same lattice of pixels."""
-    rows, columns = (max(1, int(round(size / plane.pixel_mm))) for size in (height_mm, width_mm))
+    rows, columns = (max(1, round(size / plane.pixel_mm)) for size in (height_mm, width_mm))
     centre = np.rint(plane.to_pixel(centre_lps_mm) - np.array([rows - 1, columns - 1]) / 2)
     return Plane(
         origin_lps_mm=plane.to_lps_mm(centre),
@@ -211,7 +211,10 @@ def sample_volume(volume: Volume, plane: Plane, *, outside: float = -1000.0) -> 
 def sample_mask(mask: Mask, plane: Plane) -> NDArray[np.float32]:
     """Return the (rows, columns) membership of a structure on a plane, 0 to 1, for `trace_outlines`."""
     padded = np.pad(mask.crop, 1).astype(np.float32)
-    index = _index_on_plane(mask.grid, plane) - (np.asarray(mask.start_ijk, dtype=np.float64) - 1.0)[:, None, None]
+    index = (
+        _index_on_plane(mask.grid, plane)
+        - (np.asarray(mask.start_ijk, dtype=np.float64) - 1.0)[:, None, None]
+    )
     picture = _interpolate(padded, index)
     picture[~_inside(index, padded.shape)] = 0.0
     return picture
@@ -234,7 +237,7 @@ class CornerSamples:
 
 
 def sample_corners(labels: NDArray[Any], grid: Grid, plane: Plane) -> CornerSamples:
-    """Read the voxels around each pixel of a plane from a whole-grid (I, J, K) array of bits, once for all kinds."""
+    """Read the voxels around each pixel of a plane from a whole-grid (I, J, K) array of bits, once."""
     index = _index_on_plane(grid, plane)
     size = np.asarray(grid.shape)[:, None, None]
     base = np.floor(index).astype(np.int64)
@@ -266,7 +269,8 @@ def trace_outlines(membership: NDArray[np.float32]) -> tuple[FloatArray, ...]:
 
     if min(membership.shape) < 2:
         return ()
-    return tuple(np.asarray(line, dtype=np.float64) for line in find_contours(membership, HALF_LEVEL))
+    lines = find_contours(membership, HALF_LEVEL)  # type: ignore[no-untyped-call]
+    return tuple(np.asarray(line, dtype=np.float64) for line in lines)
 
 
 def derive_edge_letters(plane: Plane) -> dict[str, str]:
@@ -287,7 +291,7 @@ SECOND_LETTER_COSINE: Final = 0.26
 
 
 def name_direction(direction_lps: FloatArray) -> str:
-    """Return the letters (R L A P H F) of a (3,) unit direction, the strongest first, two where it is oblique."""
+    """Return the letters (R L A P H F) of a (3,) unit direction, strongest first, two where oblique."""
     letters = ("RL", "AP", "FH")
     order = np.argsort(-np.abs(direction_lps), kind="stable")
     name = ""
@@ -315,7 +319,9 @@ def _index_on_plane(grid: Grid, plane: Plane) -> FloatArray:
     step_column = grid.ijk_from_lps[:3, :3] @ (plane.right_lps * plane.pixel_mm)
     rows, columns = (np.arange(n, dtype=np.float64) for n in plane.shape)
     return np.asarray(
-        start[:, None, None] + step_row[:, None, None] * rows[None, :, None] + step_column[:, None, None] * columns
+        start[:, None, None]
+        + step_row[:, None, None] * rows[None, :, None]
+        + step_column[:, None, None] * columns
     )
 
 

@@ -8,8 +8,7 @@ from pathlib import Path
 from typing import Final
 
 from hepatica.adapters.reports import palette
-from hepatica.adapters.reports.pictures import Picture
-from hepatica.adapters.reports.sheet import draw_puncture
+from hepatica.adapters.reports.picture_book import PictureBook, Pictures
 from hepatica.adapters.reports.view import PlanView, derive_plan_view
 from hepatica.core.progress import Progress
 from hepatica.workflows.ports import PlanContext
@@ -19,26 +18,30 @@ PICTURE_ORDER: Final = ("needle", "scene", "entry", "target")
 
 
 class HtmlReportWriter:
-    """Writes ``report.html``: everything the plan knows, self-contained, without script."""
+    """Writes ``report.html``: everything the plan knows, self-contained, without script.
+
+    Parameters
+    ----------
+    book
+        Pictures shared with other writers; an own book by default.
+    """
 
     requires: Sequence[str] = ()
+
+    def __init__(self, book: PictureBook | None = None) -> None:
+        self._book = book or PictureBook()
 
     def write_plan(self, context: PlanContext, folder: Path, *, progress: Progress) -> tuple[str, ...]:
         """Write the report and return its name."""
         progress.stage("report")
-        pictures: dict[str, dict[str, Picture]] = {}
-        punctures = context.plan.punctures
-        for done, puncture in enumerate(punctures):
-            progress.check_cancelled()
-            pictures[puncture.puncture_id] = draw_puncture(context, puncture)
-            progress.advance((done + 1) / (len(punctures) + 1))
+        pictures = self._book.draw(context, progress=progress)
         text = to_html(derive_plan_view(context), pictures)
         (folder / FILE_NAME).write_text(text, encoding="utf-8", newline="\n")
         progress.advance(1.0)
         return (FILE_NAME,)
 
 
-def to_html(view: PlanView, pictures: dict[str, dict[str, Picture]]) -> str:
+def to_html(view: PlanView, pictures: Pictures) -> str:
     """Return the report's text. Every value is escaped by the template engine."""
     from jinja2 import Environment, PackageLoader, StrictUndefined
 
@@ -61,5 +64,7 @@ def to_html(view: PlanView, pictures: dict[str, dict[str, Picture]]) -> str:
         ]
         for name, group in pictures.items()
     }
-    text: str = environment.get_template("report.html.j2").render(view=view, pictures=encoded, palette=palette)
+    text: str = environment.get_template("report.html.j2").render(
+        view=view, pictures=encoded, palette=palette
+    )
     return text

@@ -27,7 +27,7 @@ COORDINATE_DECIMALS: Final = 3
 
 
 class MarkupsWriter:
-    """Writes ``plan.mrk.json``: a line for each track, points for deposits, backup lines, lesion diameters."""
+    """Writes ``plan.mrk.json``: tracks, deposits, backup tracks and lesion diameters."""
 
     requires: Sequence[str] = ()
 
@@ -82,7 +82,11 @@ def _to_deposits(puncture: Puncture) -> list[dict[str, Any]]:
     ]
     if not points:
         return []
-    return [_to_markup("Fiducial", name=f"{puncture.puncture_id} deposits", points=points, colour=palette.INJECTED)]
+    return [
+        _to_markup(
+            "Fiducial", name=f"{puncture.puncture_id} deposits", points=points, colour=palette.INJECTED
+        )
+    ]
 
 
 def _to_diameter(lesion: Lesion, *, injected: bool) -> dict[str, Any]:

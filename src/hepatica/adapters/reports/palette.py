@@ -1,9 +1,9 @@
 """Colours of all pictures, one meaning each.
 
-The three hues are from the Okabe-Ito set, told apart by people with any common colour blindness, and differ in
-luminance too: needle lightest, non-injected lesions middle, injected lesions darkest. Nothing relies on
-them alone: in print the needle is a cased line with ticks, an injected lesion a thick solid outline, a
-non-injected or new lesion a dashed one, other structures dotted, and each bears its name.
+The three hues are from the Okabe-Ito set, told apart by people with any common colour blindness, and
+differ in luminance too: needle lightest, non-injected lesions middle, injected lesions darkest. Nothing
+relies on them alone: in print the needle is a cased line with ticks, an injected lesion a thick solid
+outline, a non-injected or new lesion a dashed one, other structures dotted, and each bears its name.
 """
 
 from __future__ import annotations

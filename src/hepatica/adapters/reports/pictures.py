@@ -99,8 +99,8 @@ def draw_needle_picture(context: PlanContext, puncture: Puncture, *, frame: Fram
         name=f"{puncture.puncture_id}-needle",
         png=to_png(canvas),
         title="In the plane of the needle nearest to axial; a tick every 10 mm from the skin",
-        alt=f"Oblique CT reformat along needle {puncture.puncture_id}: {puncture.length_mm:.0f} mm from skin to tip, "
-        f"tick every 10 mm, deposits numbered from the deepest, lesions and structures outlined.",
+        alt=f"Oblique CT reformat along needle {puncture.puncture_id}: {puncture.length_mm:.0f} mm from skin "
+        "to tip, tick every 10 mm, deposits numbered from the deepest, lesions and structures outlined.",
     )
 
 
@@ -128,8 +128,8 @@ def draw_axial_picture(context: PlanContext, puncture: Puncture, *, at_entry: bo
         name=f"{puncture.puncture_id}-{'entry' if at_entry else 'target'}",
         png=to_png(canvas),
         title=f"Axial at the {place}, {words.image}",
-        alt=f"Axial CT slice at the {place} of {puncture.puncture_id}, patient right on the left of the picture, "
-        f"needle projected onto it, lesions and structures outlined.",
+        alt=f"Axial CT slice at the {place} of {puncture.puncture_id}, patient right on the left of the "
+        "picture, needle projected onto it, lesions and structures outlined.",
     )
 
 
@@ -198,13 +198,22 @@ def _case(width: float) -> list[Any]:
     return [patheffects.withStroke(linewidth=width, foreground=palette.CASING)]
 
 
-def _line(axes: Axes, points: NDArray[Any], **style: Any) -> None:
+def _line(axes: Axes, points: NDArray[Any], *, casing: str = palette.CASING, **style: Any) -> None:
+    from matplotlib import patheffects
+
     width = style.pop("linewidth", 1.0)
-    axes.plot(points[:, 1], points[:, 0], linewidth=width, path_effects=_case(width + 1.0), **style)
+    effects = [patheffects.withStroke(linewidth=width + 1.0, foreground=casing)]
+    axes.plot(points[:, 1], points[:, 0], linewidth=width, path_effects=effects, **style)
 
 
 def _say(axes: Axes, point: FloatArray, text: str, **style: Any) -> None:
-    options: dict[str, Any] = {"color": "white", "fontsize": 5.8, "ha": "center", "va": "center", "parse_math": False}
+    options: dict[str, Any] = {
+        "color": "white",
+        "fontsize": 5.8,
+        "ha": "center",
+        "va": "center",
+        "parse_math": False,
+    }
     options.update(style)
     axes.text(float(point[1]), float(point[0]), text, path_effects=_case(1.6), clip_on=True, **options)
 
@@ -251,11 +260,27 @@ def _draw_lesions(axes: Axes, context: PlanContext, plane: Plane) -> None:
         chosen = lesion.lesion_id in injected and not lesion.is_new
         colour = palette.INJECTED if lesion.lesion_id in injected else palette.NON_INJECTED
         for line in lines:
-            _line(axes, line, color=colour, linewidth=1.5, linestyle="solid" if chosen else (0, (3, 1.5)))
+            # Cased in white: the hue is a middle grey in black and white, like the liver around it.
+            _line(
+                axes,
+                line,
+                color=colour,
+                casing="white",
+                linewidth=1.5,
+                linestyle="solid" if chosen else (0, (3, 1.5)),
+            )
         largest = max(lines, key=len)
         corner = np.array([largest[:, 0].max(), largest[:, 1].max()])
         nearest = largest[np.argmin(np.linalg.norm(largest - corner, axis=1))]
-        _say(axes, nearest + 2.2 / plane.pixel_mm, lesion.lesion_id, fontsize=6.6, weight="bold", ha="left", va="top")
+        _say(
+            axes,
+            nearest + 2.2 / plane.pixel_mm,
+            lesion.lesion_id,
+            fontsize=6.6,
+            weight="bold",
+            ha="left",
+            va="top",
+        )
 
 
 def _draw_track(axes: Axes, plane: Plane, entry: FloatArray, tip: FloatArray, *, main: bool) -> None:
@@ -292,7 +317,12 @@ def _draw_ticks(axes: Axes, plane: Plane, entry: FloatArray, tip: FloatArray) ->
         middle = plane.to_pixel(entry + (tip - entry) * depth_mm / length)
         long_tick = round(depth_mm / TICK_STEP_MM) % 5 == 0
         half = (2.6 if long_tick else 1.6) / plane.pixel_mm
-        _line(axes, np.stack([middle - half * across, middle + half * across]), color=palette.NEEDLE, linewidth=0.9)
+        _line(
+            axes,
+            np.stack([middle - half * across, middle + half * across]),
+            color=palette.NEEDLE,
+            linewidth=0.9,
+        )
         if round(depth_mm / TICK_STEP_MM) % 2 == 0:
             _say(axes, middle + across * 6.0 / plane.pixel_mm, f"{depth_mm:.0f}", fontsize=5.2)
 
@@ -308,19 +338,45 @@ def _draw_deposits(axes: Axes, plane: Plane, puncture: Puncture) -> None:
     for deposit in sorted(deposits, key=lambda item: -item.order):
         row, column = plane.to_pixel(deposit.point_lps_mm)
         axes.plot(
-            column, row, marker="o", markersize=5.6, color="white", markeredgecolor="black", markeredgewidth=0.7
+            column,
+            row,
+            marker="o",
+            markersize=5.6,
+            color="white",
+            markeredgecolor="black",
+            markeredgewidth=0.7,
         )
         axes.text(
-            column, row, str(deposit.order), color="black", fontsize=4.4, ha="center", va="center_baseline", clip_on=True
+            column,
+            row,
+            str(deposit.order),
+            color="black",
+            fontsize=4.4,
+            ha="center",
+            va="center_baseline",
+            clip_on=True,
         )
 
 
 def _draw_entry(axes: Axes, plane: Plane, entry: FloatArray) -> None:
     row, column = plane.to_pixel(entry)
     axes.plot(
-        column, row, marker="s", markersize=4.2, color=palette.NEEDLE, markeredgecolor="black", markeredgewidth=0.7
+        column,
+        row,
+        marker="s",
+        markersize=4.2,
+        color=palette.NEEDLE,
+        markeredgecolor="black",
+        markeredgewidth=0.7,
     )
-    _say(axes, np.array([row - 4.0 / plane.pixel_mm, column]), "entry", fontsize=5.6, weight="bold", va="bottom")
+    _say(
+        axes,
+        np.array([row - 4.0 / plane.pixel_mm, column]),
+        "entry",
+        fontsize=5.6,
+        weight="bold",
+        va="bottom",
+    )
 
 
 def _draw_midline(axes: Axes, context: PlanContext, plane: Plane, entry: FloatArray) -> None:
@@ -335,7 +391,9 @@ def _draw_midline(axes: Axes, context: PlanContext, plane: Plane, entry: FloatAr
     _say(axes, np.array([plane.shape[0] * 0.965, zero]), "0", fontsize=5.8, weight="bold")
     offset_mm = abs(column - zero) * plane.pixel_mm
     if offset_mm >= 1.0:
-        _line(axes, np.array([[row, column], [row, zero]]), color="white", linewidth=0.6, linestyle=(0, (1, 1)))
+        _line(
+            axes, np.array([[row, column], [row, zero]]), color="white", linewidth=0.6, linestyle=(0, (1, 1))
+        )
         place = np.array([row + 3.0 / plane.pixel_mm, zero])
         side = "left" if column < zero else "right"
         _say(axes, place, f" {offset_mm:.0f} mm ", fontsize=5.6, ha=side, va="top")
@@ -362,6 +420,6 @@ def _draw_scale(axes: Axes, plane: Plane) -> None:
     _line(axes, np.array([[row, column], [row, column + length]]), color="white", linewidth=1.2)
     _say(axes, np.array([row - 1.5 / plane.pixel_mm, column]), "50 mm", fontsize=5.2, ha="left", va="bottom")
     axes.text(
-        0.988, 0.015, f"L {WINDOW_LEVEL_HU:.0f}  W {WINDOW_WIDTH_HU:.0f}", transform=axes.transAxes, color="white",
-        fontsize=4.8, ha="right", va="bottom", path_effects=_case(1.4),
+        0.988, 0.015, f"L {WINDOW_LEVEL_HU:.0f}  W {WINDOW_WIDTH_HU:.0f}", transform=axes.transAxes,
+        color="white", fontsize=4.8, ha="right", va="bottom", path_effects=_case(1.4),
     )  # fmt: skip

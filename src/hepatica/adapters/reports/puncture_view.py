@@ -165,7 +165,9 @@ def derive_puncture_view(puncture: Puncture, context: PlanContext) -> PunctureVi
         in_plane_zero="0° = straight down" if not isinstance(gravity, NotEvaluable) else "zero unknown",
         tilt=to_tilt_words(puncture.craniocaudal_angle_deg),
         depth_capsule=_first_depth(puncture, LIVER_TISSUES, "the path does not enter the liver"),
-        depth_lesion=_first_depth(puncture, frozenset({TissueClass.TARGET}), "the path does not enter the target"),
+        depth_lesion=_first_depth(
+            puncture, frozenset({TissueClass.TARGET}), "the path does not enter the target"
+        ),
         depth_tip=to_number_words(puncture.length_mm, unit="mm"),
         length_mm=puncture.length_mm,
         needle=to_cell(
@@ -228,7 +230,8 @@ def find_patient_gravity(plan: Plan) -> FloatArray | NotEvaluable:
 def find_lateral_axis(gravity: FloatArray | NotEvaluable) -> tuple[FloatArray, str, str] | None:
     """Return the horizontal direction across the table with the words for its plus and minus side.
 
-    Supine and prone it is the patient's left; lying on a side it is the patient's back. None where gravity is unknown.
+    Supine and prone it is the patient's left; lying on a side it is the patient's back. None where
+    gravity is unknown.
     """
     if isinstance(gravity, NotEvaluable):
         return None
@@ -240,8 +243,8 @@ def find_lateral_axis(gravity: FloatArray | NotEvaluable) -> tuple[FloatArray, s
 def to_in_plane_words(puncture: Puncture, gravity: FloatArray | NotEvaluable) -> str:
     """Say the in-plane angle: toward patient left or right, or front or back for a patient on the side.
 
-    The size and, supine or prone, the sign are the plan's (positive toward patient left). On the side left and right
-    are up and down, so the side word comes from the direction itself.
+    The size and, supine or prone, the sign are the plan's (positive toward patient left). On the side left
+    and right are up and down, so the side word comes from the direction itself.
     """
     angle = puncture.in_plane_angle_deg
     if isinstance(angle, NotEvaluable):
@@ -339,8 +342,12 @@ def _derive_track_stops(
                 lesion_id=deposit.lesion_id,
                 depth=to_number_words(depth_mm, unit="mm"),
                 depth_mm=depth_mm,
-                pull_back="at tip" if not rows and abs(back_mm) < 0.05 else to_number_words(back_mm, unit="mm"),
-                volume=Cell(text=to_ml_words(deposit.volume_ml), unverified=_leans(deposit.lesion_id, injections)),
+                pull_back="at tip"
+                if not rows and abs(back_mm) < 0.05
+                else to_number_words(back_mm, unit="mm"),
+                volume=Cell(
+                    text=to_ml_words(deposit.volume_ml), unverified=_leans(deposit.lesion_id, injections)
+                ),
             )
         )
         previous_mm = depth_mm

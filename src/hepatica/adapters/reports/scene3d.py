@@ -1,14 +1,15 @@
 """A shaded picture of body, liver, lesions and needle in space, without a graphics card or a window.
 
-Each structure becomes a smoothed signed distance field on its own small grid. Rays walk through the fields in
-steps as long as the distance they read (sphere tracing), surfaces are lit from the viewer's upper left, darkened
-where other parts of the same surface are near (ambient occlusion), and laid over each other from back to front.
+Each structure becomes a smoothed signed distance field on its own small grid. Rays walk through the fields
+in steps as long as the distance they read (sphere tracing), surfaces are lit from the viewer's upper left,
+darkened where other parts of the same surface are near (ambient occlusion), and laid over each other from
+back to front.
 """
 
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Final
+from typing import Any, Final
 
 import numpy as np
 from numpy.typing import NDArray
@@ -30,7 +31,7 @@ FINE_STEP_MM: Final = 1.5
 MOST_STEPS: Final = 48
 HIT_MM: Final = 0.25
 SMOOTHING_VOXELS: Final = 0.9
-"""Smoothing of the field: hides the voxel stairs of thick slices; moves a surface by well under a millimetre."""
+"""Smoothing of the field: hides the voxel stairs of thick slices; moves a surface by under a millimetre."""
 NEEDLE_RADIUS_MM: Final = 1.9
 """Drawn thicker than it is, so that it can be seen."""
 DEPOSIT_RADIUS_MM: Final = 2.6
@@ -41,7 +42,9 @@ ELEVATION_DEG: Final = 14.0
 ACROSS_DEG: Final = 55.0
 """Between the way in and the view: far enough from end-on to show depth, near enough to show the entry."""
 SIDE_PREFERENCE: Final = 0.05
-SCENE_DOTS_PER_INCH: Final = 250
+SCENE_DOTS_PER_INCH: Final = 210
+SOLID_OPACITY: Final = 0.75
+"""Surfaces at least this opaque hide what is behind them."""
 CAP_COSINE: Final = 0.85
 CAP_OPACITY: Final = 0.10
 """Where the scan cuts the body off there is no skin: the cut is drawn as a faint veil."""
@@ -85,18 +88,34 @@ class Layer:
     opacity: FloatArray
 
 
-def draw_scene(context: PlanContext, puncture: Puncture, *, frame: Frame) -> Picture:
-    """Draw the scene of one puncture, seen across its needle, head up."""
+Fields = tuple[tuple[Field, Look], ...]
+
+
+def draw_scene(context: PlanContext, puncture: Puncture, *, fields: Fields, frame: Frame) -> Picture:
+    """Draw the scene of one puncture, seen across its needle, head up.
+
+    Parameters
+    ----------
+    context, puncture
+        The plan, and which of its punctures.
+    fields
+        Surfaces of `build_fields`, the same for every puncture of a plan.
+    frame
+        Size in print.
+    """
     camera = derive_camera(context, puncture, frame=frame)
-    fields = _build_fields(context)
     layers = [_trace(field, look, camera) for field, look in fields]
-    layers.append(_draw_needle(puncture, camera))
-    picture = blend_layers([layer for layer in layers if np.isfinite(layer.depth_mm).any()], camera.shape)
+    solid = [layer for layer, (_, look) in zip(layers, fields, strict=True) if look.opacity >= SOLID_OPACITY]
+    veils = [layer for layer, (_, look) in zip(layers, fields, strict=True) if look.opacity < SOLID_OPACITY]
+    visible = [
+        layer for layer in (*veils, _find_front(solid), _draw_needle(puncture, camera)) if layer is not None
+    ]
+    picture = blend_layers(visible, camera.shape)
     return Picture(
         name=f"{puncture.puncture_id}-scene",
         png=_label(picture, context, puncture, camera, frame),
         title="In space, head up",
-        alt=f"Three-dimensional picture of body outline, bone, liver, lesions and needle {puncture.puncture_id}.",
+        alt=f"Three-dimensional picture of body, bone, liver, lesions and needle {puncture.puncture_id}.",
     )
 
 
@@ -107,7 +126,7 @@ def derive_camera(context: PlanContext, puncture: Puncture, *, frame: Frame) -> 
     gravity = find_patient_gravity(context.plan)
     free = np.array([0.0, -1.0]) if isinstance(gravity, NotEvaluable) else -gravity[:2]
     way = toward / np.linalg.norm(toward) if np.linalg.norm(toward) > 1.0 else free
-    # Of the two sides across the needle the one nearer to the free side; if neither, the liver's (right) side.
+    # Of the two sides across the needle the one nearer to the free side; if neither, the liver's right side.
     sides = [_turn(way, degrees=angle) for angle in (ACROSS_DEG, -ACROSS_DEG)]
     flat = max(sides, key=lambda side: float(side @ free) - SIDE_PREFERENCE * float(side[0]))
     tilt = np.radians(ELEVATION_DEG)
@@ -116,11 +135,15 @@ def derive_camera(context: PlanContext, puncture: Puncture, *, frame: Frame) -> 
     right /= np.linalg.norm(right)
     axes = np.stack([right, np.cross(back, right), back])
     low, high = _find_extent(context)
-    points = np.array([[x, y, z] for x in (low[0], high[0]) for y in (low[1], high[1]) for z in (low[2], high[2])])
+    points = np.array(
+        [[x, y, z] for x in (low[0], high[0]) for y in (low[1], high[1]) for z in (low[2], high[2])]
+    )
     shadow = (points - (low + high) / 2) @ axes[:2].T
     # The body is round: its corners in the box are air, so the box may overlap the picture's edge a little.
     extent = np.ptp(shadow, axis=0) * np.array([0.9, 0.98])
-    columns, rows = (int(round(side / MM_PER_INCH * SCENE_DOTS_PER_INCH)) for side in (frame.width_mm, frame.height_mm))
+    columns, rows = (
+        round(side / MM_PER_INCH * SCENE_DOTS_PER_INCH) for side in (frame.width_mm, frame.height_mm)
+    )
     pixel_mm = float(max(extent[0] / columns, extent[1] / rows))
     return Camera(centre_lps_mm=(low + high) / 2, axes=axes, pixel_mm=pixel_mm, shape=(rows, columns))
 
@@ -144,7 +167,7 @@ def measure_field(inside: BoolArray, grid: Grid, *, step_mm: float) -> Field | N
     start = np.array([s.start for s in box], dtype=np.float64)
     crop = inside[box].astype(np.float32)
     # Averaging over a step before sampling keeps thin parts (ribs) that would fall between samples.
-    crop = uniform_filter(crop, [max(1, int(round(step_mm / s))) for s in grid.spacing_mm], mode="nearest")
+    crop = uniform_filter(crop, [max(1, round(float(step_mm / s))) for s in grid.spacing_mm], mode="nearest")
     ends = grid.to_lps_mm(np.array([start - 0.5, start + crop.shape - 0.5]))
     low, high = ends.min(axis=0) - 3 * step_mm, ends.max(axis=0) + 3 * step_mm
     shape = np.ceil((high - low) / step_mm).astype(int) + 1
@@ -176,7 +199,8 @@ def blend_layers(layers: list[Layer], shape: tuple[int, int]) -> FloatArray:
     return picture
 
 
-def _build_fields(context: PlanContext) -> list[tuple[Field, Look]]:
+def build_fields(context: PlanContext) -> Fields:
+    """Return the surfaces of a plan's structures and lesions with their looks."""
     anatomy = context.anatomy
     fields = []
     for kind, look in _LOOKS.items():
@@ -191,7 +215,20 @@ def _build_fields(context: PlanContext) -> list[tuple[Field, Look]]:
         field = _measure_lesion(lesion.mask)
         if field is not None:
             fields.append((field, Look(colour=_rgb(colour), opacity=0.96, rim_opacity=1.0)))
-    return fields
+    return tuple(fields)
+
+
+def _find_front(layers: list[Layer]) -> Layer | None:
+    """Merge surfaces that hide each other into the foremost of them at every pixel."""
+    if not layers:
+        return None
+    front = np.argmin(np.stack([layer.depth_mm for layer in layers]), axis=0)[None]
+    colour = np.stack([layer.colour for layer in layers])
+    return Layer(
+        depth_mm=np.take_along_axis(np.stack([layer.depth_mm for layer in layers]), front, axis=0)[0],
+        colour=np.take_along_axis(colour, front[..., None], axis=0)[0],
+        opacity=np.take_along_axis(np.stack([layer.opacity for layer in layers]), front, axis=0)[0],
+    )
 
 
 def _measure_lesion(mask: Mask) -> Field | None:
@@ -225,7 +262,7 @@ def _turn(vector: FloatArray, *, degrees: float) -> FloatArray:
     return np.array([c * vector[0] - s * vector[1], s * vector[0] + c * vector[1]])
 
 
-def _pixel_points(camera: Camera) -> tuple[FloatArray, FloatArray]:
+def _pixel_points(camera: Camera) -> tuple[Any, Any]:
     rows, columns = camera.shape
     across = (np.arange(columns) - (columns - 1) / 2) * camera.pixel_mm
     upward = ((rows - 1) / 2 - np.arange(rows)) * camera.pixel_mm
@@ -290,7 +327,8 @@ def _light(field: Field, points: FloatArray, camera: Camera) -> tuple[FloatArray
     """Return brightness, cosine to the viewer, and whether the surface faces head or feet."""
     reach = 1.2 * field.step_mm
     gradient = np.stack(
-        [_read(field, points + reach * axis) - _read(field, points - reach * axis) for axis in np.eye(3)], axis=-1
+        [_read(field, points + reach * axis) - _read(field, points - reach * axis) for axis in np.eye(3)],
+        axis=-1,
     )
     normal = gradient / np.maximum(np.linalg.norm(gradient, axis=1, keepdims=True), 1e-9)
     facing = np.clip(normal @ camera.axes[2], 0, 1)
@@ -301,7 +339,8 @@ def _light(field: Field, points: FloatArray, camera: Camera) -> tuple[FloatArray
     open_space = np.ones(len(points))
     for far_mm in (4.0, 9.0):
         open_space *= np.clip(0.45 + 0.55 * _read(field, points + far_mm * normal) / far_mm, 0.45, 1)
-    return (0.5 + 0.6 * lit) * open_space + 0.2 * gloss, facing, np.abs(normal[:, 2]) > CAP_COSINE
+    shade: FloatArray = (0.5 + 0.6 * lit) * open_space + 0.2 * gloss
+    return shade, facing, np.abs(normal[:, 2]) > CAP_COSINE
 
 
 def _draw_needle(puncture: Puncture, camera: Camera) -> Layer:
@@ -338,7 +377,9 @@ def _add_cylinder(
     colour[here] = np.array(_rgb(palette.NEEDLE)) * shade[here][:, None]
 
 
-def _add_ball(depth: FloatArray, colour: FloatArray, plane: tuple[FloatArray, FloatArray], ball: FloatArray) -> None:
+def _add_ball(
+    depth: FloatArray, colour: FloatArray, plane: tuple[FloatArray, FloatArray], ball: FloatArray
+) -> None:
     away = np.hypot(plane[0] - ball[0], plane[1] - ball[1])
     here = away <= DEPOSIT_RADIUS_MM
     shade = np.where(away > 0.78 * DEPOSIT_RADIUS_MM, 0.1, 1.0)
@@ -354,7 +395,9 @@ def _label(
     from matplotlib.backends.backend_agg import FigureCanvasAgg
     from matplotlib.figure import Figure
 
-    figure = Figure(figsize=(frame.width_mm / MM_PER_INCH, frame.height_mm / MM_PER_INCH), dpi=SCENE_DOTS_PER_INCH)
+    figure = Figure(
+        figsize=(frame.width_mm / MM_PER_INCH, frame.height_mm / MM_PER_INCH), dpi=SCENE_DOTS_PER_INCH
+    )
     canvas = FigureCanvasAgg(figure)
     axes = figure.add_axes((0, 0, 1, 1))
     axes.set_axis_off()
@@ -375,7 +418,8 @@ def _label(
     say(puncture.entry_lps_mm + 6.0 * camera.axes[1], "entry")
     left, right = name_direction(-camera.axes[0]), name_direction(camera.axes[0])
     for x, y, text, side in (
-        (0.01, 0.5, left, "left"), (0.99, 0.5, right, "right"), (0.5, 0.965, "H", "center"), (0.5, 0.035, "F", "center"),
+        (0.01, 0.5, left, "left"), (0.99, 0.5, right, "right"),
+        (0.5, 0.965, "H", "center"), (0.5, 0.035, "F", "center"),
     ):  # fmt: skip
         axes.text(
             x, y, text, transform=axes.transAxes, color=palette.INK, fontsize=7.5, weight="bold", ha=side,

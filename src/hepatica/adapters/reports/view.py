@@ -1,7 +1,7 @@
 """What a plan says, as rows of text: the sheet and the report print the same rows.
 
-Pure: a `PlanContext` goes in, frozen rows come out; no pictures, no files. Free text (labels, descriptions, names)
-passes through unchanged in meaning; escaping is the business of the format that prints it.
+Pure: a `PlanContext` goes in, frozen rows come out; no pictures, no files. Free text (labels, descriptions,
+names) passes through unchanged in meaning; escaping is the business of the format that prints it.
 """
 
 from __future__ import annotations
@@ -45,8 +45,9 @@ STOP_RULES: Final = (
 )
 """A working list, printed as unverified: stop, leave the needle where it is, look again."""
 LEGEND: Final = (
-    "Axial pictures: patient right on the left. Thick outline: lesion to inject; dashed: new, or not injected; thin: liver; "
-    f"dotted: labelled structure; dash-dot and *: {DERIVED_NOTE}. Needle solid in its slice, dashed outside it. "
+    "Axial pictures: patient right on the left. Thick outline: lesion to inject; dashed: new or not injected; "
+    f"thin: liver; dotted: labelled structure; dash-dot and *: {DERIVED_NOTE}. "
+    "Needle solid in its slice, dashed outside it. "
     "Beyond tip: clearance of 10 mm run-out."
 )
 NAME_CHARACTERS: Final = 48
@@ -253,11 +254,16 @@ def _say_missing(missing: str) -> str:
 def _derive_facts(context: PlanContext) -> tuple[tuple[str, str], ...]:
     facts, position = context.image.facts, context.plan.patient_position
     spacing = context.image.volume.grid.spacing_mm
-    words = to_not_evaluable_words(position) if isinstance(position, NotEvaluable) else _say_position(position)
+    words = (
+        to_not_evaluable_words(position) if isinstance(position, NotEvaluable) else _say_position(position)
+    )
     phase = facts.phase_hint or "unknown"
     return (
         ("Position", words),
-        ("Series", shorten(facts.series_description, NAME_CHARACTERS) or f"{facts.format} without description"),
+        (
+            "Series",
+            shorten(facts.series_description, NAME_CHARACTERS) or f"{facts.format} without description",
+        ),
         ("Study date", to_date_words(facts.study_date)),
         ("Contrast phase", phase),
         ("Breath phase", "unknown: rescan in the breath hold you will use"),
@@ -266,7 +272,8 @@ def _derive_facts(context: PlanContext) -> tuple[tuple[str, str], ...]:
 
 
 _POSITION_WORDS: Final = {
-    "HFS": "head first, supine", "HFP": "head first, prone", "FFS": "feet first, supine", "FFP": "feet first, prone",
+    "HFS": "head first, supine", "HFP": "head first, prone",
+    "FFS": "feet first, supine", "FFP": "feet first, prone",
     "HFDR": "head first, right side down", "HFDL": "head first, left side down",
     "FFDR": "feet first, right side down", "FFDL": "feet first, left side down",
 }  # fmt: skip
@@ -284,13 +291,15 @@ def _find_injection(allocation: Allocation, lesion_id: str) -> Injection | None:
 def _derive_lesion_row(lesion: Lesion, plan: Plan) -> LesionRow:
     injection = _find_injection(plan.allocation, lesion.lesion_id)
     short = lesion.short_axis
-    short_words = to_not_evaluable_words(short) if isinstance(short, NotEvaluable) else f"{short.length_mm:.0f} mm"
+    short_words = (
+        to_not_evaluable_words(short) if isinstance(short, NotEvaluable) else f"{short.length_mm:.1f} mm"
+    )
     injected = injection is not None and injection.volume_ml > 0
     planned, dose, undelivered = _say_amounts(injection)
     return LesionRow(
         lesion_id=lesion.lesion_id,
         name=shorten(lesion.label, NAME_CHARACTERS),
-        size=Cell(text=f"{lesion.longest_diameter.length_mm:.0f} × {short_words}"),
+        size=Cell(text=f"{lesion.longest_diameter.length_mm:.1f} × {short_words}"),
         diameter_3d=Cell(text=f"{lesion.longest_diameter_3d.length_mm:.1f} mm"),
         volume=Cell(text=f"{lesion.volume_ml:.1f} ± {lesion.volume_uncertainty_ml:.1f} mL"),
         viable=_say_viable(lesion),
@@ -301,11 +310,13 @@ def _derive_lesion_row(lesion: Lesion, plan: Plan) -> LesionRow:
         dose=dose,
         undelivered=undelivered,
         order=str(injection.rank) if injection is not None and injection.rank else ABSENT,
-        puncture=", ".join(p.puncture_id for p in plan.punctures if lesion.lesion_id in p.lesion_ids) or "no path",
+        puncture=", ".join(p.puncture_id for p in plan.punctures if lesion.lesion_id in p.lesion_ids)
+        or "no path",
         injected=injected,
         is_new=bool(lesion.is_new),
         neighbours=tuple(
-            f"{near.kind.value.replace('_', ' ')} {near.distance_mm:.0f} mm" + (f" ({DERIVED_NOTE})" if near.derived else "")
+            f"{near.kind.value.replace('_', ' ')} {near.distance_mm:.0f} mm"
+            + (f" ({DERIVED_NOTE})" if near.derived else "")
             for near in lesion.neighbours
         ),
     )
@@ -363,7 +374,9 @@ def _derive_allocation(allocation: Allocation, title: str) -> AllocationView:
         title=title,
         rows=tuple(rows),
         total=to_ml_words(allocation.total_ml),
-        ceiling="no ceiling in the protocol" if allocation.ceiling_ml is None else to_ml_words(allocation.ceiling_ml),
+        ceiling="no ceiling in the protocol"
+        if allocation.ceiling_ml is None
+        else to_ml_words(allocation.ceiling_ml),
         vials=f"{count} {allocation.vial_text}".strip(),
         draw_up=f"{to_ml_words(allocation.draw_up_ml)} with dead space",
     )
@@ -375,7 +388,9 @@ def _derive_paths(plan: Plan) -> tuple[LesionPathView, ...]:
         answer = "no path meets every hard limit"
         if path.best is not None:
             answer = f"path {path.best.puncture_id}"
-            answer += f", backup {path.backup.puncture_id}" if path.backup is not None else ", no backup entry"
+            answer += (
+                f", backup {path.backup.puncture_id}" if path.backup is not None else ", no backup entry"
+            )
         views.append(
             LesionPathView(
                 lesion_id=path.lesion_id,

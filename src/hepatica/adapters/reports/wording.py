@@ -24,9 +24,10 @@ PLAN_ID_CHARACTERS: Final = 8
 _SUPERSCRIPTS: Final = str.maketrans("-0123456789", "⁻⁰¹²³⁴⁵⁶⁷⁸⁹")
 _UNIT_WORDS: Final = {
     "ml": "mL", "pfu": "PFU", "pfu_per_ml": "PFU/mL", "vp": "vp", "hu": "HU", "deg": "°", "percent": "%",
-    "fraction": "", "mm2": "mm²", "mm3": "mm³", "cm2": "cm²", "cm3": "cm³", "g_per_l": "g/L", "g_per_dl": "g/dL",
-    "umol_per_l": "µmol/L", "mg_per_dl": "mg/dL", "1e9_per_l": "× 10⁹/L", "ratio": "", "u_per_l": "U/L",
-    "mg_per_ml": "mg/mL", "iu_per_ml": "IU/mL", "gauge": "G", "celsius": "°C",
+    "fraction": "", "mm2": "mm²", "mm3": "mm³", "cm2": "cm²", "cm3": "cm³",
+    "g_per_l": "g/L", "g_per_dl": "g/dL", "umol_per_l": "µmol/L", "mg_per_dl": "mg/dL",
+    "1e9_per_l": "× 10⁹/L", "ratio": "", "u_per_l": "U/L", "mg_per_ml": "mg/mL",
+    "iu_per_ml": "IU/mL", "gauge": "G", "celsius": "°C",
 }  # fmt: skip
 
 
