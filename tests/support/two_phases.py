@@ -63,7 +63,9 @@ def make_two_phases(
     other = make_grid((110, 90, 52), (2.2, 2.2, 2.5), origin=(-119.4, -98.7, -62.47))
     rng = np.random.default_rng(seed)
     venous = _draw(still, np.eye(4), {4: 220, 5: -90, 6: 260, 0: -1000, **venous_hu}, noise_hu, rng)
-    arterial = _draw(other, np.linalg.inv(motion), {4: 95, 5: -95, 6: 280, 0: -1000, **arterial_hu}, noise_hu, rng)
+    arterial = _draw(
+        other, np.linalg.inv(motion), {4: 95, 5: -95, 6: 280, 0: -1000, **arterial_hu}, noise_hu, rng
+    )
     code = draw_tissues(still.to_lps_mm(np.indices(still.shape).reshape(3, -1).T)).reshape(still.shape)
     lesion = Mask.from_full((code == LIVE) | (code == DEAD), grid=still)
     return TwoPhases(

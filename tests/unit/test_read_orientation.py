@@ -7,8 +7,8 @@ import gzip
 import numpy as np
 import pytest
 from scan_files import (
-    DicomOptions,
     ORIENTATIONS,
+    DicomOptions,
     make_affine,
     make_readers,
     make_values,

@@ -9,7 +9,6 @@ from scan_files import DicomOptions, make_affine, make_readers, make_values, wri
 from hepatica.core.errors import (
     DuplicatePositionError,
     GantryTiltError,
-    GeometryError,
     MissingGeometryError,
     MixedAcquisitionError,
     ModalityError,
@@ -362,8 +361,8 @@ def test_ct_without_rescale_values_is_refused(tmp_path):
 
 @pytest.mark.requirement("A-READ-04")
 def test_an_enhanced_multi_frame_ct_reads_as_the_same_array(tmp_path):
-    from highdicom.legacy import LegacyConvertedEnhancedCTImage
     import pydicom
+    from highdicom.legacy import LegacyConvertedEnhancedCTImage
 
     values, affine = make_ramp(), make_affine()
     options = DicomOptions(extra={"Manufacturer": "x", "PatientBirthDate": "", "PatientSex": "", "StudyID": "1",

@@ -12,6 +12,7 @@ from hepatica.core.findings import Finding, NotEvaluable, Severity
 from hepatica.core.geometry import FloatArray
 from hepatica.imaging.mask import Mask
 from hepatica.imaging.registration import register_masks_rigidly
+from hepatica.lesions.lesion import Lesion
 from hepatica.lesions.prior import PriorLesion, PriorVisit
 from hepatica.planning.path.values import PriorTrack
 from hepatica.workflows.read_case import Case
@@ -68,21 +69,29 @@ def align_priors(case: Case, anatomy: Anatomy) -> AlignedPriors:
     return AlignedPriors(latest=latest, tracks=tuple(tracks), tracking_uids=uids, findings=tuple(findings))
 
 
-def derive_given_ml(priors: Sequence[PriorCase], *, names: dict[str, str]) -> dict[str, float]:
-    """Return what earlier plans meant to give, by today's lesion id.
+def derive_given_ml(priors: Sequence[PriorCase], *, lesions: Sequence[Lesion]) -> dict[str, float]:
+    """Return what all earlier plans meant to give, in mL by today's lesion id.
+
+    Plans are joined by tracking UID, which a lesion keeps for life.
 
     Parameters
     ----------
     priors
-        Earlier plans.
-    names
-        Today's lesion id by the id in the latest plan.
+        Earlier plans, oldest first.
+    lesions
+        Today's lesions; ``prior_id`` is the name in the latest plan.
     """
+    if not priors:
+        return {}
+    latest = priors[-1].plan.tracking_uids
+    today = {latest[le.prior_id]: le.lesion_id for le in lesions if le.prior_id and le.prior_id in latest}
     given: dict[str, float] = {}
-    for prior in priors[-1:]:
+    for prior in priors:
+        uids = prior.plan.tracking_uids
         for dose in prior.plan.doses:
-            if dose.lesion_id in names:
-                given[names[dose.lesion_id]] = given.get(names[dose.lesion_id], 0.0) + dose.volume_ml
+            name = today.get(uids.get(dose.lesion_id, ""))
+            if name is not None:
+                given[name] = given.get(name, 0.0) + dose.volume_ml
     return given
 
 

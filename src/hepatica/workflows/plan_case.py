@@ -185,7 +185,6 @@ def _build_scene(
 def _allocate(
     case: Case, lesions: Sequence[Lesion], *, unreachable: Mapping[str, str], dead_space_ml: float
 ) -> Allocation:
-    names = {lesion.prior_id: lesion.lesion_id for lesion in lesions if lesion.prior_id}
     return allocate_dose(
         [
             DoseLesion(
@@ -201,7 +200,7 @@ def _allocate(
         protocol=case.protocol,
         visit=case.request.visit,
         dead_space_ml=dead_space_ml,
-        options=AllocationOptions(given_ml=derive_given_ml(case.priors, names=names)),
+        options=AllocationOptions(given_ml=derive_given_ml(case.priors, lesions=lesions)),
     )
 
 

@@ -11,8 +11,11 @@ from hepatica.core.errors import FactsError, InputError, ModalityError
 from hepatica.core.findings import Finding
 from hepatica.core.progress import Progress
 from hepatica.core.provenance import digest_bytes
+from hepatica.planning.dose.document import LEVEL_MARK
 from hepatica.planning.dose.protocol import Protocol, read_protocol
 from hepatica.planning.eligibility.facts import PatientFacts
+from hepatica.planning.path.needle_choice import choose_needle
+from hepatica.planning.path.scene import read_path_limits
 from hepatica.workflows.documents import to_object
 from hepatica.workflows.plan_ports import PlanPorts
 from hepatica.workflows.ports import ReadImage
@@ -69,9 +72,9 @@ def read_case(request: PlanRequest, *, ports: PlanPorts, progress: Progress) -> 
     progress.stage("Reading protocol and facts")
     digests: dict[str, str] = {}
     protocol = _read_protocol(request.protocol, ports=ports, digests=digests)
+    protocol.require_set(request.visit)
     facts = _read_facts(request.facts, ports=ports, digests=digests)
-    if not request.labels:
-        raise InputError(expected="at least one label source", given="none", where="--labels")
+    _check_choices(request)
     progress.stage("Reading the scan")
     image = ports.image_reader.read_image(
         request.image, series=request.series, resample=request.resample, progress=progress
@@ -112,12 +115,23 @@ def read_case(request: PlanRequest, *, ports: PlanPorts, progress: Progress) -> 
     )
 
 
+def _check_choices(request: PlanRequest) -> None:
+    """Refuse a name that does not exist before anything long is read."""
+    _ = request.tumour
+    choose_needle(request.needle, limits=read_path_limits())
+    if not request.labels:
+        raise InputError(expected="at least one label source", given="none", where="--labels")
+
+
 def _read_protocol(name: str, *, ports: PlanPorts, digests: dict[str, str]) -> Protocol:
-    path = Path(name)
+    """Read a packaged protocol by name, or a user's file; ``:level`` may follow either."""
+    base, mark, level = name.rpartition(LEVEL_MARK)
+    stem, chosen = (base, level) if mark and ".toml" not in level else (name, "")
+    path = Path(stem)
     if path.suffix == ".toml" or path.is_file():
         raw = ports.read_bytes(path)
         digests["protocol"] = digest_bytes(raw)
-        return Protocol.from_toml(raw, where=path.name)
+        return Protocol.from_toml(raw, where=path.name, level=chosen)
     return read_protocol(name)
 
 

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from hepatica.core.errors import InputError, SourceFormatError
+from hepatica.lesions.enhancement import TumourType
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -71,6 +72,26 @@ class PlanRequest:
     absent: tuple[str, ...] = ()
     tumour_type: str = ""
     needle: str = ""
+
+    @property
+    def tumour(self) -> TumourType | None:
+        """The tumour type, None where unknown.
+
+        Raises
+        ------
+        InputError
+            If there is no such type.
+        """
+        if not self.tumour_type:
+            return None
+        try:
+            return TumourType(self.tumour_type.strip().lower().replace("-", "_"))
+        except ValueError:
+            raise InputError(
+                expected=f"one of {', '.join(TumourType)}",
+                given=f"'{self.tumour_type}'",
+                where="--tumour-type",
+            ) from None
 
     @property
     def sources(self) -> dict[str, str]:

@@ -5,12 +5,10 @@ from __future__ import annotations
 from hepatica.anatomy.assemble import AssembledAnatomy
 from hepatica.anatomy.segments import LabelledSegment
 from hepatica.anatomy.structures import Anatomy, StructureKind
-from hepatica.core.errors import InputError
 from hepatica.core.findings import Finding, NotEvaluable, Severity
 from hepatica.core.progress import Progress
 from hepatica.imaging.mask import Mask
 from hepatica.lesions.describe import read_lesion_tables
-from hepatica.lesions.enhancement import TumourType
 from hepatica.lesions.instances import split_segments
 from hepatica.lesions.lesion import ViablePart
 from hepatica.lesions.viable import derive_viable, read_viable_label
@@ -24,7 +22,6 @@ def find_viable_parts(
 
     A label of viable tumour or necrosis decides; otherwise two phases and the tumour type do.
     """
-    tumour_type = to_tumour_type(case.request.tumour_type)
     segments = [(segment.name, segment.mask) for segment in assembled.lesion_segments]
     parts, _ = split_segments(segments, limits=read_lesion_tables().extents)
     viable_label = _unite(assembled.viable_segments)
@@ -40,30 +37,12 @@ def find_viable_parts(
                 venous=case.image.volume,
                 arterial=case.arterial.volume if case.arterial else None,
                 liver=liver,
-                tumour_type=tumour_type,
+                tumour_type=case.request.tumour,
                 progress=progress,
             )
         found[part.label] = answer
         progress.advance((number + 1) / len(parts))
     return found, tuple(_explain(label, answer) for label, answer in found.items())
-
-
-def to_tumour_type(name: str) -> TumourType | None:
-    """Return the tumour type of a name, None for an empty one.
-
-    Raises
-    ------
-    InputError
-        If there is no such type.
-    """
-    if not name:
-        return None
-    try:
-        return TumourType(name.strip().lower().replace("-", "_"))
-    except ValueError:
-        raise InputError(
-            expected=f"one of {', '.join(TumourType)}", given=f"'{name}'", where="--tumour-type"
-        ) from None
 
 
 def _unite(segments: tuple[LabelledSegment, ...]) -> Mask | None:
