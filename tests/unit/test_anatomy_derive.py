@@ -53,6 +53,17 @@ def test_the_first_and_last_slice_hold_as_much_body_as_the_others_for_a_face_is_
     assert counts[-1] == pytest.approx(np.median(counts), rel=0.01)
 
 
+@pytest.mark.requirement("A-derive-body")
+def test_gas_and_lung_are_found_inside_a_body_label_that_leaves_them_out(torso):
+    hollow = torso.truth["body"] & ~torso.truth["lung"] & ~torso.truth["bowel_gas"]
+    source = StructureSource(kind=K.BODY, origin=Origin.LABELLED, names=("body",), source="test")
+    anatomy = torso.anatomy.with_structures([(source, Mask.from_full(hollow, grid=torso.volume.grid))])
+    result, _ = derive_anatomy(torso.volume, anatomy)
+    assert share(result.select(K.GAS), torso.truth["bowel_gas"]) > 0.95
+    assert dice(result.select(K.LUNG), torso.truth["lung"]) > LUNG_DICE_MIN
+    assert (result.select(K.BODY) == hollow).all()
+
+
 @pytest.mark.requirement("A-derive-lung")
 def test_lung_on_both_sides_without_bowel_gas(torso, derived):
     lung = derived[0].select(K.LUNG)

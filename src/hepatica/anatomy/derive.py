@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy import ndimage
 
-from hepatica.anatomy.derive_body import derive_body
+from hepatica.anatomy.derive_body import derive_body, fill_holes
 from hepatica.anatomy.derive_bone import close_slices, derive_bone
 from hepatica.anatomy.derive_contrast import BrightImage, find_even_regions
 from hepatica.anatomy.derive_gas import derive_gas
@@ -140,7 +140,8 @@ def _find_body(
     if turned.dtype != np.int16:
         turned = np.rint(np.clip(turned, -1024, 3071)).astype(np.int16)
     if anatomy.has(StructureKind.BODY):
-        body = np.ascontiguousarray(axes.turn(anatomy.select(StructureKind.BODY)))
+        # A body label may leave lung and gas out; they are looked for inside the skin all the same.
+        body = fill_holes(np.ascontiguousarray(axes.turn(anatomy.select(StructureKind.BODY))))
     else:
         body = derive_body(turned, axes.spacing_mm, limits)
     found = ndimage.find_objects(body.view(np.uint8))

@@ -44,7 +44,7 @@ def derive_body(hu: NDArray[Any], spacing_mm: FloatArray, limits: EvidenceTable)
     trunk = _find_trunk(solid, coarse_mm, limits["body_opening"].number)
     if not trunk.any():
         return np.zeros(hu.shape, dtype=bool)
-    trunk = _fill_holes(trunk)
+    trunk = fill_holes(trunk)
     structure = ndimage.generate_binary_structure(3, 1)
     structure[0] = structure[2] = False
     sure = ndimage.binary_erosion(trunk, structure, border_value=1)
@@ -67,7 +67,8 @@ def _find_trunk(solid: BoolArray, spacing_mm: FloatArray, radius_mm: float) -> B
     return np.asarray(within(core, radius_mm + float(spacing_mm[1:].max()), spacing_mm) & solid)
 
 
-def _fill_holes(trunk: BoolArray) -> BoolArray:
+def fill_holes(trunk: BoolArray) -> BoolArray:
+    """Fill what does not reach a side of the slices; the first and last slice are cuts, not openings."""
     empty = ~trunk
     parts, _ = ndimage.label(empty)
     outside = np.unique(np.concatenate([parts[:, side].ravel() for side in (0, -1)]))

@@ -119,8 +119,8 @@ def test_derived_liver_vessels_lie_on_the_expert_veins(ircad):
 
     veins = (ircad[1]["portalvein"] | ircad[1]["venoussystem"]) & ircad[1]["liver"]
     found = ircad[3].select(K.LIVER_VESSEL)
-    assert share(ndimage.binary_dilation(veins, iterations=3), found) > 0.60  # measured 0.68
-    assert share(found, veins) > 0.40  # measured 0.49
+    assert share(ndimage.binary_dilation(veins, iterations=3), found) > 0.60  # measured 0.70
+    assert share(found, veins) > 0.45  # measured 0.54
 
 
 @pytest.fixture(scope="module")
@@ -154,9 +154,8 @@ def test_body_and_lung_agree_with_the_semiautomatic_labels(hcc):
     _, truth, derived, _, _ = hcc
     body = np.any(list(truth.values()), axis=0)
     assert dice(derived.select(K.BODY), body) > 0.995  # measured 0.998
-    assert (
-        dice(derived.select(K.LUNG), truth["lung"]) > 0.85
-    )  # measured 0.90: vessels and rim are counted here
+    # Measured 0.94; the rim of the lung and the vessels at its edge are counted as lung here.
+    assert dice(derived.select(K.LUNG), truth["lung"]) > 0.90
 
 
 @pytest.mark.real_data(HCC)
@@ -179,8 +178,8 @@ def test_contrast_filled_organs_of_the_demo_scan_are_contrast_and_not_bone(hcc):
         assert share(bone, organ) == 0, name
     dense = bright & derived.select(K.BODY) & ~derived.select(K.LIVER)
     claimed = share(bone, dense)
-    assert 0.35 < claimed < 0.65  # measured 0.5: the other half is contrast
-    assert share(bone | lumen, dense) > 0.85
+    assert 0.35 < claimed < 0.65  # measured 0.43: the rest is contrast
+    assert share(bone | lumen, dense) > 0.90  # measured 0.94
 
 
 @pytest.mark.real_data(HCC)
