@@ -9,10 +9,11 @@ import pytest
 from path_scenes import NEEDLE, SUPINE, change_limits, to_scene, world
 
 from hepatica.anatomy.structures import StructureKind as Kind
-from hepatica.core.errors import CancelledError, GeometryError, NotFoundError
+from hepatica.core.errors import CancelledError, GeometryError, InputError, NotFoundError
 from hepatica.core.findings import NotEvaluable, Severity
 from hepatica.core.geometry import Grid
 from hepatica.planning.path.checks import check_path
+from hepatica.planning.path.clearance import measure_box_distance_mm
 from hepatica.planning.path.needles import find_needle, read_needles
 from hepatica.planning.path.obstacles import derive_ball
 from hepatica.planning.path.scene import read_path_limits
@@ -187,7 +188,9 @@ def test_the_side_the_patient_lies_on_is_no_entry(gravity, forbidden):
     down = scene.skin.normals_lps @ np.array(forbidden)
     assert scene.skin.on_table[down > 0.5].all()
     assert not scene.skin.on_table[down < 0.3].any()
-    assert path.best.entry_lps_mm @ np.array(forbidden) < 20
+    for puncture in (path.best, path.backup):
+        nearest = np.linalg.norm(scene.skin.points_lps_mm - puncture.entry_lps_mm, axis=1).argmin()
+        assert down[nearest] < 0.35
 
 
 @pytest.mark.requirement("A-path-skin")
@@ -218,7 +221,7 @@ def test_clearance_near_the_end_of_the_scan_is_not_evaluable():
     scene, path = plan(grid, parts, lesion)
     moved = replace(
         path.best,
-        entry_lps_mm=(*path.best.entry_lps_mm, 0, 0, 80 - path.best.entry_lps_mm[2]),
+        entry_lps_mm=path.best.entry_lps_mm + np.array([0, 0, 80 - path.best.entry_lps_mm[2]]),
         tracks=(Track(tip_lps_mm=path.best.tracks[0].tip_lps_mm, deposits=()),),
     )
     from hepatica.planning.path.measure import measure_track, to_clearances
@@ -462,13 +465,81 @@ def test_every_kind_that_may_not_be_crossed_has_a_margin():
     assert len(layers) <= 32
 
 
-def test_needles_are_read_as_data():
-    from importlib import resources
+NEEDLES_TOML = """
+version = "1"
 
-    if not resources.files("hepatica.planning.tables").joinpath("needles.toml").is_file():
-        pytest.skip("the needle table is made by another room")
-    needles = read_needles()
-    assert all(needle.length_mm > needle.hub_allowance_mm > 0 for needle in needles)
-    assert find_needle(needles, needles[0].name) is needles[0]
+[thin]
+name = "thin"
+gauge = 22
+outer_diameter_mm = 0.718
+length_mm = 150.0
+hub_allowance_mm = 20.0
+dead_space_ml = 0.08
+holes = "end"
+source = "test"
+status = "unverified"
+"""
+
+
+def make_needle_package(folder, text, monkeypatch, name):
+    package = folder / name
+    package.mkdir()
+    (package / "__init__.py").write_text("")
+    (package / "needles.toml").write_text(text)
+    monkeypatch.syspath_prepend(str(folder))
+    return name
+
+
+def test_needles_are_read_as_data(tmp_path, monkeypatch):
+    needles = read_needles(make_needle_package(tmp_path, NEEDLES_TOML, monkeypatch, "needles_good"))
+    assert [(needle.name, needle.length_mm, needle.status.value) for needle in needles] == [
+        ("thin", 150.0, "unverified")
+    ]
+    assert find_needle(needles, "thin") is needles[0]
     with pytest.raises(NotFoundError):
         find_needle(needles, "no such needle")
+
+
+def test_a_needle_with_a_missing_field_is_refused(tmp_path, monkeypatch):
+    text = NEEDLES_TOML.replace("dead_space_ml = 0.08\n", "")
+    package = make_needle_package(tmp_path, text, monkeypatch, "needles_bad")
+    with pytest.raises(InputError, match="dead_space_ml"):
+        read_needles(package)
+
+
+@pytest.mark.requirement("A-path-skin")
+def test_no_entry_lies_within_20_mm_of_an_implant():
+    grid, parts, lesion = torso()
+    free = plan(grid, parts, lesion)[1]
+    port = np.linalg.norm(world(grid) - free.best.entry_lps_mm - (0, 6, 0), axis=-1) < 5
+    scene, path = plan(grid, {**parts, Kind.IMPLANT: port}, lesion)
+    boxes = np.argwhere(port) * grid.spacing_mm
+    for puncture in (path.best, path.backup):
+        local = scene.to_local_mm(puncture.entry_lps_mm)
+        away = min(measure_box_distance_mm(local, local, box, box + grid.spacing_mm) for box in boxes)
+        assert away >= 20.0
+    assert "entry_implant_distance" in {block.limit for block in path.blocks}
+    assert "path.entry_implant_distance" in rules(check_path(free.best, scene), Severity.ERROR)
+
+
+@pytest.mark.requirement("A-path-skin")
+def test_a_hub_below_the_table_top_is_refused():
+    grid, parts, lesion = torso()
+    scene, path = plan(grid, parts, lesion)
+    # Enters the flank level with the table side and climbs: its hub would start under the back.
+    rising = replace(
+        path.best,
+        entry_lps_mm=np.array([-88.0, 12.0, 0.0]),
+        tracks=(Track(tip_lps_mm=np.array([-36.0, -12.0, 0.0]), deposits=()),),
+    )
+    messages = [f.message for f in check_path(rising, scene) if f.rule == "path.table_side"]
+    level = float((scene.skin.points_lps_mm @ SUPINE).max())
+    way = np.array([52.0, -24.0])
+    hub = 12.0 - (NEEDLE.length_mm - np.linalg.norm(way)) * way[1] / np.linalg.norm(way)
+    assert bool(messages) == (hub > level)
+    steeper = replace(
+        rising,
+        entry_lps_mm=np.array([-84.0, 24.0, 0.0]),
+        tracks=(Track(tip_lps_mm=np.array([-36.0, -14.0, 0.0]), deposits=()),),
+    )
+    assert any("hub" in f.message for f in check_path(steeper, scene) if f.rule == "path.table_side")

@@ -13,7 +13,7 @@ from hepatica.anatomy.structures import Anatomy, Origin, StructureKind, to_bit
 from hepatica.core.evidence import Evidence, EvidenceTable
 from hepatica.core.geometry import FloatArray
 from hepatica.imaging.mask import find_box
-from hepatica.planning.path import kernels
+from hepatica.planning.path import kernels, obstacle_kernels
 
 VESSELS: Final = (
     StructureKind.AORTA,
@@ -147,7 +147,7 @@ def derive_obstacles(anatomy: Anatomy, *, layers: tuple[Layer, ...], tissue: NDA
         of_bit[position] = sum(1 << number for number, layer in enumerate(layers) if layer.kind is kind)
     derived = sum(to_bit(kind) for kind, source in anatomy.sources.items() if source.origin is Origin.DERIVED)
     layer_bits = np.zeros(grid.shape, np.uint32, order="F")
-    kernels.assign_layers(
+    obstacle_kernels.assign_layers(
         np.asfortranarray(anatomy.bits), of_bit, codes, layer_bits, tissue, np.uint32(derived)
     )
     for number, layer in enumerate(layers):
@@ -168,7 +168,7 @@ def _keep_wide(bits: NDArray[np.uint32], *, bit: int, calibre_mm: float, spacing
         return
     crop = np.asfortranarray(full[box])
     wide = np.zeros(crop.shape, dtype=bool, order="F")
-    kernels.open_by_ball(crop, derive_ball(0.5 * calibre_mm, spacing_mm), wide)
+    obstacle_kernels.open_by_ball(crop, derive_ball(0.5 * calibre_mm, spacing_mm), wide)
     bits[box] &= np.where(crop & ~wide, np.uint32(~bit & 0xFFFFFFFF), np.uint32(0xFFFFFFFF))
 
 
@@ -187,12 +187,12 @@ def _collect(bits: NDArray[np.uint32], *, layers: tuple[Layer, ...], spacing_mm:
     shape = tuple(int(n) for n in -(-np.array(bits.shape) // block))
     starts = np.zeros((*shape, 2), np.int64)
     none_voxels, none_layers = np.zeros((0, 3), np.int16), np.zeros(0, np.uint8)
-    total = kernels.collect_surface(bits, block, starts, none_voxels, none_layers, False)  # noqa: FBT003
+    total = obstacle_kernels.collect_surface(bits, block, starts, none_voxels, none_layers, False)  # noqa: FBT003
     counts = starts[..., 1].ravel()
     first = np.concatenate([[0], np.cumsum(counts)[:-1]]).reshape(shape)
     starts[..., 0], starts[..., 1] = first, first
     voxels, of_voxel = np.empty((total, 3), np.int16), np.empty(total, np.uint8)
-    kernels.collect_surface(bits, block, starts, voxels, of_voxel, True)  # noqa: FBT003
+    obstacle_kernels.collect_surface(bits, block, starts, voxels, of_voxel, True)  # noqa: FBT003
     for array in (starts, voxels, of_voxel):
         array.setflags(write=False)
     return Obstacles(layers=layers, block=block, starts=starts, voxels=voxels, layer_of_voxel=of_voxel)

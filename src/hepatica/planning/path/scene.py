@@ -153,21 +153,15 @@ def build_scene(
     gravity_lps
         (3,) unit vector from `hepatica.core.position.derive_gravity_lps`, or NotEvaluable: then no skin is
         excluded as lying on the table, and a finding says so.
-    limits
-        From `read_path_limits`, with a site's changes.
-    needle
-        Needle to plan with.
-    prior_tracks
-        Tracks of earlier plans in this scan's frame.
-    progress
-        What to report to.
+    limits, needle
+        From `read_path_limits` with a site's changes; needle to plan with.
+    prior_tracks, progress
+        Tracks of earlier plans in this scan's frame; what to report to.
 
     Raises
     ------
-    GeometryError
-        If grids differ.
-    NotFoundError
-        If body or liver is missing.
+    GeometryError, NotFoundError
+        If grids differ; if body or liver is missing.
     """
     grid = volume.grid
     _require(volume, anatomy, lesions)
