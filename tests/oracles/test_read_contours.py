@@ -37,7 +37,9 @@ def test_filling_agrees_with_matplotlib_on_random_star_shapes_holes_and_islands(
         polygons.append(np.stack([20.3 + radius * np.cos(angle), 17.7 + radius * np.sin(angle)], axis=1))
     columns, rows = np.meshgrid(np.arange(41), np.arange(37))
     centres = np.stack([columns.ravel(), rows.ravel()], axis=1)
-    inside = [Path(np.vstack([p, p[:1]]), closed=True).contains_points(centres).reshape(37, 41) for p in polygons]
+    inside = [
+        Path(np.vstack([p, p[:1]]), closed=True).contains_points(centres).reshape(37, 41) for p in polygons
+    ]
     assert np.array_equal(fill_polygons(polygons, shape=(37, 41)), inside[0] ^ inside[1] ^ inside[2])
 
 
@@ -61,7 +63,9 @@ def test_contours_that_leave_the_image_are_cut_off_not_wrapped():
 @pytest.mark.requirement("A-LABEL-08")
 def test_shapes_between_contour_planes_are_interpolated():
     contours = [(0.0, circle(6, (20, 20))), (10.0, circle(12, (20, 20)))]
-    filled = fill_slices(contours, positions_mm=[-6, -4, 0, 5, 10, 14, 16], shape=(40, 40), pixel_spacing_mm=(1, 1))
+    filled = fill_slices(
+        contours, positions_mm=[-6, -4, 0, 5, 10, 14, 16], shape=(40, 40), pixel_spacing_mm=(1, 1)
+    )
     radii = np.sqrt(filled.planes.sum(axis=(1, 2)) / np.pi)
     assert np.allclose(radii, [0, 6, 6, 9, 12, 12, 0], atol=0.25)
     assert filled.step_mm == 10.0
@@ -70,7 +74,9 @@ def test_shapes_between_contour_planes_are_interpolated():
 @pytest.mark.requirement("A-LABEL-08")
 def test_separate_parts_are_not_bridged():
     contours = [(z, circle(6, (20, 20))) for z in (0.0, 3.0, 6.0, 18.0, 21.0)]
-    filled = fill_slices(contours, positions_mm=[4.5, 9.0, 12.0, 19.5], shape=(40, 40), pixel_spacing_mm=(1, 1))
+    filled = fill_slices(
+        contours, positions_mm=[4.5, 9.0, 12.0, 19.5], shape=(40, 40), pixel_spacing_mm=(1, 1)
+    )
     assert filled.planes.any(axis=(1, 2)).tolist() == [True, False, False, True]
     assert filled.gaps_mm == (12.0,)
 
@@ -95,7 +101,10 @@ def write_rtstruct(path, contours, *, frame="2.25.77", references=()):
         item.ContourData = [f"{value:.4f}" for value in np.asarray(points).ravel()]
         if n < len(references):
             image = Dataset()
-            image.ReferencedSOPClassUID, image.ReferencedSOPInstanceUID = "1.2.840.10008.5.1.4.1.1.2", references[n]
+            image.ReferencedSOPClassUID, image.ReferencedSOPInstanceUID = (
+                "1.2.840.10008.5.1.4.1.1.2",
+                references[n],
+            )
             item.ContourImageSequence = [image]
         drawn.ContourSequence.append(item)
     dataset.StructureSetROISequence, dataset.ROIContourSequence = [region], [drawn]
@@ -128,7 +137,9 @@ def test_a_sphere_drawn_in_any_planes_keeps_its_volume_and_centre(tmp_path, dire
     if rotation is not None:
         affine[:3, :3] = rotation @ affine[:3, :3]
         affine[:3, 3] = SPHERE_CENTRE - affine[:3, :3] @ np.full(3, 10.5)
-    ct = IMAGES.read_image(write_dicom(tmp_path / "ct", make_values((22, 22, 22)) // 8, affine), progress=SILENT)
+    ct = IMAGES.read_image(
+        write_dicom(tmp_path / "ct", make_values((22, 22, 22)) // 8, affine), progress=SILENT
+    )
     path = write_rtstruct(tmp_path / "rt.dcm", sphere_contours(directions, 2.0))
     mask = LABELS.read_labels(path, reference=ct, progress=SILENT).masks[0].mask
     volume_ml = 4 / 3 * np.pi * SPHERE_RADIUS_MM**3 / 1000
@@ -139,10 +150,14 @@ def test_a_sphere_drawn_in_any_planes_keeps_its_volume_and_centre(tmp_path, dire
 @pytest.mark.requirement("A-LABEL-08")
 def test_contours_of_another_frame_or_out_of_plane_are_refused_and_dangling_references_are_not(tmp_path):
     affine = make_affine((2.0, 2.0, 2.0), SPHERE_CENTRE - 21.0)
-    ct = IMAGES.read_image(write_dicom(tmp_path / "ct", make_values((22, 22, 22)) // 8, affine), progress=SILENT)
+    ct = IMAGES.read_image(
+        write_dicom(tmp_path / "ct", make_values((22, 22, 22)) // 8, affine), progress=SILENT
+    )
     contours = sphere_contours(np.eye(3), 2.0)
     with pytest.raises(FrameMismatchError):
-        LABELS.read_labels(write_rtstruct(tmp_path / "a.dcm", contours, frame="2.25.9"), reference=ct, progress=SILENT)
+        LABELS.read_labels(
+            write_rtstruct(tmp_path / "a.dcm", contours, frame="2.25.9"), reference=ct, progress=SILENT
+        )
     bent = [points + np.outer(np.arange(len(points)) % 3, (0, 0, 1.0)) for points in contours]
     with pytest.raises(GeometryError, match="planar"):
         LABELS.read_labels(write_rtstruct(tmp_path / "b.dcm", bent), reference=ct, progress=SILENT)
@@ -157,9 +172,11 @@ def make_grids():
     source = Grid(shape=(20, 18, 16), lps_from_ijk=make_affine((2.0, 2.5, 3.0)))
     directions = rotate((20.0, -15.0, 30.0))
     target = Grid.from_axes(
-        shape=(17, 15, 13), spacing_mm=(1.7, 2.1, 2.9), directions=directions,
+        shape=(17, 15, 13),
+        spacing_mm=(1.7, 2.1, 2.9),
+        directions=directions,
         origin_lps_mm=source.to_lps_mm((9, 8, 7)) - directions @ (14.0, 15.0, 18.0),
-    )  # fmt: skip
+    )
     return source, target
 
 
@@ -187,7 +204,9 @@ def test_oblique_resampling_agrees_with_simpleitk():
     ).T
     assert np.array_equal(resample_labels(labels, source=source, target=target), by_itk)
     by_itk = sitk.GetArrayFromImage(
-        sitk.Resample(to_itk(image, source), reference, sitk.Transform(), sitk.sitkLinear, -7.0, sitk.sitkFloat32)
+        sitk.Resample(
+            to_itk(image, source), reference, sitk.Transform(), sitk.sitkLinear, -7.0, sitk.sitkFloat32
+        )
     ).T
     ours = resample_volume(Volume(values=image, grid=source), target=target, fill=-7.0).values
     assert np.abs(ours - by_itk).max() < 0.05  # single precision of values around 300
@@ -209,7 +228,9 @@ def test_a_linear_field_survives_linear_resampling_and_the_outside_is_filled():
     index = np.stack(np.meshgrid(*[np.arange(n) for n in source.shape], indexing="ij"), axis=-1)
     field = source.to_lps_mm(index) @ (0.3, -0.7, 0.2)
     moved = resample_array(field, lps_from_ijk=source.lps_from_ijk, target=target, fill=-999.0)
-    at = target.to_lps_mm(np.stack(np.meshgrid(*[np.arange(n) for n in target.shape], indexing="ij"), axis=-1))
+    at = target.to_lps_mm(
+        np.stack(np.meshgrid(*[np.arange(n) for n in target.shape], indexing="ij"), axis=-1)
+    )
     where = source.to_index(at)
     inner = ((where >= 0) & (where <= np.array(source.shape) - 1)).all(axis=-1)
     outer = ((where < -0.5) | (where > np.array(source.shape) - 0.5)).any(axis=-1)

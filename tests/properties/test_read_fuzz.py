@@ -1,4 +1,4 @@
-"""Damaged bytes never raise anything but a coded refusal, and never change an answer silently into nonsense."""
+"""Damaged bytes never raise anything but a coded refusal, and never give an answer that is not finite."""
 
 from __future__ import annotations
 
@@ -78,9 +78,12 @@ def check(folder: Path, seeds, kind: str, flips, cut):
 
 def run(folder, seeds, kind, examples):
     @settings(
-        deadline=None, max_examples=examples, derandomize=True, database=None,
+        deadline=None,
+        max_examples=examples,
+        derandomize=True,
+        database=None,
         suppress_health_check=[HealthCheck.too_slow, HealthCheck.function_scoped_fixture],
-    )  # fmt: skip
+    )
     @given(flips=FLIPS, cut=CUT)
     def search(flips, cut):
         check(folder, seeds, kind, flips, cut)
@@ -120,25 +123,40 @@ def segmentation(tmp_path_factory):
         for keyword in ("PatientBirthDate", "PatientSex", "StudyTime", "AccessionNumber", "StudyID"):
             setattr(source, keyword, "")
     description = hd.seg.SegmentDescription(
-        segment_number=1, segment_label="Liver", segmented_property_category=codes.SCT.Tissue,
-        segmented_property_type=codes.SCT.Liver, algorithm_type=hd.seg.SegmentAlgorithmTypeValues.MANUAL,
-    )  # fmt: skip
+        segment_number=1,
+        segment_label="Liver",
+        segmented_property_category=codes.SCT.Tissue,
+        segmented_property_type=codes.SCT.Liver,
+        algorithm_type=hd.seg.SegmentAlgorithmTypeValues.MANUAL,
+    )
     planes = np.zeros((3, 5, 6), np.uint8)
     planes[:2, 1:4, 2:5] = 1
     made = hd.seg.Segmentation(
-        source_images=sources, pixel_array=planes, segmentation_type="BINARY", segment_descriptions=[description],
-        series_instance_uid="2.25.900", series_number=9, sop_instance_uid="2.25.901", instance_number=1,
-        manufacturer="x", manufacturer_model_name="x", software_versions="1", device_serial_number="1",
-    )  # fmt: skip
+        source_images=sources,
+        pixel_array=planes,
+        segmentation_type="BINARY",
+        segment_descriptions=[description],
+        series_instance_uid="2.25.900",
+        series_number=9,
+        sop_instance_uid="2.25.901",
+        instance_number=1,
+        manufacturer="x",
+        manufacturer_model_name="x",
+        software_versions="1",
+        device_serial_number="1",
+    )
     made.save_as(folder / "seg")
     return (folder / "seg").read_bytes()
 
 
 def run_labels(path, data, reference, examples):
     @settings(
-        deadline=None, max_examples=examples, derandomize=True, database=None,
+        deadline=None,
+        max_examples=examples,
+        derandomize=True,
+        database=None,
         suppress_health_check=[HealthCheck.too_slow, HealthCheck.function_scoped_fixture],
-    )  # fmt: skip
+    )
     @given(flips=FLIPS, cut=CUT)
     def search(flips, cut):
         path.write_bytes(damage(data, flips, cut))

@@ -42,7 +42,9 @@ def rotate(angles_deg) -> np.ndarray:
 
 
 ORIENTATIONS = tuple(
-    (order, flips) for order in itertools.permutations(range(3)) for flips in itertools.product((False, True), repeat=3)
+    (order, flips)
+    for order in itertools.permutations(range(3))
+    for flips in itertools.product((False, True), repeat=3)
 )
 
 
@@ -158,7 +160,7 @@ def make_slice(plane, position, affine, options: DicomOptions, *, number: int):
 
 
 def write_dicom(folder: Path, values, lps_from_ijk, options: DicomOptions | None = None, **changes) -> Path:
-    """Write a series: axis i along rows, j along columns, k over files; file names say nothing of the order."""
+    """Write a series: i along rows, j along columns, k over files; file names say nothing of the order."""
     options = replace(options or DicomOptions(), **changes)
     folder.mkdir(parents=True, exist_ok=True)
     count = values.shape[2]
@@ -168,7 +170,9 @@ def write_dicom(folder: Path, values, lps_from_ijk, options: DicomOptions | None
     for k in range(count):
         if k in options.drop:
             continue
-        position = lps_from_ijk[:3, 3] + k * lps_from_ijk[:3, 2] + np.array(options.shifts_mm.get(k, (0, 0, 0)))
+        position = (
+            lps_from_ijk[:3, 3] + k * lps_from_ijk[:3, 2] + np.array(options.shifts_mm.get(k, (0, 0, 0)))
+        )
         dataset = make_slice(values[:, :, k].T, position, lps_from_ijk, options, number=int(names[k]) + 1)
         file = folder / options.names.format(int(names[k]))
         dataset.save_as(file, enforce_file_format=True)

@@ -187,7 +187,9 @@ def test_several_volume_files_in_a_folder_are_a_choice(tmp_path):
         IMAGES.read_image(tmp_path, progress=SILENT)
     assert refusal.value.choices == ("1: art.nii.gz", "2: ven.nii.gz")
     for choice in ("2", "ven.nii.gz"):
-        assert np.array_equal(IMAGES.read_image(tmp_path, series=choice, progress=SILENT).volume.values, values + 1)
+        assert np.array_equal(
+            IMAGES.read_image(tmp_path, series=choice, progress=SILENT).volume.values, values + 1
+        )
     assert [summary.image_count for summary in IMAGES.list_series(tmp_path)] == [6, 6]
 
 
@@ -220,7 +222,18 @@ def write_header(path, **changes):
         ({"datatype": 32, "bitpix": 64}, SourceFormatError),
         ({"datatype": 9999}, SourceFormatError),
     ],
-    ids=["huge", "truncated", "2-D", "4-D", "no form", "NaN affine", "zero spacing", "RGB", "complex", "unknown type"],
+    ids=[
+        "huge",
+        "truncated",
+        "2-D",
+        "4-D",
+        "no form",
+        "NaN affine",
+        "zero spacing",
+        "RGB",
+        "complex",
+        "unknown type",
+    ],
 )
 def test_bad_nifti_headers_are_refused_each_by_its_own_error(tmp_path, changes, error):
     with pytest.raises(error):
