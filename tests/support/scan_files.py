@@ -160,7 +160,7 @@ def make_slice(plane, position, affine, options: DicomOptions, *, number: int):
 
 
 def write_dicom(folder: Path, values, lps_from_ijk, options: DicomOptions | None = None, **changes) -> Path:
-    """Write a series: axis i along rows, j along columns, k over files; file names say nothing of the order."""
+    """Write a series: i along rows, j along columns, k over files; file names say nothing of the order."""
     options = replace(options or DicomOptions(), **changes)
     folder.mkdir(parents=True, exist_ok=True)
     count = values.shape[2]

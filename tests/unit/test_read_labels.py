@@ -36,7 +36,9 @@ AFFINE = make_affine(spacing_mm=(2.0, 2.0, 4.0))
 
 @pytest.fixture
 def ct(tmp_path):
-    return IMAGES.read_image(write_dicom(tmp_path / "ct", make_values(SHAPE) // 8, AFFINE, shuffle=None), progress=SILENT)
+    return IMAGES.read_image(
+        write_dicom(tmp_path / "ct", make_values(SHAPE) // 8, AFFINE, shuffle=None), progress=SILENT
+    )
 
 
 def make_labels():
@@ -58,7 +60,9 @@ def rules(labels):
 @pytest.mark.parametrize("suffix", [".nii.gz", ".nrrd", ".mha"])
 def test_a_label_map_takes_its_names_from_the_table_and_numbers_the_rest(tmp_path, ct, suffix):
     write = write_nifti if suffix == ".nii.gz" else write_itk
-    path = write(tmp_path / f"labels{suffix}", *store_as(make_labels(), AFFINE, (2, 0, 1), (True, True, False)))
+    path = write(
+        tmp_path / f"labels{suffix}", *store_as(make_labels(), AFFINE, (2, 0, 1), (True, True, False))
+    )
     labels = read(path, ct, names={1: "liver", 9: "spleen"})
     assert [mask.name for mask in labels.masks] == ["liver", "label 4"]
     for mask, value in zip(labels.masks, (1, 4), strict=True):
@@ -182,9 +186,17 @@ def test_segment_names_written_by_3d_slicer_are_used(tmp_path, ct):
 
 def write_mask_series(folder, mask, *, uid, description="", affine=AFFINE, frame=None):
     return write_dicom(
-        folder, mask.astype(np.int16) * 255, affine, series_uid=uid, bits=8, intercept=0.0, frame=frame,
-        description=description, acquisition=None, names="image_{}",
-    )  # fmt: skip
+        folder,
+        mask.astype(np.int16) * 255,
+        affine,
+        series_uid=uid,
+        bits=8,
+        intercept=0.0,
+        frame=frame,
+        description=description,
+        acquisition=None,
+        names="image_{}",
+    )
 
 
 @pytest.mark.requirement("A-LABEL-05")
@@ -229,7 +241,9 @@ def write_seg(path, reference_folder, planes, *, kind="BINARY", labels=("Liver",
     import pydicom
     from pydicom.sr.codedict import codes
 
-    sources = sorted((pydicom.dcmread(file) for file in reference_folder.iterdir()), key=lambda d: d.InstanceNumber)
+    sources = sorted(
+        (pydicom.dcmread(file) for file in reference_folder.iterdir()), key=lambda d: d.InstanceNumber
+    )
     for source in sources:
         for keyword in ("PatientBirthDate", "PatientSex", "StudyTime", "AccessionNumber", "StudyID"):
             setattr(source, keyword, "")
@@ -243,10 +257,20 @@ def write_seg(path, reference_folder, planes, *, kind="BINARY", labels=("Liver",
         for n, label in enumerate(labels, start=1)
     ]  # fmt: skip
     segmentation = hd.seg.Segmentation(
-        source_images=sources, pixel_array=planes, segmentation_type=kind, segment_descriptions=descriptions,
-        series_instance_uid="2.25.900", series_number=9, sop_instance_uid="2.25.901", instance_number=1,
-        manufacturer="x", manufacturer_model_name="x", software_versions="1", device_serial_number="1", **options,
-    )  # fmt: skip
+        source_images=sources,
+        pixel_array=planes,
+        segmentation_type=kind,
+        segment_descriptions=descriptions,
+        series_instance_uid="2.25.900",
+        series_number=9,
+        sop_instance_uid="2.25.901",
+        instance_number=1,
+        manufacturer="x",
+        manufacturer_model_name="x",
+        software_versions="1",
+        device_serial_number="1",
+        **options,
+    )
     segmentation.save_as(path)
     return path
 
@@ -282,9 +306,13 @@ def test_a_fractional_seg_is_cut_at_one_half_with_a_finding(tmp_path, ct):
     planes[2:6, 3:12, 3:12, 0] = 0.3
     planes[3:5, 5:10, 5:10, 0] = 0.8
     path = write_seg(
-        tmp_path / "seg.dcm", tmp_path / "ct", planes, kind="FRACTIONAL", labels=("Liver",),
+        tmp_path / "seg.dcm",
+        tmp_path / "ct",
+        planes,
+        kind="FRACTIONAL",
+        labels=("Liver",),
         max_fractional_value=200,
-    )  # fmt: skip
+    )
     read_back = read(path, ct)
     assert read_back.masks[0].mask.voxel_count == 50
     assert rules(read_back) == ["labels.fractional_threshold"]
@@ -293,7 +321,9 @@ def test_a_fractional_seg_is_cut_at_one_half_with_a_finding(tmp_path, ct):
 
 @pytest.mark.requirement("A-LABEL-07")
 @pytest.mark.parametrize("rotation", [None, rotate((10.0, -6.0, 14.0))], ids=["straight", "oblique"])
-@pytest.mark.parametrize(("order", "flips"), [((1, 0, 2), (False, True, True)), ((2, 1, 0), (True, False, False))])
+@pytest.mark.parametrize(
+    ("order", "flips"), [((1, 0, 2), (False, True, True)), ((2, 1, 0), (True, False, False))]
+)
 def test_a_seg_on_a_turned_scan_is_placed_by_its_affine(tmp_path, rotation, order, flips):
     affine = make_affine(spacing_mm=(2.0, 2.0, 4.0), rotation=rotation)
     stored, stored_affine = store_as(make_values(SHAPE) // 8, affine, order, flips)
@@ -308,7 +338,9 @@ def test_a_seg_on_a_turned_scan_is_placed_by_its_affine(tmp_path, rotation, orde
 def test_a_seg_without_positions_is_refused(tmp_path, ct):
     import pydicom
 
-    path = write_seg(tmp_path / "seg.dcm", tmp_path / "ct", (make_labels() == 1).T.astype(np.uint8), labels=("Liver",))
+    path = write_seg(
+        tmp_path / "seg.dcm", tmp_path / "ct", (make_labels() == 1).T.astype(np.uint8), labels=("Liver",)
+    )
     dataset = pydicom.dcmread(path)
     for group in dataset.PerFrameFunctionalGroupsSequence:
         del group.PlanePositionSequence

@@ -36,7 +36,9 @@ def assert_canonical(image, values, affine):
 @pytest.mark.requirement("A-READ-01")
 @pytest.mark.parametrize("rotation", [None, OBLIQUE], ids=["straight", "oblique"])
 @pytest.mark.parametrize(("order", "flips"), ORIENTATIONS)
-def test_a_nifti_image_of_any_of_48_axis_orders_reads_as_the_canonical_array(tmp_path, order, flips, rotation):
+def test_a_nifti_image_of_any_of_48_axis_orders_reads_as_the_canonical_array(
+    tmp_path, order, flips, rotation
+):
     values, affine = make_values(), make_affine(rotation=rotation)
     stored, stored_affine = store_as(values, affine, order, flips)
     image = IMAGES.read_image(write_nifti(tmp_path / "scan.nii", stored, stored_affine), progress=SILENT)
@@ -68,7 +70,9 @@ def test_every_file_format_gives_the_same_array(tmp_path, suffix):
     stored, stored_affine = store_as(values, affine, (1, 2, 0), (True, False, True))
     write = write_nifti if suffix == ".nii.gz" else write_itk
     assert_canonical(
-        IMAGES.read_image(write(tmp_path / f"scan{suffix}", stored, stored_affine), progress=SILENT), values, affine
+        IMAGES.read_image(write(tmp_path / f"scan{suffix}", stored, stored_affine), progress=SILENT),
+        values,
+        affine,
     )
 
 
@@ -135,10 +139,13 @@ def test_nrrd_in_ras_space_reads_as_the_same_array(tmp_path):
     origin = ",".join(f"{v:g}" for v in ras[:3, 3])
     header = (
         "NRRD0004\ntype: int16\ndimension: 3\nspace: right-anterior-superior\n"
-        f"sizes: {' '.join(map(str, values.shape))}\nspace directions: {vectors}\nkinds: domain domain domain\n"
+        f"sizes: {' '.join(map(str, values.shape))}\nspace directions: {vectors}\nkinds: domain domain "
+        f"domain\n"
         f"endian: little\nencoding: gzip\nspace origin: ({origin})\n\n"
     )
-    (tmp_path / "scan.nrrd").write_bytes(header.encode() + gzip.compress(values.astype("<i2").tobytes(order="F")))
+    (tmp_path / "scan.nrrd").write_bytes(
+        header.encode() + gzip.compress(values.astype("<i2").tobytes(order="F"))
+    )
     assert_canonical(IMAGES.read_image(tmp_path / "scan.nrrd", progress=SILENT), values, affine)
 
 
@@ -197,9 +204,15 @@ def test_each_slice_is_rescaled_by_its_own_slope(tmp_path):
     affine = make_affine()
     slopes = 0.5 + 0.25 * np.arange(1, 7)
     folder = write_dicom(
-        tmp_path / "pet", np.rint(values), affine, modality="PT", sop_class="1.2.840.10008.5.1.4.1.1.128",
-        intercept=0.0, shuffle=None, extra={"RescaleSlope": lambda number: float(slopes[number - 1])},
-    )  # fmt: skip
+        tmp_path / "pet",
+        np.rint(values),
+        affine,
+        modality="PT",
+        sop_class="1.2.840.10008.5.1.4.1.1.128",
+        intercept=0.0,
+        shuffle=None,
+        extra={"RescaleSlope": lambda number: float(slopes[number - 1])},
+    )
     image = IMAGES.read_image(folder, progress=SILENT)
     assert image.volume.modality == "PT"
     assert np.allclose(image.volume.values, np.rint(values) * slopes, rtol=1e-6)
@@ -211,9 +224,11 @@ def test_padding_becomes_air_whatever_the_sign_it_was_written_with(tmp_path, pad
     values, affine = make_values().astype(np.int32), make_affine()
     values[0, :, :] = stored
     folder = write_dicom(
-        tmp_path / "s", values, affine,
+        tmp_path / "s",
+        values,
+        affine,
         options=DicomOptions(intercept=0.0, signed=True, extra={"PixelPaddingValue": 0}),
-    )  # fmt: skip
+    )
     import pydicom
 
     for file in folder.iterdir():

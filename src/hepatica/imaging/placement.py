@@ -176,7 +176,7 @@ def _describe_loss(name: str, mask: Mask, *, moved: Mask | None, inside_fraction
             Finding(
                 rule="labels.volume_changed",
                 severity=Severity.WARNING,
-                message=f"'{name}' changed from {expected_ml:.2f} to {moved.volume_ml:.2f} mL on the new grid: "
+                message=f"'{name}' changed from {expected_ml:.2f} to {moved.volume_ml:.2f} mL on the scan: "
                 "it is thin for these voxels.",
                 measured=abs(change),
                 limit=VOLUME_CHANGE_WARN_FRACTION,

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import logging
 import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -183,10 +184,19 @@ def read_dataset(tree: FileTree, entry: FileEntry) -> tuple[Dataset, bytes]:
 
 @contextmanager
 def quiet_pydicom() -> Iterator[None]:
-    """Silence warnings about values that break their VR; each is checked where it is used."""
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")
-        yield
+    """Silence pydicom about values that break their VR: each is checked where it is used.
+
+    Its log lines quote header values, which may name a person; so nothing of them may reach a terminal.
+    """
+    logger = logging.getLogger("pydicom")
+    before = logger.level
+    logger.setLevel(logging.CRITICAL + 1)
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            yield
+    finally:
+        logger.setLevel(before)
 
 
 def _read_records(stream: Any, entry: FileEntry) -> list[SliceRecord]:

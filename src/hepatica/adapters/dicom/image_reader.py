@@ -8,7 +8,7 @@ from typing import TypeVar
 
 import numpy as np
 
-from hepatica.adapters.dicom.headers import HeaderIndex, SliceRecord, read_headers
+from hepatica.adapters.dicom.headers import HeaderIndex, SliceRecord, quiet_pydicom, read_headers
 from hepatica.adapters.dicom.phase_hint import derive_phase_hints
 from hepatica.adapters.dicom.series import ImageGroup, find_groups, summarise_groups
 from hepatica.adapters.dicom.stack_reader import ReadStack, read_stack
@@ -57,7 +57,7 @@ class DicomImageReader:
         SourceFormatError
             If the path holds no DICOM.
         """
-        with self._open_tree(path) as tree:
+        with quiet_pydicom(), self._open_tree(path) as tree:
             return summarise_groups(find_groups(_read_index(tree, path), tree))
 
     def read_image(
@@ -88,7 +88,7 @@ class DicomImageReader:
             If a file is damaged, or there is no image.
         """
         progress.stage("reading headers")
-        with self._open_tree(path) as tree:
+        with quiet_pydicom(), self._open_tree(path) as tree:
             index = _read_index(tree, path)
             groups = find_groups(index, tree)
             group = choose_group(groups, series=series, where=path.name)
@@ -120,7 +120,7 @@ def choose_group(groups: Sequence[ImageGroup], *, series: str | None, where: str
 
 
 def _choose_named(groups: Sequence[ImageGroup], series: str, *, where: str) -> ImageGroup:
-    if series.isdigit() and 1 <= int(series) <= len(groups):
+    if series.isdecimal() and 1 <= int(series) <= len(groups):
         chosen = groups[int(series) - 1]
     else:
         exact = [group for group in groups if group.uid == series]

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
 
-from hepatica.adapters.dicom.headers import SliceRecord, read_dataset, read_headers
+from hepatica.adapters.dicom.headers import SliceRecord, quiet_pydicom, read_dataset, read_headers
 from hepatica.adapters.dicom.mask_series_reader import name_mask_series, read_mask_series
 from hepatica.adapters.dicom.rtstruct_reader import read_rois
 from hepatica.adapters.dicom.seg_reader import read_segments
@@ -60,7 +60,7 @@ class DicomLabelReader:
             If a file is damaged, or nothing holds labels.
         """
         progress.stage("reading label headers")
-        with self._open_tree(path) as tree:
+        with quiet_pydicom(), self._open_tree(path) as tree:
             index = read_headers(tree)
             if index.unreadable:
                 raise SourceFormatError(

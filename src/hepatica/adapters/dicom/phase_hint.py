@@ -89,7 +89,7 @@ def _time_key(record: SliceRecord) -> float | None:
 
 
 def _number_key(record: SliceRecord) -> float | None:
-    return float(record.acquisition) if record.acquisition.isdigit() else None
+    return float(record.acquisition) if record.acquisition.isdecimal() else None
 
 
 def _to_seconds(text: str) -> float | None:

@@ -60,10 +60,12 @@ def decode_stored(dataset: Any, *, frame: int | None, where: str) -> NDArray[Any
     TooLargeError
         If the header announces too much.
     """
-    rows, columns = int(dataset.get("Rows") or 0), int(dataset.get("Columns") or 0)
-    frames = max(1, int(dataset.get("NumberOfFrames") or 1))
+    with refuse_unreadable(expected="readable Rows, Columns and NumberOfFrames", where=where):
+        rows, columns = int(dataset.get("Rows") or 0), int(dataset.get("Columns") or 0)
+        frames = max(1, int(dataset.get("NumberOfFrames") or 1))
+        samples = int(dataset.get("SamplesPerPixel") or 1)
     require_plane_size(rows, columns, frames=frames, where=where)
-    if int(dataset.get("SamplesPerPixel") or 1) != 1:
+    if samples != 1:
         raise SourceFormatError(expected="one value for each pixel", given="a colour image", where=where)
     from pydicom.pixels.utils import pixel_array
 
@@ -72,8 +74,8 @@ def decode_stored(dataset: Any, *, frame: int | None, where: str) -> NDArray[Any
         raise SourceFormatError(
             expected=expected, given="none", where=where, action="export the series again"
         )
-    _require_transfer_syntax(dataset)
     with quiet_pydicom(), refuse_unreadable(expected=expected, where=where, action="export the series again"):
+        _require_transfer_syntax(dataset)
         pixels = pixel_array(dataset, index=frame if frame is not None else 0, raw=False)
     if pixels.shape != (rows, columns):
         raise SourceFormatError(expected=expected, given=f"an array of shape {pixels.shape}", where=where)
@@ -101,12 +103,19 @@ def decode_plane(dataset: Any, *, frame: int | None, where: str) -> Plane:
         As `decode_stored`; also where a CT has no rescale values, since its numbers would mean nothing.
     """
     stored = decode_stored(dataset, frame=frame, where=where)
-    slope, intercept = _find_rescale(dataset, frame=frame, where=where)
-    raw = _find_padding(dataset, stored)
+    # Elements are parsed when asked for, so damage may only show here.
+    with refuse_unreadable(expected="readable rescale and padding values", where=where):
+        slope, intercept = _find_rescale(dataset, frame=frame, where=where)
+        raw = _find_padding(dataset, stored)
     padding = None if raw is None else raw * slope + intercept
-    if slope == 1.0 and intercept == int(intercept):
-        return Plane(values=stored.astype(np.int32) + int(intercept), padding=padding)
+    if slope == 1.0 and intercept == int(intercept) and abs(intercept) < 1 << 30:
+        return Plane(
+            values=stored.astype(np.int64 if stored.itemsize > 2 else np.int32) + int(intercept),
+            padding=padding,
+        )
     values = stored.astype(np.float64) * slope + intercept
+    if np.abs(values).max() > np.finfo(np.float32).max:
+        raise NonFiniteError(expected="values within single precision", given="overflow", where=where)
     return Plane(values=values.astype(np.float32), padding=padding)
 
 

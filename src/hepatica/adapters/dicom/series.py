@@ -154,7 +154,7 @@ def _series_key(record: SliceRecord) -> str:
 
 def _order(group: ImageGroup) -> tuple[object, ...]:
     first = group.first
-    number = int(first.series_number) if first.series_number.lstrip("-").isdigit() else 0
+    number = int(first.series_number) if first.series_number.lstrip("-").isdecimal() else 0
     return (group.role != "image", first.study_date, number, group.series_uid, len(group.uid), group.uid)
 
 

@@ -336,7 +336,7 @@ def _decode_planes(
 def _compact(plane: Plane) -> Plane:
     """Store whole numbers that fit as int16: the stack waits in memory for its other planes."""
     values = plane.values
-    if values.dtype == np.int32 and values.min() >= -32768 and values.max() <= 32767:
+    if np.issubdtype(values.dtype, np.integer) and values.min() >= -32768 and values.max() <= 32767:
         return Plane(values=values.astype(np.int16), padding=plane.padding)
     return plane
 

@@ -105,7 +105,7 @@ def _summarise(number: int, file: VolumeFile) -> SeriesSummary:
 def _choose(files: Sequence[VolumeFile], *, series: str | None, where: str) -> VolumeFile:
     if series is not None:
         wanted = series.strip()
-        if wanted.isdigit() and 1 <= int(wanted) <= len(files):
+        if wanted.isdecimal() and 1 <= int(wanted) <= len(files):
             return files[int(wanted) - 1]
         for file in files:
             if wanted == file.name:

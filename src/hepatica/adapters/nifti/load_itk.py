@@ -113,7 +113,7 @@ def _segment_names(fields: dict[str, str]) -> dict[int, str]:
             :64
         ]
         for part in parts.values()
-        if part.get("name") and part.get("labelvalue", "").isdigit()
+        if part.get("name") and part.get("labelvalue", "").isdecimal()
     }
 
 
@@ -162,6 +162,6 @@ def _is_plain_name(name: str) -> bool:
 
 def _whole_numbers(text: str, *, where: str) -> tuple[int, ...]:
     parts: list[Any] = text.split()
-    if not parts or not all(part.isdigit() and len(part) < 19 for part in parts):
+    if not parts or not all(part.isdecimal() and len(part) < 19 for part in parts):
         raise SourceFormatError(expected="whole numbers as sizes", given="something else", where=where)
     return tuple(int(part) for part in parts)
