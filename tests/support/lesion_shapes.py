@@ -11,7 +11,9 @@ from hepatica.core.geometry import Grid
 from hepatica.imaging.mask import Mask
 
 
-def make_grid(shape, spacing_mm=(1.0, 1.0, 1.0), *, origin=(0.0, 0.0, 0.0), directions=None, slice_axis=2) -> Grid:
+def make_grid(
+    shape, spacing_mm=(1.0, 1.0, 1.0), *, origin=(0.0, 0.0, 0.0), directions=None, slice_axis=2
+) -> Grid:
     return Grid.from_axes(
         shape=shape, spacing_mm=spacing_mm, origin_lps_mm=origin, directions=directions, slice_axis=slice_axis
     )
@@ -64,7 +66,7 @@ def slow_longest_diameter_mm(mask: Mask) -> float:
 def slow_half_level(pixels, p: float, q: float) -> float:
     """Marching-squares field at a point: which side of the half-level contour it lies on (> 0 inside).
 
-    Inside one cell the contour joins the middles of the cell's edges; a cell with two opposite corners set is joined.
+    Inside one cell the contour joins the middles of the cell's edges; two opposite corners are joined.
     """
     a, b = math.floor(p), math.floor(q)
     x, y = p - a, q - b
@@ -115,6 +117,9 @@ def slow_gap_mm(first: Mask, second: Mask) -> float:
     best = math.inf
     for a in first.index_ijk():
         for b in second.index_ijk():
-            steps = [max(abs(int(p) - int(q)) - 1, 0) * s for p, q, s in zip(a, b, first.grid.spacing_mm, strict=True)]
+            steps = [
+                max(abs(int(p) - int(q)) - 1, 0) * s
+                for p, q, s in zip(a, b, first.grid.spacing_mm, strict=True)
+            ]
             best = min(best, math.hypot(*steps))
     return best

@@ -39,7 +39,7 @@ def make_motion(shift_mm=(2.0, -3.0, 6.0), angle_deg=3.0, axis=(0.3, 1.0, 0.2)) 
 
 
 def draw_tissues(points):
-    """Return the tissue code of (n, 3) LPS points: a bumpy liver, a lesion with a dead core, vessels, spine, stomach."""
+    """Return the tissue code of (n, 3) LPS points: bumpy liver, lesion with dead core, vessels, stomach."""
     x, y, z = points.T
     code = np.zeros(len(points), np.uint8)
     code[(np.hypot(x / 120, y / 90) < 1)] = 5  # fat
@@ -63,7 +63,9 @@ def make_two_phases(
     other = make_grid((110, 90, 52), (2.2, 2.2, 2.5), origin=(-119.4, -98.7, -62.47))
     rng = np.random.default_rng(seed)
     venous = _draw(still, np.eye(4), {4: 220, 5: -90, 6: 260, 0: -1000, **venous_hu}, noise_hu, rng)
-    arterial = _draw(other, np.linalg.inv(motion), {4: 95, 5: -95, 6: 280, 0: -1000, **arterial_hu}, noise_hu, rng)
+    arterial = _draw(
+        other, np.linalg.inv(motion), {4: 95, 5: -95, 6: 280, 0: -1000, **arterial_hu}, noise_hu, rng
+    )
     code = draw_tissues(still.to_lps_mm(np.indices(still.shape).reshape(3, -1).T)).reshape(still.shape)
     lesion = Mask.from_full((code == LIVE) | (code == DEAD), grid=still)
     return TwoPhases(
