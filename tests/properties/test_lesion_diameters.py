@@ -47,7 +47,9 @@ def test_longest_diameter_equals_brute_force_over_all_boundary_pairs(full, spaci
     mask = random_mask(full, spacing_mm, slice_axis)
     longest, _ = measure_diameters(mask)
     assert longest.length_mm == pytest.approx(slow_longest_diameter_mm(mask), abs=EXACT_MM)
-    assert np.linalg.norm(np.diff(longest.ends_lps_mm, axis=0)) == pytest.approx(longest.length_mm, abs=EXACT_MM)
+    assert np.linalg.norm(np.diff(longest.ends_lps_mm, axis=0)) == pytest.approx(
+        longest.length_mm, abs=EXACT_MM
+    )
     ends = mask.grid.to_index(longest.ends_lps_mm).round().astype(int)
     assert (ends[:, slice_axis] == longest.slice_index).all()
     assert full[tuple(ends.T)].all()
@@ -59,7 +61,9 @@ def test_longest_diameter_equals_brute_force_over_all_boundary_pairs(full, spaci
 def test_longest_3d_diameter_equals_brute_force_over_all_boundary_pairs(full, spacing_mm):
     mask = random_mask(full, spacing_mm)
     found = measure_longest_diameter_3d(mask)
-    assert found.length_mm == pytest.approx(slow_longest_mm(slow_boundary(full) * mask.grid.spacing_mm), abs=EXACT_MM)
+    assert found.length_mm == pytest.approx(
+        slow_longest_mm(slow_boundary(full) * mask.grid.spacing_mm), abs=EXACT_MM
+    )
     ends = mask.grid.to_index(found.ends_lps_mm).round().astype(int)
     assert full[tuple(ends.T)].all()
 
@@ -81,7 +85,9 @@ def test_longest_3d_diameter_of_an_oblique_sheet_too_large_for_pairs_is_right():
 
 
 @pytest.mark.requirement("A-lesion-short-axis")
-@given(pixels=hnp.arrays(bool, st.tuples(st.integers(1, 4), st.integers(1, 4))).filter(np.any), data=st.data())
+@given(
+    pixels=hnp.arrays(bool, st.tuples(st.integers(1, 4), st.integers(1, 4))).filter(np.any), data=st.data()
+)
 @settings(deadline=None, derandomize=True, max_examples=12)
 def test_short_axis_equals_the_longest_run_inside_the_half_level_contour(pixels, data):
     spacing = np.array([data.draw(st.sampled_from([0.7, 1.0])), data.draw(st.sampled_from([0.7, 1.2]))])
@@ -131,8 +137,8 @@ def test_an_l_shape_gives_the_longest_single_chord_across_its_corner():
     pixels[:4, :] = True
     longest, short = measure_diameters(plane_mask(pixels))
     assert longest.length_mm == pytest.approx(math.hypot(19, 19))
-    # Slanted across one arm, 4 pixels wide; through the corner it is the same, from (-0.25, -0.25) to (3.75, 3.75),
-    # where the contour rounds both corners. The 19-pixel notch between the arms is not inside.
+    # Slanted across one arm, 4 pixels wide; through the corner it is the same, from (-0.25, -0.25) to
+    # (3.75, 3.75), where the contour rounds both corners. The 19-pixel notch between the arms is not inside.
     assert short.length_mm == pytest.approx(4 * math.sqrt(2), abs=EXACT_MM)
 
 
@@ -157,7 +163,9 @@ def test_a_disc_and_a_ring_have_their_closed_forms():
     ring = Mask.from_full(disc.to_full() & ~hole, grid=grid)
     longest, short = measure_diameters(ring)
     assert longest.length_mm == pytest.approx(40.0, abs=1e-9)
-    assert short.length_mm == pytest.approx(2 * math.sqrt(20**2 - 12**2), abs=1.0)  # touches the hole: 2 pixels
+    assert short.length_mm == pytest.approx(
+        2 * math.sqrt(20**2 - 12**2), abs=1.0
+    )  # touches the hole: 2 pixels
 
 
 @pytest.mark.parametrize("angle_deg", [0, 17, 30, 45, 68])

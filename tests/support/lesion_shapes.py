@@ -66,7 +66,7 @@ def slow_longest_diameter_mm(mask: Mask) -> float:
 def slow_half_level(pixels, p: float, q: float) -> float:
     """Marching-squares field at a point: which side of the half-level contour it lies on (> 0 inside).
 
-    Inside one cell the contour joins the middles of the cell's edges; a cell with two opposite corners set is joined.
+    Inside one cell the contour joins the middles of the cell's edges; two opposite corners are joined.
     """
     a, b = math.floor(p), math.floor(q)
     x, y = p - a, q - b

@@ -39,7 +39,7 @@ def make_motion(shift_mm=(2.0, -3.0, 6.0), angle_deg=3.0, axis=(0.3, 1.0, 0.2)) 
 
 
 def draw_tissues(points):
-    """Return the tissue code of (n, 3) LPS points: a bumpy liver, a lesion with a dead core, vessels, spine, stomach."""
+    """Return the tissue code of (n, 3) LPS points: bumpy liver, lesion with dead core, vessels, stomach."""
     x, y, z = points.T
     code = np.zeros(len(points), np.uint8)
     code[(np.hypot(x / 120, y / 90) < 1)] = 5  # fat

@@ -49,7 +49,9 @@ def test_the_phantom_lesion_has_its_closed_form_measures():
     near = {n.kind: n for n in lesion.neighbours}
     # portal vein: ellipsoid of radii 35, 7, 7 around (-25, 15, 0), nearest point found over its surface
     t, p = np.meshgrid(np.linspace(0, 2 * np.pi, 400), np.linspace(0, np.pi, 400))
-    vein = np.stack([-25 + 35 * np.cos(p), 15 + 7 * np.sin(p) * np.cos(t), 7 * np.sin(p) * np.sin(t)], axis=-1)
+    vein = np.stack(
+        [-25 + 35 * np.cos(p), 15 + 7 * np.sin(p) * np.cos(t), 7 * np.sin(p) * np.sin(t)], axis=-1
+    )
     truth_mm = np.linalg.norm(vein - [-60, -20, 10], axis=-1).min() - LESION_RADIUS_MM
     assert near[StructureKind.PORTAL_VEIN].distance_mm == pytest.approx(truth_mm, abs=VOXEL_MM)
     assert not {StructureKind.BODY, StructureKind.LIVER, StructureKind.LESION} & set(near)
@@ -111,7 +113,11 @@ def test_a_viable_part_is_attached_to_the_lesion_of_its_label():
 
 def test_an_earlier_visit_fills_in_what_is_new():
     visit = PriorVisit(
-        lesions=(PriorLesion(lesion_id="L1", centroid_lps_mm=(-61, -20, -31), longest_diameter_mm=30, plan_id="2.25.7"),),
+        lesions=(
+            PriorLesion(
+                lesion_id="L1", centroid_lps_mm=(-61, -20, -31), longest_diameter_mm=30, plan_id="2.25.7"
+            ),
+        ),
         present_from_prior_lps=np.eye(4),
     )
     lesions, findings = describe(three_segments(), prior=visit)
@@ -131,15 +137,19 @@ def test_a_lesion_outside_the_liver_is_refused_and_one_just_beside_it_is_a_findi
 
 def test_a_lesion_that_touches_the_liver_only_through_another_lesion_is_accepted():
     grid = make_grid((40, 20, 20), (1.0, 1.0, 1.0))
+
     def block(a, b):
         full = np.zeros(grid.shape, bool)
         full[a:b, 5:15, 5:15] = True
         return Mask.from_full(full, grid=grid)
+
     empty = Anatomy(grid=grid, bits=np.zeros(grid.shape, np.uint32, order="F"))
     source = StructureSource(kind=StructureKind.LIVER, origin=Origin.LABELLED, names=(), source="test")
     anatomy = empty.with_structures([(source, block(2, 12))])
     volume = Volume(values=np.full(grid.shape, 60, np.int16, order="F"), grid=grid)
-    lesions, findings = describe_lesions([("a", block(12, 20)), ("b", block(20, 30))], volume=volume, anatomy=anatomy)
+    lesions, findings = describe_lesions(
+        [("a", block(12, 20)), ("b", block(20, 30))], volume=volume, anatomy=anatomy
+    )
     assert len(lesions) == 2
     assert "lesions.beside_liver" not in [f.rule for f in findings]
 
@@ -194,15 +204,19 @@ def test_a_lesion_cut_off_at_any_face_of_the_volume_is_a_finding(face):
 def test_lesions_small_for_their_slices_or_for_recist_are_findings():
     grid = make_grid((40, 40, 12), (1.0, 1.0, 8.0))
     assert rules_of(ellipsoid_mask(grid, (20, 20, 40), (7.0, 7.0, 12))) == ["lesions.thick_slices"]
-    assert rules_of(ellipsoid_mask(grid, (20, 20, 40), (8.0, 8.0, 12))) == []  # 16 mm: exactly twice the spacing
+    assert (
+        rules_of(ellipsoid_mask(grid, (20, 20, 40), (8.0, 8.0, 12))) == []
+    )  # 16 mm: exactly twice the spacing
     fine = make_grid((40, 40, 40))
     assert rules_of(ellipsoid_mask(fine, (20, 20, 20), [4] * 3)) == ["lesions.not_measurable"]
     assert rules_of(ellipsoid_mask(fine, (20, 20, 20), [5] * 3)) == []  # 10 mm
 
 
 @pytest.mark.requirement("A-lesion-extents")
-@pytest.mark.parametrize(("hu", "modality", "found"), [(-100, "CT", True), (-20, "CT", False), (300, "CT", False),
-                                                       (700, "CT", True), (700, "MR", False)])  # fmt: skip
+@pytest.mark.parametrize(
+    ("hu", "modality", "found"),
+    [(-100, "CT", True), (-20, "CT", False), (300, "CT", False), (700, "CT", True), (700, "MR", False)],
+)
 def test_ct_numbers_unlike_tumour_are_a_finding(hu, modality, found):
     mask = ellipsoid_mask(make_grid((40, 40, 40)), (20, 20, 20), [9] * 3)
     assert rules_of(mask, hu, modality) == (["lesions.hu_implausible"] if found else [])

@@ -42,7 +42,9 @@ def test_a_single_label_mask_is_split_into_its_26_connected_components():
 
 
 def test_blocks_that_share_only_a_corner_are_one_lesion():
-    parts, _ = split_segments([("tumour", unite(box((5, 8), (5, 8), (5, 8)), box((8, 11), (8, 11), (8, 11))))])
+    parts, _ = split_segments(
+        [("tumour", unite(box((5, 8), (5, 8), (5, 8)), box((8, 11), (8, 11), (8, 11))))]
+    )
     assert len(parts) == 1
 
 
@@ -116,4 +118,6 @@ def test_no_segment_and_another_grid_are_refused():
         split_segments([])
     other = make_grid(GRID.shape, (1.0, 1.0, 2.5))
     with pytest.raises(GeometryError, match="label 'b'"):
-        split_segments([("a", ball((20, 20, 30), 9)), ("b", Mask.from_full(np.ones(GRID.shape, bool), grid=other))])
+        split_segments(
+            [("a", ball((20, 20, 30), 9)), ("b", Mask.from_full(np.ones(GRID.shape, bool), grid=other))]
+        )

@@ -20,7 +20,7 @@ GRID = make_grid((160, 100, 60), (2.0, 2.0, 2.0))
 
 
 def dot(centre) -> Mask:
-    i, j, k = (int(round(c / 2)) for c in centre)
+    i, j, k = (round(c / 2) for c in centre)
     return Mask(grid=GRID, start_ijk=(i, j, k), crop=np.ones((1, 1, 1), bool))
 
 
@@ -30,13 +30,15 @@ def lesion(name, centre, diameter_mm=20.0) -> Lesion:
     return Lesion(
         lesion_id=name, label=name, mask=dot(centre), longest_diameter=diameter,
         short_axis=unknown, longest_diameter_3d=diameter, volume_ml=1.0, volume_uncertainty_ml=0.1,
-        liver_fraction=unknown, liver_fraction_uncertainty=unknown, distance_to_capsule_mm=unknown, depth_mm=unknown,
-        neighbours=(), viable=unknown,
+        liver_fraction=unknown, liver_fraction_uncertainty=unknown, distance_to_capsule_mm=unknown,
+        depth_mm=unknown, neighbours=(), viable=unknown,
     )  # fmt: skip
 
 
 def prior(name, centre, diameter_mm=20.0) -> PriorLesion:
-    return PriorLesion(lesion_id=name, centroid_lps_mm=np.array(centre), longest_diameter_mm=diameter_mm, plan_id="2.25.1")
+    return PriorLesion(
+        lesion_id=name, centroid_lps_mm=np.array(centre), longest_diameter_mm=diameter_mm, plan_id="2.25.1"
+    )
 
 
 def pairs(matches):
@@ -56,7 +58,10 @@ def test_lesions_are_found_again_after_a_rigid_motion_new_and_vanished_ones_are_
     matches, findings = match_prior_lesions(today, earlier, present_from_prior_lps=turn)
     assert pairs(matches) == {"L1": "P1", "L2": "P2"}
     assert all(m.score > 0.95 and not m.ambiguous for m in matches)
-    assert sorted((f.rule, f.subject) for f in findings) == [("lesions.new", "L3"), ("lesions.vanished", "P9")]
+    assert sorted((f.rule, f.subject) for f in findings) == [
+        ("lesions.new", "L3"),
+        ("lesions.vanished", "P9"),
+    ]
     named = apply_matches(today, matches)
     assert [(x.prior_id, x.is_new) for x in named] == [("P1", False), ("P2", False), (None, True)]
 
@@ -74,13 +79,16 @@ def test_the_pairing_is_best_in_sum_and_not_greedy():
     today = (lesion("L1", (100, 60, 60)), lesion("L2", (118, 60, 60)))
     earlier = [prior("P1", (110, 60, 60)), prior("P2", (126, 60, 60))]
     matches, _ = match_prior_lesions(today, earlier, present_from_prior_lps=np.eye(4))
-    assert pairs(matches) == {"L1": "P1", "L2": "P2"}  # greedy would give L2 to P1 (8 mm) and leave L1 without
+    assert pairs(matches) == {
+        "L1": "P1",
+        "L2": "P2",
+    }  # greedy would give L2 to P1 (8 mm) and leave L1 without
 
 
 @pytest.mark.parametrize(("distance_mm", "found"), [(19.9, True), (20.1, False)])
 def test_the_gate_is_ten_mm_and_half_the_larger_diameter(distance_mm, found):
     today = lesion("L1", (100, 60, 60))
-    at = today.mask.centroid_lps_mm + (distance_mm, 0, 0)
+    at = today.mask.centroid_lps_mm + np.array([distance_mm, 0, 0])
     matches, _ = match_prior_lesions((today,), [prior("P1", at)], present_from_prior_lps=np.eye(4))
     assert len(matches) == found
     if found:
@@ -89,14 +97,19 @@ def test_the_gate_is_ten_mm_and_half_the_larger_diameter(distance_mm, found):
 
 def test_a_split_lesion_is_ambiguous():
     today = (lesion("L1", (96, 60, 60), 14), lesion("L2", (104, 60, 60), 14))
-    matches, findings = match_prior_lesions(today, [prior("P1", (100, 60, 60), 28)], present_from_prior_lps=np.eye(4))
+    matches, findings = match_prior_lesions(
+        today, [prior("P1", (100, 60, 60), 28)], present_from_prior_lps=np.eye(4)
+    )
     assert len(matches) == 1 and matches[0].ambiguous
     assert sorted(f.rule for f in findings) == ["lesions.match_ambiguous", "lesions.new"]
 
 
 @given(
     places=st.lists(
-        st.tuples(st.integers(10, 300), st.integers(10, 180), st.integers(10, 110)), min_size=1, max_size=5, unique=True
+        st.tuples(st.integers(10, 300), st.integers(10, 180), st.integers(10, 110)),
+        min_size=1,
+        max_size=5,
+        unique=True,
     ),
     shift=st.tuples(*[st.floats(-15, 15)] * 3),
     size=st.floats(5, 40),

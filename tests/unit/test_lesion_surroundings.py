@@ -38,7 +38,9 @@ def make_anatomy(grid=GRID, *, origin=Origin.LABELLED, **parts) -> Anatomy:
     )
 
 
-pairs = hnp.arrays(np.uint8, (5, 6, 4), elements=st.integers(0, 9)).filter(lambda a: (a == 1).any() and (a == 2).any())
+pairs = hnp.arrays(np.uint8, (5, 6, 4), elements=st.integers(0, 9)).filter(
+    lambda a: (a == 1).any() and (a == 2).any()
+)
 
 
 @pytest.mark.requirement("A-lesion-distance")
@@ -67,7 +69,9 @@ def test_neighbour_distances_equal_brute_force_near_and_far(codes):
     anatomy = make_anatomy(grid, lesion=lesion, bowel=gut, kidney=far)
     found = {n.kind: n.distance_mm for n in find_neighbours(lesion, anatomy=anatomy)}
     assert found[StructureKind.BOWEL] == pytest.approx(slow_gap_mm(lesion, gut), abs=1e-9)
-    assert found[StructureKind.KIDNEY] == pytest.approx(slow_gap_mm(lesion, Mask.from_full(far, grid=grid)), abs=1e-9)
+    assert found[StructureKind.KIDNEY] == pytest.approx(
+        slow_gap_mm(lesion, Mask.from_full(far, grid=grid)), abs=1e-9
+    )
     assert set(found) == {StructureKind.BOWEL, StructureKind.KIDNEY}
 
 
@@ -103,7 +107,9 @@ def test_vessel_holes_and_portal_vein_are_not_capsule():
 def test_a_lesion_at_the_surface_has_distance_zero():
     anatomy = make_anatomy(liver=ellipsoid_mask(GRID, (0, 0, 0), [25] * 3))
     lesion = ellipsoid_mask(GRID, (24, 0, 0), [6] * 3)
-    assert measure_distance_to_capsule_mm(lesion, around=derive_surroundings(anatomy, lesions=(lesion,))) == 0.0
+    assert (
+        measure_distance_to_capsule_mm(lesion, around=derive_surroundings(anatomy, lesions=(lesion,))) == 0.0
+    )
 
 
 def test_where_the_scan_cuts_the_liver_off_nearer_than_the_capsule_nothing_is_said():

@@ -48,7 +48,9 @@ def test_uncertainty_joins_shell_and_repeat_measurement_and_says_it_is_unverifie
     ball = ellipsoid_mask(GRID, (0, 0, 0), [15] * 3)
     measured = measure_volume(ball)
     assert measured.volume_ml == pytest.approx(4 / 3 * math.pi * 15**3 / 1000, rel=RASTER)
-    assert measured.uncertainty_ml == pytest.approx(math.hypot(measure_shell_ml(ball), 0.13 * measured.volume_ml))
+    assert measured.uncertainty_ml == pytest.approx(
+        math.hypot(measure_shell_ml(ball), 0.13 * measured.volume_ml)
+    )
     assert measured.status is EvidenceStatus.UNVERIFIED
 
 
@@ -57,7 +59,9 @@ def test_uncertainty_joins_shell_and_repeat_measurement_and_says_it_is_unverifie
 @pytest.mark.parametrize("angle_deg", [0, 25, 50, 90])
 def test_volume_and_uncertainty_hold_the_truth_however_an_ellipsoid_is_turned(spacing_mm, angle_deg):
     shape = tuple(int(70 / s) for s in spacing_mm)
-    grid = make_grid(shape, spacing_mm, origin=[-(n - 1) * s / 2 for n, s in zip(shape, spacing_mm, strict=True)])
+    grid = make_grid(
+        shape, spacing_mm, origin=[-(n - 1) * s / 2 for n, s in zip(shape, spacing_mm, strict=True)]
+    )
     mask = ellipsoid_mask(grid, (0.3, 0.2, -0.4), (28, 18, 13), turn=rotation((1, 2, 0.5), angle_deg))
     truth_ml = 4 / 3 * math.pi * 28 * 18 * 13 / 1000
     assert abs(mask.volume_ml - truth_ml) < measure_shell_ml(mask)
@@ -94,14 +98,18 @@ def test_tumour_drawn_outside_the_liver_label_is_added_to_the_liver():
      (1 / 3, 0.0, "above"), (0.3333333333, 0.0, "below")],
 )  # fmt: skip
 def test_the_one_third_gate_is_sure_only_where_the_error_cannot_turn_it(fraction, error, verdict):
-    share = LiverShare(fraction=fraction, uncertainty_fraction=error, liver_ml=1500, lesions_ml=1500 * fraction)
+    share = LiverShare(
+        fraction=fraction, uncertainty_fraction=error, liver_ml=1500, lesions_ml=1500 * fraction
+    )
     assert assess_liver_share(share, limit=LIMIT) == ShareVerdict(verdict)
     found = check_liver_share(share)
     assert [f.rule for f in found] == ([] if verdict == "below" else ["lesions.liver_share"])
 
 
 def test_a_liver_cut_off_by_the_scan_cannot_fail_the_gate_for_sure():
-    share = LiverShare(fraction=0.5, uncertainty_fraction=0.02, liver_ml=900, lesions_ml=450, liver_complete=False)
+    share = LiverShare(
+        fraction=0.5, uncertainty_fraction=0.02, liver_ml=900, lesions_ml=450, liver_complete=False
+    )
     assert assess_liver_share(share, limit=LIMIT) is ShareVerdict.UNSURE
     low = replace(share, fraction=0.2)
     assert assess_liver_share(low, limit=LIMIT) is ShareVerdict.BELOW

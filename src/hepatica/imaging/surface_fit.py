@@ -58,7 +58,9 @@ def find_surface(mask: Mask) -> Surface:
     return Surface(points_lps_mm=points[chosen], distance_mm=distance_mm, grid=grid)
 
 
-def fit_surfaces(fixed: Surface, moving: Surface, *, start: FloatArray) -> tuple[FloatArray, FloatArray, bool]:
+def fit_surfaces(
+    fixed: Surface, moving: Surface, *, start: FloatArray
+) -> tuple[FloatArray, FloatArray, bool]:
     """Move one surface onto the other by least squares over rotation and shift, both ways at once.
 
     Parameters
@@ -130,7 +132,7 @@ def _measure_field(share: FloatArray, points_lps_mm: FloatArray, *, grid: Grid) 
     near = np.argwhere(np.abs(field) < NEAR_MM)
     exact, _ = cKDTree(points_lps_mm).query(grid.to_lps_mm(near))
     field[tuple(near.T)] = np.sign(field[tuple(near.T)]) * exact
-    return field
+    return np.asarray(field, dtype=np.float64)
 
 
 def _find_crossings(share: FloatArray) -> FloatArray:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from itertools import pairwise
-from typing import Final
+from typing import Any, Final
 
 import numpy as np
 
@@ -29,9 +29,10 @@ def find_contour_polygons(pixels: BoolArray, *, spacing_mm: FloatArray) -> list[
 
     Pixel centres lie at ``index * spacing_mm``. Pixels that touch by a corner only are joined.
     """
-    from skimage.measure import find_contours
+    from skimage import measure
 
-    contours = find_contours(np.pad(pixels, 1).astype(np.float64), HALF_LEVEL, fully_connected="high")
+    find: Any = measure.find_contours
+    contours = find(np.pad(pixels, 1).astype(np.float64), HALF_LEVEL, fully_connected="high")
     return [(np.asarray(contour, dtype=np.float64) - 1.0) * spacing_mm for contour in contours]
 
 
@@ -92,7 +93,7 @@ def _to_edges(polygon: FloatArray) -> FloatArray:
 def _merge(values: FloatArray) -> FloatArray:
     """Drop stations that differ from their neighbour by rounding only."""
     gap = MERGE_TOLERANCE * float(values[-1] - values[0])
-    return values[np.concatenate([[True], np.diff(values) > gap])]
+    return np.asarray(values[np.concatenate([[True], np.diff(values) > gap])], dtype=np.float64)
 
 
 def _examine_strip(edges: FloatArray, left: float, right: float) -> list[tuple[float, float, float, float]]:

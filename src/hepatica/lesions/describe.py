@@ -135,7 +135,9 @@ def _describe_one(
     longest, short = measure_diameters(part.mask)
     volume = measure_volume(part.mask, variability=tables.variability)
     share = measure_liver_share([part.mask], liver=around.liver, variability=tables.variability)
-    known = not isinstance(share, NotEvaluable)
+    part_of_liver, part_error = (
+        (share, share) if isinstance(share, NotEvaluable) else (share.fraction, share.uncertainty_fraction)
+    )
     return Lesion(
         lesion_id="",
         label=part.label,
@@ -145,8 +147,8 @@ def _describe_one(
         longest_diameter_3d=measure_longest_diameter_3d(part.mask),
         volume_ml=volume.volume_ml,
         volume_uncertainty_ml=volume.uncertainty_ml,
-        liver_fraction=share.fraction if known else share,
-        liver_fraction_uncertainty=share.uncertainty_fraction if known else share,
+        liver_fraction=part_of_liver,
+        liver_fraction_uncertainty=part_error,
         distance_to_capsule_mm=measure_distance_to_capsule_mm(part.mask, around=around),
         depth_mm=measure_depth_mm(part.mask, around=around),
         neighbours=find_neighbours(part.mask, anatomy=around.anatomy),
