@@ -154,7 +154,9 @@ def test_oblique_edges_bear_two_letters():
 @pytest.mark.requirement("A-reformat-outline")
 @pytest.mark.parametrize("tilt_deg", [0.0, 25.0])
 def test_outline_of_a_ball_has_the_radius_of_its_cut(tilt_deg):
-    grid = oriented_grid((1, 0, 2), (-1, 1, 1), shape=(60, 60, 40), spacing=(0.8, 0.8, 1.5), tilt_deg=tilt_deg)
+    grid = oriented_grid(
+        (1, 0, 2), (-1, 1, 1), shape=(60, 60, 40), spacing=(0.8, 0.8, 1.5), tilt_deg=tilt_deg
+    )
     radius, height = 14.0, 5.0
     points = grid.to_lps_mm(np.moveaxis(np.indices(grid.shape), 0, -1))
     ball = np.linalg.norm(points, axis=-1) <= radius

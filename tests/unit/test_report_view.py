@@ -59,7 +59,11 @@ def test_undelivered_amount_bears_its_reason(context):
     )
     allocation = replace(context.plan.allocation, injections=(injection,))
     (row,) = derive_plan_view(with_plan(context, allocation=allocation)).lesions
-    assert (row.undelivered.text, row.undelivered.note, row.undelivered.unverified) == ("0.12 mL", "no room", True)
+    assert (row.undelivered.text, row.undelivered.note, row.undelivered.unverified) == (
+        "0.12 mL",
+        "no room",
+        True,
+    )
 
 
 def test_missing_values_say_why(context):

@@ -68,7 +68,12 @@ def test_in_plane_angle_without_gravity_gives_the_reason():
 @pytest.mark.requirement("A-sheet-angle-words")
 @pytest.mark.parametrize(
     ("angle", "words"),
-    [(5.0, "5.0° toward the head"), (-5.0, "5.0° toward the feet"), (0.0, "0.0° (axial)"), (-0.01, "0.0° (axial)")],
+    [
+        (5.0, "5.0° toward the head"),
+        (-5.0, "5.0° toward the feet"),
+        (0.0, "0.0° (axial)"),
+        (-0.01, "0.0° (axial)"),
+    ],
 )
 def test_tilt_names_head_or_feet(angle, words):
     assert to_tilt_words(angle) == words
@@ -96,7 +101,8 @@ def test_numbers_bear_unit_real_minus_and_no_negative_zero(value, unit, decimals
 
 
 @pytest.mark.parametrize(
-    ("volume", "words"), [(2.0, "2.00 mL"), (0.1, "0.10 mL"), (1 / 3, "0.333 mL"), (0.0, "0.00 mL"), (0.125, "0.125 mL")]
+    ("volume", "words"),
+    [(2.0, "2.00 mL"), (0.1, "0.10 mL"), (1 / 3, "0.333 mL"), (0.0, "0.00 mL"), (0.125, "0.125 mL")],
 )
 def test_volumes_keep_the_microlitre_where_needed(volume, words):
     assert to_ml_words(volume) == words

@@ -45,8 +45,8 @@ STOP_RULES: Final = (
 )
 """A working list, printed as unverified: stop, leave the needle where it is, look again."""
 LEGEND: Final = (
-    "Axial pictures: patient right on the left. Thick outline: lesion to inject; dashed: new or not injected; "
-    f"thin: liver; dotted: labelled structure; dash-dot and *: {DERIVED_NOTE}. "
+    "Axial pictures: patient right on the left. Thick outline: lesion to inject; dashed: new or not injected"
+    f"; thin: liver; dotted: labelled structure; dash-dot and *: {DERIVED_NOTE}. "
     "Needle solid in its slice, dashed outside it. "
     "Beyond tip: clearance of 10 mm run-out."
 )
