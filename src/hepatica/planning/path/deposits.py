@@ -7,7 +7,6 @@ from dataclasses import replace
 from typing import Final
 
 import numpy as np
-
 from numpy.typing import NDArray
 
 from hepatica.core.errors import InputError
