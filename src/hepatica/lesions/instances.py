@@ -72,7 +72,12 @@ def split_segments(
 
     Examples
     --------
-    >>> lesions, findings = split_segments([("tumour", mask)])
+    >>> from hepatica.core.geometry import Grid
+    >>> grid = Grid.from_axes(shape=(20, 9, 5), spacing_mm=(1, 1, 1), origin_lps_mm=(0, 0, 0))
+    >>> full = np.zeros(grid.shape, bool); full[1:4, 1:4, 1:4] = True; full[10:16, 2:7, 1:4] = True
+    >>> lesions, findings = split_segments([("tumour", Mask.from_full(full, grid=grid))])
+    >>> [(lesion.label, lesion.mask.voxel_count) for lesion in lesions]
+    [('tumour #1', 90), ('tumour #2', 27)]
     """
     if not segments:
         raise EmptyLabelError(

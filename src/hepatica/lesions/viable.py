@@ -117,12 +117,6 @@ def derive_viable(
         Nested masks marked ``derived, not reviewed``, or the reason why not: no arterial phase, no tumour
         type, not CT, poor registration, no liver to compare with, phases that are not arterial and
         venous, nothing viable.
-
-    Examples
-    --------
-    >>> part = derive_viable(mask, venous=venous, arterial=arterial, liver=liver, tumour_type=TumourType.HCC)
-    >>> part.origin
-    'derived, not reviewed'
     """
     if arterial is None:
         return NotEvaluable(reason="no arterial phase was given")
