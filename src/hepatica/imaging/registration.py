@@ -65,11 +65,6 @@ class RigidRegistration:
         matrix.setflags(write=False)
         object.__setattr__(self, "moving_from_fixed", matrix)
 
-    def to_moving_lps_mm(self, points_lps_mm: FloatArray) -> FloatArray:
-        """Map (..., 3) points of the fixed scan to the moving scan."""
-        matrix = self.moving_from_fixed
-        return np.asarray(points_lps_mm @ matrix[:3, :3].T + matrix[:3, 3])
-
 
 def register_rigid_locally(
     fixed: Volume,
