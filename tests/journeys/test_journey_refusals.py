@@ -108,10 +108,12 @@ def _climbing_zip(case, tmp_path):
     return {**case, "ct": path}
 
 
-def _unknown_value(case, tmp_path):
-    names = tmp_path / "names.csv"
-    names.write_text("value,name\n1,liver\n9,lesion\n2,zorblax\n")
-    return {**case, "names": names}
+def _labels_elsewhere(case, tmp_path):
+    def move(data, affine):
+        affine[:3, 3] += 400.0
+        return data, affine
+
+    return _save(case, tmp_path, "labels", move)
 
 
 REFUSALS = {
@@ -122,6 +124,7 @@ REFUSALS = {
     "non_finite": [_not_a_number],
     "not_a_volume": [_flat],
     "missing_geometry": [_no_geometry],
+    "frame_mismatch": [_labels_elsewhere],
     "too_large": [_huge_header],
     "unsafe_archive": [_zip_bomb, _climbing_zip],
 }

@@ -131,7 +131,8 @@ def _check_dicom_source(case: Case) -> tuple[Finding, ...]:
         Finding(
             rule="output.no_dicom_source",
             severity=Severity.INFO,
-            message=f"The scan came as {case.image.facts.format}, without patient and study: no DICOM objects are written.",
+            message=f"The scan came as {case.image.facts.format}, without patient and study: "
+            "no DICOM objects are written.",
         ),
     )
 
