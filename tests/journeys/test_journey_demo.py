@@ -171,4 +171,7 @@ def test_both_expert_lesions_of_ircadb_17_are_measured_and_planned(real_data, tm
     document = run.document
     assert sorted(round(lesion["volume_ml"]) for lesion in document["lesions"]) == [79, 86]
     assert sorted(i for p in document["punctures"] for i in p["lesion_ids"]) == ["L1", "L2"]
-    assert all(p["best"] is not None for p in document["paths"]) if "best" in document["paths"][0] else True
+    assert {path["lesion_id"]: path["best"] is not None for path in document["paths"]} == {
+        "L1": True,
+        "L2": True,
+    }

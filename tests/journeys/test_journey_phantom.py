@@ -9,9 +9,10 @@ import numpy as np
 import pytest
 from cases import plan_arguments, run_hepatica, write_phantom
 from jsonschema import Draft202012Validator
-from phantom import LESION_CENTRE_LPS_MM, LESION_RADIUS_MM
+from phantom import LESION_CENTRE_LPS_MM, LESION_RADIUS_MM, make_phantom
 
 from hepatica.bootstrap import read_schema
+from hepatica.entrypoints.cli.exit_status import EXIT_STATUS
 
 pytestmark = pytest.mark.xdist_group("phantom-journey")
 VOXEL_DIAMETER_TOLERANCE_MM = 4.0
@@ -75,7 +76,6 @@ def test_every_tip_and_deposit_lies_in_its_lesion_and_every_margin_is_kept(plann
 @pytest.mark.parametrize("codes", ["LPS", "RAI", "SPL", "ASR"])
 def test_a_scan_stored_in_another_axis_order_gives_the_same_plan(planned, tmp_path, codes):
     case, _, document = planned
-    start = nibabel.orientations.axcodes2ornt("RAS")
     again = {"names": case["names"]}
     for name in ("ct", "labels"):
         image = nibabel.load(case[name])
@@ -85,7 +85,6 @@ def test_a_scan_stored_in_another_axis_order_gives_the_same_plan(planned, tmp_pa
         assert turned.shape != image.shape or not np.allclose(turned.affine, image.affine) or codes == "LPS"
         again[name] = tmp_path / f"{name}.nii.gz"
         nibabel.save(turned, again[name])
-    assert start.shape == (3, 2)
     run = run_hepatica(*plan_arguments(again, tmp_path / "plan", "--json"))
     assert run.status == 0, run.err
     keys = ("lesions", "injections", "punctures", "backups")
@@ -110,8 +109,37 @@ def test_a_replay_gives_equal_digests_and_a_changed_input_is_told(planned, tmp_p
     manifest["inputs"]["ct"] = "0" * 64
     (copy / "manifest.json").write_text(json.dumps(manifest))
     run = run_hepatica("replay", copy, "--out", tmp_path / "third")
-    assert run.status == 60, run.err
+    assert run.status == EXIT_STATUS["replay_mismatch"], run.err
     assert "inputs" in run.err
+
+
+@pytest.mark.requirement("A-replay")
+def test_the_manifest_names_every_table_and_source_the_plan_leans_on(planned):
+    manifest = json.loads((planned[1] / "manifest.json").read_text())
+    assert {"ct", "labels[0]", "names[0]"} == set(manifest["inputs"])
+    assert {
+        "protocol:tvec-label",
+        "hepatica.planning.tables/path_limits.toml",
+        "hepatica.planning.tables/dose.toml",
+        "hepatica.planning.tables/needles.toml",
+        "hepatica.lesions.tables/variability.toml",
+        "hepatica.anatomy.tables/derivation.toml",
+    } <= set(manifest["tables"])
+
+
+@pytest.mark.requirement("A-path-needle")
+def test_a_needle_that_the_user_names_is_the_needle_of_the_plan(tmp_path):
+    """A shorter one of the same shaft would reach; it was not asked for."""
+    case = write_phantom(tmp_path / "case", phantom=make_phantom(spacing_mm=(6.0, 6.0, 8.0)))
+    name = "generic 21 G, 200 mm, end hole"
+    run = run_hepatica(*plan_arguments(case, tmp_path / "plan", "--needle", name, "--json"))
+    assert run.status == 0, run.err
+    document = run.document
+    assert {p["needle"]["name"] for p in (*document["punctures"], *document["backups"])} == {name}
+    needle = document["punctures"][0]["needle"]
+    given_ml = sum(injection["volume_ml"] for injection in document["injections"])
+    expected_ml = given_ml + needle["dead_space_ml"] * len(document["punctures"])
+    assert document["allocation"]["draw_up_ml"] == pytest.approx(expected_ml)
 
 
 @pytest.mark.requirement("A-prior")

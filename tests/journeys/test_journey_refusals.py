@@ -4,7 +4,10 @@ from __future__ import annotations
 
 import gzip
 import json
+import signal
 import struct
+import subprocess
+import sys
 import zipfile
 
 import nibabel
@@ -108,10 +111,12 @@ def _climbing_zip(case, tmp_path):
     return {**case, "ct": path}
 
 
-def _unknown_value(case, tmp_path):
-    names = tmp_path / "names.csv"
-    names.write_text("value,name\n1,liver\n9,lesion\n2,zorblax\n")
-    return {**case, "names": names}
+def _labels_elsewhere(case, tmp_path):
+    def move(data, affine):
+        affine[:3, 3] += 400.0
+        return data, affine
+
+    return _save(case, tmp_path, "labels", move)
 
 
 REFUSALS = {
@@ -122,6 +127,7 @@ REFUSALS = {
     "non_finite": [_not_a_number],
     "not_a_volume": [_flat],
     "missing_geometry": [_no_geometry],
+    "frame_mismatch": [_labels_elsewhere],
     "too_large": [_huge_header],
     "unsafe_archive": [_zip_bomb, _climbing_zip],
 }
@@ -198,3 +204,26 @@ def test_json_lists_protocols_as_one_document():
     assert run.status == 0
     names = {entry["name"] for entry in json.loads(run.out)["protocols"]}
     assert {"tvec-label", "tvec-liver-escalation", "pv10-liver", "nbtxr3-liver", "jx594-liver"} <= names
+
+
+@pytest.mark.requirement("A-json-one-document")
+def test_wrong_options_with_json_are_one_document_too():
+    run = run_hepatica("plan", "--json")
+    assert run.status == EXIT_STATUS["usage"] == 2
+    assert run.document["error"]["code"] == "usage"
+    assert "Missing" in run.err
+
+
+@pytest.mark.requirement("A-out-atomic")
+def test_an_interrupted_run_says_so_and_leaves_nothing(case, tmp_path):
+    command = [sys.executable, "-m", "hepatica.entrypoints.cli.main"]
+    arguments = [str(argument) for argument in plan_arguments(case, tmp_path / "plan")]
+    with subprocess.Popen(
+        [*command, *arguments], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+    ) as run:
+        assert "Reading" in run.stderr.readline()  # the first stage has begun: the output folder is staged
+        run.send_signal(signal.SIGINT)
+        _, err = run.communicate(timeout=60)
+    assert run.returncode == EXIT_STATUS["cancelled"]
+    assert "nothing was written" in err and "Traceback" not in err
+    assert list(tmp_path.iterdir()) == []

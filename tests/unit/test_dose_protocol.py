@@ -231,12 +231,11 @@ def test_lesions_outside_the_table_get_nothing_below_and_are_refused_above() -> 
 @pytest.mark.requirement("A-dose-evidence")
 def test_reader_variability_and_allocation_numbers_carry_source_and_status() -> None:
     from hepatica.core.evidence import read_evidence_table
+    from hepatica.planning.dose.edges import VARIABILITY
 
-    for name in ("variability.toml", "dose.toml", "criteria.toml", "eligibility.toml"):
+    for name in ("dose.toml", "criteria.toml", "eligibility.toml"):
         for item in read_evidence_table("hepatica.planning.tables", name):
             assert item.source, f"{name} {item.key}"
-    variability = read_evidence_table("hepatica.planning.tables", "variability.toml")
-    assert (variability["between_readers_lower"].value, variability["between_readers_upper"].value) == (
-        -22.0,
-        25.0,
-    )
+    variability = read_evidence_table(*VARIABILITY)
+    low, high = variability["diameter_between_readers_low"], variability["diameter_between_readers_high"]
+    assert (low.value, high.value) == (-22.0, 25.0) and low.source and high.source

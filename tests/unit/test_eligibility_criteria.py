@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from hepatica.core.errors import FactsError
-from hepatica.core.evidence import read_evidence_table
+from hepatica.core.evidence import Evidence, read_evidence_table
 from hepatica.core.findings import NotEvaluable
 from hepatica.planning.dose.protocol import list_protocols, read_protocol
 from hepatica.planning.eligibility.check import check_eligibility
@@ -220,3 +220,24 @@ def test_units_are_converted_openly_and_refused_where_no_conversion_is_known() -
     assert LabValue(name="platelets", value=50_000, unit="per_ul").value_in("1e9_per_l") == 50.0
     with pytest.raises(FactsError):
         LabValue(name="inr", value=1.0, unit="ratio").value_in("g_per_l")
+
+
+@pytest.mark.requirement("A-elig-answers")
+def test_a_liver_cut_off_by_the_scan_makes_its_tumour_share_an_upper_bound():
+    cut = {"liver_complete": False}
+    assert ask("tumour_fraction_of_liver", scan={**share(0.2, 0.01), **cut}).answer == "pass"
+    answer = ask("tumour_fraction_of_liver", scan={**share(0.5, 0.01), **cut})
+    assert answer.answer == "unknown" and "upper bound" in answer.reason
+    assert ask("tumour_fraction_of_liver", scan=share(0.5, 0.01)).answer == "fail"
+
+
+@pytest.mark.requirement("A-elig-units")
+@pytest.mark.parametrize(("value", "unit"), [(1.0, "cm"), (10.0, "mm")])
+def test_the_smallest_lesion_is_held_against_its_limit_in_the_limits_own_unit(value, unit):
+    limit = Evidence(key="size", value=value, unit=unit, edge=">=", source="test")
+    rules = Rules("lesion_longest_diameter_min")
+    rules.eligibility = {"lesion_longest_diameter_min": limit}
+    for largest_mm, expected in ((9.0, "fail"), (10.0, "pass"), (11.0, "pass")):
+        scan = ScanFacts(**NO_SCAN, largest_diameter_mm=largest_mm)
+        (answer,) = check_eligibility(rules, facts=PatientFacts(), scan=scan)
+        assert answer.answer == expected and answer.measured.endswith(unit)

@@ -127,11 +127,7 @@ def _grown_box(mask: Mask, by: int) -> Slices:
 def touches(mask: Mask, full: BoolArray) -> bool:
     """Whether a mask meets a whole-grid set, or lies next to it (faces, edges or corners)."""
     box = _grown_box(mask, 1)
-    local = np.zeros([s.stop - s.start for s in box], dtype=bool)
-    local[tuple(slice(m.start - b.start, m.stop - b.start) for m, b in zip(mask.box, box, strict=True))] = (
-        mask.crop
-    )
-    return bool((ndimage.binary_dilation(local, np.ones((3, 3, 3), bool)) & full[box]).any())
+    return bool((ndimage.binary_dilation(mask.cut(box), np.ones((3, 3, 3), bool)) & full[box]).any())
 
 
 def count_sides(target: BoolArray, queries: BoolArray, *, reach_voxels: tuple[int, int, int]) -> np.ndarray:

@@ -161,7 +161,11 @@ class Anatomy:
     def select(self, *kinds: StructureKind) -> BoolArray:
         """Return the whole-grid union of some kinds as booleans."""
         wanted = np.uint32(sum(to_bit(kind) for kind in set(kinds)))
-        return np.asarray((self.bits & wanted) != 0)
+        chosen = np.empty(self.grid.shape, dtype=bool, order="F")
+        # Slice by slice: a whole-grid temporary of 32-bit words would be the largest array of a run.
+        for k in range(self.grid.shape[2]):
+            np.not_equal(self.bits[:, :, k] & wanted, 0, out=chosen[:, :, k])
+        return chosen
 
     def missing_for_clearance(self) -> tuple[str, ...]:
         """Return the groups that are neither labelled by the user nor declared absent."""
@@ -183,7 +187,8 @@ class Anatomy:
                 raise GeometryError(
                     expected="a mask on the scan's grid", given="another grid", where=source.source
                 )
-            bits[mask.box] |= np.where(mask.crop, np.uint32(to_bit(source.kind)), np.uint32(0))
+            part = bits[mask.box]
+            np.bitwise_or(part, np.uint32(to_bit(source.kind)), out=part, where=mask.crop)
             sources[source.kind] = _unite(sources.get(source.kind), source)
         return Anatomy(grid=self.grid, bits=bits, sources=sources, declared_absent=self.declared_absent)
 

@@ -71,6 +71,12 @@ class InputError(HepaticaError, ValueError):
     code = "input"
 
 
+class UsageError(InputError):
+    """A command line with wrong or missing options."""
+
+    code = "usage"
+
+
 class SourceFormatError(InputError):
     """A file that is truncated, of another type than it says, or not readable as what was asked for."""
 

@@ -13,7 +13,7 @@ Tables are TOML files in the ``tables`` package of a room. Every entry is a TOML
 from __future__ import annotations
 
 import tomllib
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from enum import StrEnum
 from functools import cache
@@ -22,6 +22,7 @@ from types import MappingProxyType
 from typing import Any
 
 from hepatica.core.errors import InputError, NotFoundError, NotSetError
+from hepatica.core.provenance import digest_bytes
 
 
 class EvidenceStatus(StrEnum):
@@ -213,6 +214,27 @@ def read_resource(package: str, name: str) -> bytes:
     return file.read_bytes()
 
 
+def digest_tables(packages: Iterable[str]) -> dict[str, str]:
+    """Return the SHA-256 of every data file of some packages, by ``package/name``; folders in them are left out.
+
+    Parameters
+    ----------
+    packages
+        Packages with tables, for example ``hepatica.planning.tables``.
+
+    Examples
+    --------
+    >>> sorted(digest_tables(["hepatica.lesions.tables"]))[0]
+    'hepatica.lesions.tables/enhancement.toml'
+    """
+    return {
+        f"{package}/{file.name}": digest_bytes(file.read_bytes())
+        for package in packages
+        for file in resources.files(package).iterdir()
+        if file.is_file() and not file.name.endswith((".py", ".pyc"))
+    }
+
+
 @cache
 def read_evidence_table(package: str, name: str) -> EvidenceTable:
     """Read one evidence table from package data: the one read a stage room may do.
@@ -230,8 +252,6 @@ def read_evidence_table(package: str, name: str) -> EvidenceTable:
     >>> table["length_max"].unit
     'mm'
     """
-    import hashlib
-
     raw = read_resource(package, name)
     document = tomllib.loads(raw.decode("utf-8"))
     where = f"{package}/{name}"
@@ -243,6 +263,6 @@ def read_evidence_table(package: str, name: str) -> EvidenceTable:
     return EvidenceTable(
         name=where,
         version=str(document.get("version", "")),
-        digest=hashlib.sha256(raw).hexdigest(),
+        digest=digest_bytes(raw),
         entries=MappingProxyType(entries),
     )

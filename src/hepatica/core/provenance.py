@@ -9,9 +9,6 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
 
-import numpy as np
-from numpy.typing import NDArray
-
 UID_ROOT = "2.25."
 """Root for UIDs made from a UUID-sized integer (ITU-T X.667; DICOM PS3.5 annex B.2)."""
 
@@ -19,14 +16,6 @@ UID_ROOT = "2.25."
 def digest_bytes(data: bytes) -> str:
     """Return the SHA-256 of some bytes, in hexadecimal."""
     return hashlib.sha256(data).hexdigest()
-
-
-def digest_array(values: NDArray[Any]) -> str:
-    """Return the SHA-256 of an array's type, shape and values, whatever its memory layout."""
-    hasher = hashlib.sha256(f"{values.dtype.str}{values.shape}".encode())
-    # A transposed view is written in its own order: (k, j, i) of an (i, j, k) array is contiguous after reading.
-    hasher.update(np.ascontiguousarray(values.T).data)
-    return hasher.hexdigest()
 
 
 def digest_json(document: Any) -> str:

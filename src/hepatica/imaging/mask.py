@@ -100,6 +100,27 @@ class Mask:
         full[self.box] = self.crop
         return full
 
+    def cut(self, box: Slices) -> BoolArray:
+        """Return the mask's voxels within a box of the whole grid, as an array of the box's shape.
+
+        Examples
+        --------
+        >>> grid = Grid.from_axes(shape=(8, 8, 8), spacing_mm=(1, 1, 1), origin_lps_mm=(0, 0, 0))
+        >>> mask = Mask(grid=grid, start_ijk=(2, 3, 4), crop=np.ones((3, 2, 1), bool))
+        >>> mask.cut((slice(0, 4), slice(4, 8), slice(4, 6))).nonzero()
+        (array([2, 3]), array([0, 0]), array([0, 0]))
+        """
+        part = np.zeros(tuple(side.stop - side.start for side in box), dtype=bool)
+        low = [max(a.start, b.start) for a, b in zip(self.box, box, strict=True)]
+        high = [min(a.stop, b.stop) for a, b in zip(self.box, box, strict=True)]
+        if all(a < b for a, b in zip(low, high, strict=True)):
+            to = tuple(
+                slice(a - side.start, b - side.start) for a, b, side in zip(low, high, box, strict=True)
+            )
+            of = tuple(slice(a - s, b - s) for a, b, s in zip(low, high, self.start_ijk, strict=True))
+            part[to] = self.crop[of]
+        return part
+
     def index_ijk(self) -> NDArray[np.int64]:
         """Return (n, 3) indices of the voxels in the whole grid."""
         return np.asarray(np.argwhere(self.crop) + np.array(self.start_ijk), dtype=np.int64)

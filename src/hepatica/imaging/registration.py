@@ -65,11 +65,6 @@ class RigidRegistration:
         matrix.setflags(write=False)
         object.__setattr__(self, "moving_from_fixed", matrix)
 
-    def to_moving_lps_mm(self, points_lps_mm: FloatArray) -> FloatArray:
-        """Map (..., 3) points of the fixed scan to the moving scan."""
-        matrix = self.moving_from_fixed
-        return np.asarray(points_lps_mm @ matrix[:3, :3].T + matrix[:3, 3])
-
 
 def register_rigid_locally(
     fixed: Volume,
@@ -105,12 +100,6 @@ def register_rigid_locally(
         If the scans do not overlap in the region, or the region is too small to be compared.
     FrameMismatchError
         If both scans name a frame of reference and the frames differ.
-
-    Examples
-    --------
-    >>> registration = register_rigid_locally(venous, arterial, region=liver_near_lesion)
-    >>> registration.residual_mm
-    1.6
     """
     fixed.grid.require_same_frame(moving.grid, where="moving image")
     progress.stage("Register the phases")
@@ -345,8 +334,16 @@ def register_masks_rigidly(fixed: Mask, moving: Mask) -> RigidRegistration:
 
     Examples
     --------
-    >>> registration = register_masks_rigidly(liver_today, liver_then)
+    >>> shape, spacing_mm = (40, 40, 40), (1.0, 1.0, 1.0)
+    >>> today = Grid.from_axes(shape=shape, spacing_mm=spacing_mm, origin_lps_mm=(0, 0, 0))
+    >>> then = Grid.from_axes(shape=shape, spacing_mm=spacing_mm, origin_lps_mm=(9, 0, 0))
+    >>> block = np.zeros(shape, bool); block[8:32, 10:30, 12:28] = True
+    >>> registration = register_masks_rigidly(
+    ...     Mask.from_full(block, grid=today), Mask.from_full(block, grid=then)
+    ... )
     >>> present_from_prior_lps = np.linalg.inv(registration.moving_from_fixed)
+    >>> bool(np.abs(present_from_prior_lps[:3, 3] - [-9, 0, 0]).max() < 0.5)
+    True
     """
     shift = moving.centroid_lps_mm - fixed.centroid_lps_mm
     matrix, left_mm, converged = fit_surfaces(find_surface(fixed), find_surface(moving), start=shift)

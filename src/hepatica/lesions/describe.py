@@ -95,9 +95,17 @@ def describe_lesions(
 
     Examples
     --------
-    >>> lesions, findings = describe_lesions([("tumour", mask)], volume=volume, anatomy=anatomy)
-    >>> lesions[0].lesion_id
-    'L1'
+    >>> import numpy as np
+    >>> from hepatica.core.geometry import Grid
+    >>> grid = Grid.from_axes(shape=(20, 20, 12), spacing_mm=(2, 2, 4), origin_lps_mm=(0, 0, 0))
+    >>> volume = Volume(values=np.full(grid.shape, 60, np.int16), grid=grid)
+    >>> anatomy = Anatomy(grid=grid, bits=np.zeros(grid.shape, np.uint32))
+    >>> full = np.zeros(grid.shape, bool); full[8:13, 8:12, 5:8] = True
+    >>> lesions, findings = describe_lesions(
+    ...     [("tumour", Mask.from_full(full, grid=grid))], volume=volume, anatomy=anatomy
+    ... )
+    >>> lesions[0].lesion_id, lesions[0].longest_diameter.length_mm, lesions[0].volume_ml
+    ('L1', 10.0, 0.96)
     """
     tables = tables or read_lesion_tables()
     progress.stage("Measure lesions")

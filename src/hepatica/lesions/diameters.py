@@ -42,9 +42,12 @@ def measure_diameters(mask: Mask) -> tuple[Diameter, Diameter | NotEvaluable]:
 
     Examples
     --------
-    >>> longest, short = measure_diameters(mask)
-    >>> longest.length_mm >= 0
-    True
+    >>> from hepatica.core.geometry import Grid
+    >>> grid = Grid.from_axes(shape=(9, 9, 3), spacing_mm=(1, 1, 5), origin_lps_mm=(0, 0, 0))
+    >>> full = np.zeros(grid.shape, bool); full[1:8, 3:6, 1] = True
+    >>> longest, short = measure_diameters(Mask.from_full(full, grid=grid))
+    >>> round(longest.length_mm, 2), longest.slice_index
+    (6.32, 1)
     """
     frame = _SliceFrame(mask)
     candidates = _find_longest(frame)

@@ -14,7 +14,6 @@ from scipy import ndimage
 from hepatica.core.errors import EmptyLabelError, GeometryError
 from hepatica.core.evidence import EvidenceTable, read_evidence_table
 from hepatica.core.findings import Finding, Severity
-from hepatica.core.geometry import BoolArray
 from hepatica.imaging.mask import Mask
 from hepatica.lesions.surroundings import measure_gap_mm
 
@@ -72,7 +71,12 @@ def split_segments(
 
     Examples
     --------
-    >>> lesions, findings = split_segments([("tumour", mask)])
+    >>> from hepatica.core.geometry import Grid
+    >>> grid = Grid.from_axes(shape=(20, 9, 5), spacing_mm=(1, 1, 1), origin_lps_mm=(0, 0, 0))
+    >>> full = np.zeros(grid.shape, bool); full[1:4, 1:4, 1:4] = True; full[10:16, 2:7, 1:4] = True
+    >>> lesions, findings = split_segments([("tumour", Mask.from_full(full, grid=grid))])
+    >>> [(lesion.label, lesion.mask.voxel_count) for lesion in lesions]
+    [('tumour #1', 90), ('tumour #2', 27)]
     """
     if not segments:
         raise EmptyLabelError(
@@ -251,13 +255,4 @@ def _check_pair(first: LesionSegment, second: LesionSegment, *, table: EvidenceT
 
 
 def _count_shared(first: Mask, second: Mask) -> int:
-    low = np.maximum(first.start_ijk, second.start_ijk)
-    high = np.minimum(np.add(first.start_ijk, first.crop.shape), np.add(second.start_ijk, second.crop.shape))
-    if (high <= low).any():
-        return 0
-
-    def cut(mask: Mask) -> BoolArray:
-        begin, end = low - mask.start_ijk, high - mask.start_ijk
-        return mask.crop[begin[0] : end[0], begin[1] : end[1], begin[2] : end[2]]
-
-    return int(np.count_nonzero(cut(first) & cut(second)))
+    return int(np.count_nonzero(first.crop & second.cut(first.box)))

@@ -120,11 +120,6 @@ def match_prior_lesions(
         Matches in the order of ``lesions``, and findings ``lesions.match_ambiguous``, ``lesions.new`` and
         ``lesions.vanished``. A person has to confirm every match.
 
-    Examples
-    --------
-    >>> matches, findings = match_prior_lesions(lesions, prior, present_from_prior_lps=np.eye(4))
-    >>> matches[0].prior_id
-    'L1'
     """
     table = limits or read_evidence_table(TABLES, "matching.toml")
     distance_mm, gate_mm, cost = _compare(lesions, prior, present_from_prior_lps, table=table)

@@ -18,7 +18,7 @@ from scipy.spatial import cKDTree
 
 from hepatica.anatomy.structures import Anatomy, Origin, StructureKind, to_bit
 from hepatica.core.findings import NotEvaluable
-from hepatica.core.geometry import BoolArray, Grid
+from hepatica.core.geometry import BoolArray
 from hepatica.imaging.mask import Mask, find_box
 from hepatica.lesions.lesion import Neighbour
 
@@ -74,7 +74,7 @@ def derive_surroundings(anatomy: Anatomy, *, lesions: tuple[Mask, ...] = ()) -> 
     lesions
         Tumours that belong to the liver, whether or not ``anatomy`` holds them.
     """
-    liver = _fill_liver(anatomy, lesions)
+    liver = derive_whole_liver(anatomy, lesions)
     empty = np.empty((0, 3), dtype=np.int64)
     outside, faces = (empty, empty) if liver is None else _find_capsule(liver, anatomy)
     air = _find_air(anatomy) if anatomy.has(StructureKind.BODY) else None
@@ -218,7 +218,16 @@ def _find_true(mask: BoolArray) -> IndexArray:
     return np.ascontiguousarray(found, dtype=np.int64)
 
 
-def _fill_liver(anatomy: Anatomy, lesions: tuple[Mask, ...]) -> Mask | None:
+def derive_whole_liver(anatomy: Anatomy, lesions: tuple[Mask, ...]) -> Mask | None:
+    """Return the liver with its tumours and vessels, inner holes filled; None where no liver is known.
+
+    Parameters
+    ----------
+    anatomy
+        Structures of the scan.
+    lesions
+        Tumours that belong to the liver, whether or not ``anatomy`` holds them.
+    """
     if not anatomy.has(StructureKind.LIVER):
         return None
     full = anatomy.select(*LIVER_KINDS)
@@ -273,8 +282,3 @@ def _find_air(anatomy: Anatomy) -> IndexArray:
         pixels = np.argwhere(open_air & beside)
         found.append(np.insert(pixels, axis, number, axis=1))
     return np.concatenate(found).astype(np.int64) if found else np.empty((0, 3), dtype=np.int64)
-
-
-def measure_grid_accuracy_mm(grid: Grid) -> float:
-    """Return half the voxel diagonal: how far a drawn border may lie from the true one on this grid."""
-    return float(np.linalg.norm(grid.spacing_mm) / 2)

@@ -61,10 +61,10 @@ def read_viable_label(
             raise GeometryError(
                 expected="labels on the lesion's grid", given="another grid", where="viable or necrosis label"
             )
-    living = None if viable is None else _cut_to_box(viable, lesion.box) & lesion.crop
+    living = None if viable is None else viable.cut(lesion.box) & lesion.crop
     method = "label of viable tumour"
     if living is None or not living.any():
-        dead = None if necrosis is None else _cut_to_box(necrosis, lesion.box) & lesion.crop
+        dead = None if necrosis is None else necrosis.cut(lesion.box) & lesion.crop
         if dead is None or not dead.any():
             return NotEvaluable(reason="no viable or necrosis label reaches into the lesion")
         living = lesion.crop & ~dead
@@ -117,12 +117,6 @@ def derive_viable(
         Nested masks marked ``derived, not reviewed``, or the reason why not: no arterial phase, no tumour
         type, not CT, poor registration, no liver to compare with, phases that are not arterial and
         venous, nothing viable.
-
-    Examples
-    --------
-    >>> part = derive_viable(mask, venous=venous, arterial=arterial, liver=liver, tumour_type=TumourType.HCC)
-    >>> part.origin
-    'derived, not reviewed'
     """
     if arterial is None:
         return NotEvaluable(reason="no arterial phase was given")
@@ -195,7 +189,7 @@ def _make_pair(
     """Bring both phases onto the grid around the lesion, smooth them and measure the liver nearby."""
     box = _find_box_around(lesion, margin_mm=REFERENCE_MM)
     grid = _cut_grid(lesion.grid, box)
-    tumour = _cut_to_box(lesion, box)
+    tumour = lesion.cut(box)
     seen = _find_seen(arterial.grid, grid=grid, registration=registration)
     if np.count_nonzero(tumour & ~seen) > MOST_UNSEEN * np.count_nonzero(tumour):
         return NotEvaluable(reason="the arterial phase does not cover the lesion")
@@ -310,17 +304,6 @@ def _cut_grid(grid: Grid, box: Slices) -> Grid:
         frame_of_reference=grid.frame_of_reference,
         slice_axis=grid.slice_axis,
     )
-
-
-def _cut_to_box(mask: Mask, box: Slices) -> BoolArray:
-    cut = np.zeros(tuple(part.stop - part.start for part in box), dtype=bool)
-    low = [max(a.start, b.start) for a, b in zip(mask.box, box, strict=True)]
-    high = [min(a.stop, b.stop) for a, b in zip(mask.box, box, strict=True)]
-    if all(a < b for a, b in zip(low, high, strict=True)):
-        to = tuple(slice(a - part.start, b - part.start) for a, b, part in zip(low, high, box, strict=True))
-        of = tuple(slice(a - s, b - s) for a, b, s in zip(low, high, mask.start_ijk, strict=True))
-        cut[to] = mask.crop[of]
-    return cut
 
 
 def _place(voxels: BoolArray, pair: PhasePair, lesion: Mask) -> Mask:

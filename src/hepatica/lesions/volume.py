@@ -164,7 +164,8 @@ def derive_diameter_band_mm(
 
     Examples
     --------
-    >>> derive_diameter_band_mm(40.0)[:2]
+    >>> low_mm, high_mm, _ = derive_diameter_band_mm(40.0)
+    >>> round(low_mm, 3), round(high_mm, 3)
     (31.2, 50.0)
     """
     table = variability or read_evidence_table(TABLES, "variability.toml")

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections import Counter
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -46,7 +47,7 @@ def align_priors(case: Case, anatomy: Anatomy) -> AlignedPriors:
     latest: PriorVisit | None = None
     uids: dict[str, str] = {}
     tracks: list[PriorTrack] = []
-    findings: list[Finding] = []
+    findings = list(check_prior_visits(case.priors, visit=case.request.visit))
     for prior in case.priors:
         placed, finding = _align(prior, case, anatomy)
         findings.append(finding)
@@ -69,7 +70,47 @@ def align_priors(case: Case, anatomy: Anatomy) -> AlignedPriors:
     return AlignedPriors(latest=latest, tracks=tuple(tracks), tracking_uids=uids, findings=tuple(findings))
 
 
-def derive_given_ml(priors: Sequence[PriorCase], *, lesions: Sequence[Lesion]) -> dict[str, float]:
+def check_prior_visits(priors: Sequence[PriorCase], *, visit: int) -> tuple[Finding, ...]:
+    """Say so where an earlier plan is not of an earlier visit, or a visit comes twice: doses add up wrongly.
+
+    Parameters
+    ----------
+    priors
+        Earlier plans.
+    visit
+        Visit that is planned.
+    """
+    visits = Counter(prior.plan.visit for prior in priors)
+    late = [
+        Finding(
+            rule="prior.not_earlier",
+            severity=Severity.WARNING,
+            message="A plan given as earlier is not of an earlier visit.",
+            measured=float(number),
+            limit=float(visit),
+            subject=f"visit {number}",
+        )
+        for number in sorted(visits)
+        if number >= visit
+    ]
+    twice = [
+        Finding(
+            rule="prior.visit_twice",
+            severity=Severity.WARNING,
+            message="Several earlier plans are of one visit; what each meant to give was added.",
+            measured=float(count),
+            limit=1.0,
+            subject=f"visit {number}",
+        )
+        for number, count in sorted(visits.items())
+        if count > 1
+    ]
+    return (*late, *twice)
+
+
+def derive_given_ml(
+    priors: Sequence[PriorCase], *, lesions: Sequence[Lesion], tracking_uids: Mapping[str, str]
+) -> dict[str, float]:
     """Return what all earlier plans meant to give, in mL by today's lesion id.
 
     Plans are joined by tracking UID, which a lesion keeps for life.
@@ -79,12 +120,15 @@ def derive_given_ml(priors: Sequence[PriorCase], *, lesions: Sequence[Lesion]) -
     priors
         Earlier plans, oldest first.
     lesions
-        Today's lesions; ``prior_id`` is the name in the latest plan.
+        Today's lesions; ``prior_id`` is the name in the plan they were matched with.
+    tracking_uids
+        Tracking UID by lesion id of that plan, `AlignedPriors.tracking_uids`.
     """
-    if not priors:
-        return {}
-    latest = priors[-1].plan.tracking_uids
-    today = {latest[le.prior_id]: le.lesion_id for le in lesions if le.prior_id and le.prior_id in latest}
+    today = {
+        tracking_uids[lesion.prior_id]: lesion.lesion_id
+        for lesion in lesions
+        if lesion.prior_id is not None and lesion.prior_id in tracking_uids
+    }
     given: dict[str, float] = {}
     for prior in priors:
         uids = prior.plan.tracking_uids

@@ -2,21 +2,22 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
+from functools import partial
 from typing import Final
 
 from hepatica.anatomy.assemble import AssembledAnatomy, assemble_anatomy
 from hepatica.anatomy.derive import derive_anatomy
-from hepatica.anatomy.structures import Anatomy, StructureKind
+from hepatica.anatomy.structures import Anatomy
 from hepatica.core.findings import Finding, NotEvaluable, Severity
 from hepatica.core.geometry import FloatArray
 from hepatica.core.position import derive_gravity_lps
 from hepatica.core.progress import Progress
 from hepatica.core.provenance import derive_uid
-from hepatica.imaging.mask import Mask
 from hepatica.lesions.describe import describe_lesions, read_lesion_tables
 from hepatica.lesions.lesion import Lesion
+from hepatica.lesions.surroundings import derive_whole_liver
 from hepatica.lesions.volume import derive_diameter_band_mm, measure_liver_share
 from hepatica.planning.dose.allocate import AllocationOptions, allocate_dose
 from hepatica.planning.dose.values import Allocation, DoseLesion, Injection
@@ -26,7 +27,7 @@ from hepatica.planning.path.deposits import place_deposits
 from hepatica.planning.path.needle_choice import choose_needle, fit_needle
 from hepatica.planning.path.scene import Scene, build_scene, read_path_limits
 from hepatica.planning.path.search import plan_lesion_path
-from hepatica.planning.path.values import LesionPath, Puncture
+from hepatica.planning.path.values import LesionPath, Needle, Puncture
 from hepatica.planning.plan import (
     Plan,
     PlanStatus,
@@ -41,6 +42,8 @@ from hepatica.workflows.read_case import Case
 from hepatica.workflows.viable_parts import find_viable_parts
 
 NO_PATH: Final = "no path meets every hard limit"
+Allocate = Callable[..., Allocation]
+"""Allocates this visit's dose; takes what is unreachable, and a needle's dead space."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
@@ -83,8 +86,10 @@ def plan_case(case: Case, *, run_id: str, progress: Progress) -> PlannedCase:
     progress.check_cancelled()
     eligibility = check_eligibility(case.protocol, facts=case.facts, scan=_to_scan_facts(lesions, anatomy))
     scene = _build_scene(case, anatomy, lesions, priors, progress=progress)
-    first, paths = _search(case, lesions, scene, progress=progress)
-    allocation, punctures, backups = _deposit(case, lesions, paths, scene)
+    given_ml = derive_given_ml(case.priors, lesions=lesions, tracking_uids=priors.tracking_uids)
+    allocate = partial(_allocate, case, lesions, given_ml=given_ml)
+    first, paths = _search(allocate, lesions, scene, progress=progress)
+    allocation, punctures, backups = _deposit(allocate, paths, scene, named=bool(case.request.needle))
     missing = anatomy.missing_for_clearance()
     findings = (
         *case.findings,
@@ -150,15 +155,16 @@ def _describe(
 
 def _to_scan_facts(lesions: Sequence[Lesion], anatomy: Anatomy) -> ScanFacts:
     tables = read_lesion_tables()
-    liver = Mask.from_full(anatomy.select(StructureKind.LIVER), grid=anatomy.grid, where="liver")
+    masks = tuple(lesion.mask for lesion in lesions)
     share = measure_liver_share(
-        [lesion.mask for lesion in lesions], liver=liver, variability=tables.variability
+        masks, liver=derive_whole_liver(anatomy, masks), variability=tables.variability
     )
     largest_mm = max(lesion.longest_diameter.length_mm for lesion in lesions)
     low_mm, high_mm, _ = derive_diameter_band_mm(largest_mm, variability=tables.variability)
     return ScanFacts(
         tumour_fraction=share if isinstance(share, NotEvaluable) else share.fraction,
         tumour_fraction_uncertainty=share if isinstance(share, NotEvaluable) else share.uncertainty_fraction,
+        liver_complete=isinstance(share, NotEvaluable) or share.liver_complete,
         lesion_count=len(lesions),
         largest_diameter_mm=largest_mm,
         largest_diameter_uncertainty_mm=max(largest_mm - low_mm, high_mm - largest_mm),
@@ -198,7 +204,12 @@ def _build_scene(
 
 
 def _allocate(
-    case: Case, lesions: Sequence[Lesion], *, unreachable: Mapping[str, str], dead_space_ml: float
+    case: Case,
+    lesions: Sequence[Lesion],
+    *,
+    given_ml: Mapping[str, float],
+    unreachable: Mapping[str, str],
+    dead_space_ml: float,
 ) -> Allocation:
     return allocate_dose(
         [
@@ -215,16 +226,16 @@ def _allocate(
         protocol=case.protocol,
         visit=case.request.visit,
         dead_space_ml=dead_space_ml,
-        options=AllocationOptions(given_ml=derive_given_ml(case.priors, lesions=lesions)),
+        options=AllocationOptions(given_ml=given_ml),
     )
 
 
 def _search(
-    case: Case, lesions: Sequence[Lesion], scene: Scene, *, progress: Progress
+    allocate: Allocate, lesions: Sequence[Lesion], scene: Scene, *, progress: Progress
 ) -> tuple[Allocation, tuple[LesionPath, ...]]:
     """Allocate over all lesions and look for paths; a lesion without one frees its share for others."""
     dead_space_ml = scene.needle.dead_space_ml
-    first = allocation = _allocate(case, lesions, unreachable={}, dead_space_ml=dead_space_ml)
+    first = allocation = allocate(unreachable={}, dead_space_ml=dead_space_ml)
     paths: dict[str, LesionPath] = {}
     searched_ml: dict[str, float] = {}
     while wanted := [i for i in allocation.injections if i.volume_ml > searched_ml.get(i.lesion_id, 0.0)]:
@@ -236,9 +247,7 @@ def _search(
             )
             searched_ml[lesion_id] = injection.volume_ml
             progress.check_cancelled()
-        allocation = _allocate(
-            case, lesions, unreachable=_find_unreachable(paths.values()), dead_space_ml=dead_space_ml
-        )
+        allocation = allocate(unreachable=_find_unreachable(paths.values()), dead_space_ml=dead_space_ml)
     return first, tuple(paths[lesion.lesion_id] for lesion in lesions if lesion.lesion_id in paths)
 
 
@@ -247,13 +256,20 @@ def _find_unreachable(paths: Iterable[LesionPath]) -> dict[str, str]:
 
 
 def _deposit(
-    case: Case, lesions: Sequence[Lesion], paths: Sequence[LesionPath], scene: Scene
+    allocate: Allocate, paths: Sequence[LesionPath], scene: Scene, *, named: bool
 ) -> tuple[Allocation, tuple[Puncture, ...], tuple[Puncture, ...]]:
-    """Allocate over the lesions that have a path, and place the volumes along first choices and backups."""
+    """Allocate over the lesions that have a path, and place the volumes along first choices and backups.
+
+    A needle that the user named is used as it is; otherwise each path gets the shortest one that fits.
+    """
     reached = {path.lesion_id: path for path in paths if path.best is not None}
-    needles = {i: fit_needle(scene.needle, length_mm=p.best.length_mm) for i, p in reached.items() if p.best}
-    dead_space_ml = max((needle.dead_space_ml for needle in needles.values()), default=0.0)
-    allocation = _allocate(case, lesions, unreachable=_find_unreachable(paths), dead_space_ml=dead_space_ml)
+
+    def fit(puncture: Puncture) -> Needle:
+        return scene.needle if named else fit_needle(scene.needle, length_mm=puncture.length_mm)
+
+    needles = [fit(path.best) for path in reached.values() if path.best is not None]
+    dead_space_ml = max((needle.dead_space_ml for needle in needles), default=0.0)
+    allocation = allocate(unreachable=_find_unreachable(paths), dead_space_ml=dead_space_ml)
     undelivered: dict[str, tuple[float, str]] = {}
     punctures: list[Puncture] = []
     backups: list[Puncture] = []
@@ -263,11 +279,12 @@ def _deposit(
             continue
         name = f"P{len(punctures) + 1}"
         puncture, left_ml, reason = _place(path.best, name, injection, scene)
-        punctures.append(puncture)
+        punctures.append(replace(puncture, needle=fit(puncture)))
         if left_ml > 0:
             undelivered[injection.lesion_id] = (left_ml, reason)
         if path.backup is not None:
-            backups.append(_place(path.backup, f"{name}b", injection, scene)[0])
+            backup, _, _ = _place(path.backup, f"{name}b", injection, scene)
+            backups.append(replace(backup, needle=fit(backup)))
     return join_allocation(allocation, undelivered), tuple(punctures), tuple(backups)
 
 
@@ -275,8 +292,7 @@ def _place(puncture: Puncture, name: str, injection: Injection, scene: Scene) ->
     placed, left_ml, reason = place_deposits(
         puncture, scene, lesion_id=injection.lesion_id, volume_ml=injection.volume_ml
     )
-    needle = fit_needle(scene.needle, length_mm=placed.length_mm)
     findings = tuple(
         replace(f, subject=name) if f.subject == puncture.puncture_id else f for f in placed.findings
     )
-    return replace(placed, puncture_id=name, needle=needle, findings=findings), left_ml, reason
+    return replace(placed, puncture_id=name, findings=findings), left_ml, reason

@@ -5,9 +5,11 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Final
 
 from hepatica.anatomy.segments import LabelledSegment
 from hepatica.core.errors import FactsError, InputError, ModalityError
+from hepatica.core.evidence import digest_tables
 from hepatica.core.findings import Finding
 from hepatica.core.progress import Progress
 from hepatica.core.provenance import digest_bytes
@@ -19,9 +21,12 @@ from hepatica.planning.path.scene import read_path_limits
 from hepatica.workflows.documents import to_object
 from hepatica.workflows.plan_ports import PlanPorts
 from hepatica.workflows.ports import ReadImage
-from hepatica.workflows.read_labels import read_label_source, to_segments
+from hepatica.workflows.read_labels import read_label_sources
 from hepatica.workflows.read_priors import PriorCase, read_priors
 from hepatica.workflows.request import PlanRequest
+
+EVIDENCE: Final = ("hepatica.anatomy.tables", "hepatica.lesions.tables", "hepatica.planning.tables")
+"""Packages whose tables a plan leans on."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
@@ -47,7 +52,7 @@ class Case:
     digests
         SHA-256 by input role.
     table_digests
-        SHA-256 by table name.
+        SHA-256 by evidence table, and of the protocol.
     findings
         What the readers had to say.
     """
@@ -88,15 +93,8 @@ def read_case(request: PlanRequest, *, ports: PlanPorts, progress: Progress) -> 
         )
     digests["ct"] = image.digest
     progress.stage("Reading labels")
-    segments: list[LabelledSegment] = []
-    findings = list(image.findings)
-    for number, source in enumerate(request.labels):
-        labels = read_label_source(source, image=image, ports=ports)
-        digests[f"labels[{number}]"] = labels.digest
-        findings += labels.findings
-        segments += to_segments(labels, source=f"labels[{number}]")
-        progress.advance((number + 1) / len(request.labels))
-        progress.check_cancelled()
+    labels = read_label_sources(request.labels, image=image, ports=ports, progress=progress)
+    digests |= labels.digests
     priors = read_priors(
         request.priors, frame=image.volume.grid.frame_of_reference, ports=ports, digests=digests
     )
@@ -105,13 +103,13 @@ def read_case(request: PlanRequest, *, ports: PlanPorts, progress: Progress) -> 
         request=request,
         image=image,
         arterial=arterial,
-        segments=tuple(segments),
+        segments=labels.segments,
         protocol=protocol,
         facts=facts,
         priors=priors,
         digests=digests,
-        table_digests={f"protocol:{protocol.name}": protocol.digest},
-        findings=(*findings, *(arterial.findings if arterial else ())),
+        table_digests={f"protocol:{protocol.name}": protocol.digest, **digest_tables(EVIDENCE)},
+        findings=(*image.findings, *labels.findings, *(arterial.findings if arterial else ())),
     )
 
 

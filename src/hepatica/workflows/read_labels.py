@@ -2,17 +2,67 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
 from hepatica.anatomy.segments import LabelledSegment
-from hepatica.core.progress import SILENT
+from hepatica.core.findings import Finding
+from hepatica.core.progress import SILENT, Progress
+from hepatica.core.provenance import digest_json
 from hepatica.workflows.plan_ports import PlanPorts
 from hepatica.workflows.ports import LabelSet, ReadImage
 from hepatica.workflows.request import LabelInput
 
 
-def read_label_source(source: LabelInput, *, image: ReadImage, ports: PlanPorts) -> LabelSet:
-    """Read one label source onto the grid of a scan."""
-    names = ports.read_names(source.names) if source.names else None
-    return ports.label_reader.read_labels(source.path, reference=image, names=names, progress=SILENT)
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class ReadLabels:
+    """What all label sources of one scan gave.
+
+    Parameters
+    ----------
+    segments
+        Labelled structures on the grid of the scan.
+    digests
+        SHA-256 by role: ``labels[0]``, and ``names[0]`` where a names table was given.
+    findings
+        What the readers had to say.
+    """
+
+    segments: tuple[LabelledSegment, ...]
+    digests: Mapping[str, str]
+    findings: tuple[Finding, ...]
+
+
+def read_label_sources(
+    sources: Sequence[LabelInput], *, image: ReadImage, ports: PlanPorts, progress: Progress = SILENT
+) -> ReadLabels:
+    """Read every label source onto the grid of a scan, in the order given.
+
+    Parameters
+    ----------
+    sources
+        Label sources with their names tables.
+    image
+        Scan they belong to.
+    ports
+        The world.
+    progress
+        Told after each source; may cancel.
+    """
+    segments: list[LabelledSegment] = []
+    findings: list[Finding] = []
+    digests: dict[str, str] = {}
+    for number, source in enumerate(sources):
+        names = ports.read_names(source.names) if source.names else None
+        if names is not None:
+            digests[f"names[{number}]"] = digest_json({str(value): name for value, name in names.items()})
+        labels = ports.label_reader.read_labels(source.path, reference=image, names=names, progress=SILENT)
+        digests[f"labels[{number}]"] = labels.digest
+        findings += labels.findings
+        segments += to_segments(labels, source=f"labels[{number}]")
+        progress.advance((number + 1) / len(sources))
+        progress.check_cancelled()
+    return ReadLabels(segments=tuple(segments), digests=digests, findings=tuple(findings))
 
 
 def to_segments(labels: LabelSet, *, source: str) -> tuple[LabelledSegment, ...]:

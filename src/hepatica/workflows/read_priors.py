@@ -14,7 +14,7 @@ from hepatica.imaging.mask import Mask
 from hepatica.workflows.documents import to_object
 from hepatica.workflows.plan_ports import PlanPorts
 from hepatica.workflows.prior_plan import PriorPlan, from_plan_document
-from hepatica.workflows.read_labels import read_label_source, to_segments
+from hepatica.workflows.read_labels import read_label_sources
 from hepatica.workflows.request import PlanRequest
 
 
@@ -83,16 +83,15 @@ def _read_liver(folder: Path, *, ports: PlanPorts) -> tuple[Mask | None, str]:
         image = ports.image_reader.read_image(
             request.image, series=request.series, resample=request.resample, progress=SILENT
         )
-        if image.digest != manifest["inputs"].get("ct"):
+        inputs = manifest.get("inputs")
+        if not isinstance(inputs, dict):
+            return None, "its manifest names no inputs"
+        if image.digest != inputs.get("ct"):
             return None, "its scan has changed since"
-        segments = [
-            segment
-            for number, source in enumerate(request.labels)
-            for segment in to_segments(
-                read_label_source(source, image=image, ports=ports), source=f"labels[{number}]"
-            )
-        ]
-        anatomy = assemble_anatomy(image.volume.grid, segments).anatomy
+        labels = read_label_sources(request.labels, image=image, ports=ports)
+        if any(inputs.get(role) != digest for role, digest in labels.digests.items()):
+            return None, "its labels have changed since"
+        anatomy = assemble_anatomy(image.volume.grid, labels.segments).anatomy
         return Mask.from_full(anatomy.select(StructureKind.LIVER), grid=anatomy.grid, where="liver"), ""
     except HepaticaError as error:
         return None, f"its scan or labels cannot be read again ({error.code})"

@@ -2,17 +2,20 @@
 
 from __future__ import annotations
 
-import json
 from dataclasses import dataclass, replace
 from datetime import datetime
 from pathlib import Path
-from typing import Any
+from typing import Any, Final
 
 from hepatica.core.errors import ReplayMismatchError, SourceFormatError
 from hepatica.core.progress import SILENT, Progress
+from hepatica.workflows.documents import to_object
 from hepatica.workflows.plan_injection import PlanOutcome, plan_injection
 from hepatica.workflows.plan_ports import PlanPorts
 from hepatica.workflows.request import PlanRequest
+
+COMPARED: Final = ("inputs", "tables", "outputs")
+"""Parts of a manifest whose digests must agree; what differs first explains the rest."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,38 +46,40 @@ def replay_plan(
         request, ports=replace(ports, clock=clock), out=out, overwrite=overwrite, progress=progress
     )
     again = outcome.manifest.to_dict()
-    _require_equal(manifest, again, part="inputs", folder=folder)
-    _require_equal(manifest, again, part="tables", folder=folder)
-    _require_equal(manifest, again, part="outputs", folder=folder)
+    for part in COMPARED:
+        _require_equal(manifest, again, part=part, folder=folder)
     return outcome
 
 
 def _read_manifest(folder: Path, *, ports: PlanPorts) -> dict[str, Any]:
-    try:
-        document = json.loads(ports.read_bytes(folder / "manifest.json"))
-    except ValueError as error:
-        raise SourceFormatError(
-            expected="JSON", given="text that is not JSON", where=str(folder / "manifest.json")
-        ) from error
-    if not isinstance(document, dict):
-        raise SourceFormatError(
-            expected="a JSON object", given=type(document).__name__, where=str(folder / "manifest.json")
-        )
+    file = folder / "manifest.json"
+    document = to_object(ports.read_bytes(file), where=str(file), error=SourceFormatError)
+    for part in COMPARED:
+        if not isinstance(document.get(part), dict):
+            raise SourceFormatError(
+                expected=f"an object '{part}'",
+                given=type(document.get(part)).__name__,
+                where=str(file),
+                action="give the folder that 'hepatica plan' wrote",
+            )
     return document
 
 
 def _to_run_time(manifest: dict[str, Any], folder: Path) -> datetime:
+    run_time: datetime | None
     try:
         run_time = datetime.fromisoformat(manifest["run_time"])
-    except (KeyError, TypeError, ValueError) as error:
+    except (KeyError, TypeError, ValueError):
+        run_time = None
+    if run_time is None or run_time.tzinfo is None:
         raise SourceFormatError(
             expected="a run_time with time zone", given=str(manifest.get("run_time")), where=str(folder)
-        ) from error
+        )
     return run_time
 
 
 def _require_equal(before: dict[str, Any], after: dict[str, Any], *, part: str, folder: Path) -> None:
-    old, new = before.get(part, {}), after[part]
+    old, new = before[part], after[part]
     changed = sorted(name for name in {*old, *new} if old.get(name) != new.get(name))
     if changed:
         raise ReplayMismatchError(

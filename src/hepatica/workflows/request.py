@@ -134,12 +134,11 @@ class PlanRequest:
         """
         try:
             sources, parameters = document["sources"], document["parameters"]
-            count = sum(1 for role in sources if role.startswith("labels["))
             return cls(
                 image=Path(sources["ct"]),
                 labels=tuple(
                     LabelInput(path=Path(sources[f"labels[{n}]"]), names=sources.get(f"names[{n}]", ""))
-                    for n in range(count)
+                    for n in range(_count(sources, "labels"))
                 ),
                 protocol=sources["protocol"],
                 visit=int(parameters["visit"]),
@@ -147,7 +146,7 @@ class PlanRequest:
                 resample=bool(parameters["resample"]),
                 arterial=Path(sources["arterial"]) if "arterial" in sources else None,
                 arterial_series=parameters["arterial_series"],
-                priors=tuple(Path(sources[role]) for role in sorted(sources) if role.startswith("prior[")),
+                priors=tuple(Path(sources[f"prior[{n}]"]) for n in range(_count(sources, "prior"))),
                 facts=Path(sources["patient"]) if "patient" in sources else None,
                 absent=tuple(parameters["absent"]),
                 tumour_type=parameters["tumour_type"],
@@ -162,10 +161,14 @@ class PlanRequest:
             ) from error
 
 
+def _count(sources: Mapping[str, str], role: str) -> int:
+    return sum(1 for name in sources if name.startswith(f"{role}["))
+
+
 def _to_source(name: str) -> str:
     """Make a path absolute; leave the name of something built in as it is."""
     path = Path(name)
-    return str(path.absolute()) if path.suffix or path.exists() else name
+    return str(path.absolute()) if path.suffix or path.is_file() else name
 
 
 NO_NAMES = "-"

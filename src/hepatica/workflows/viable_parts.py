@@ -12,6 +12,7 @@ from hepatica.lesions.describe import read_lesion_tables
 from hepatica.lesions.instances import split_segments
 from hepatica.lesions.lesion import ViablePart
 from hepatica.lesions.viable import derive_viable, read_viable_label
+from hepatica.lesions.volume import find_union
 from hepatica.workflows.read_case import Case
 
 
@@ -46,12 +47,7 @@ def find_viable_parts(
 
 
 def _unite(segments: tuple[LabelledSegment, ...]) -> Mask | None:
-    if not segments:
-        return None
-    full = segments[0].mask.to_full()
-    for segment in segments[1:]:
-        full[segment.mask.box] |= segment.mask.crop
-    return Mask.from_full(full, grid=segments[0].mask.grid)
+    return find_union([segment.mask for segment in segments]) if segments else None
 
 
 def _explain(label: str, answer: ViablePart | NotEvaluable) -> Finding:

@@ -59,7 +59,11 @@ def read_names_table(path: Path) -> Mapping[int, str]:
 
     Examples
     --------
-    >>> read_names_table(Path("labels.csv"))[5]
+    >>> from tempfile import TemporaryDirectory
+    >>> with TemporaryDirectory() as folder:
+    ...     table = Path(folder) / "labels.csv"
+    ...     _ = table.write_text("value,name\\n5,liver\\n")
+    ...     read_names_table(table)[5]
     'liver'
     """
     text = _read_text(path)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import shutil
 import tempfile
@@ -12,7 +13,7 @@ from pathlib import Path
 from hepatica.core.errors import OutputError, OutputExistsError
 
 MARK = "manifest.json"
-"""Only a folder with this file is ever replaced: it was written by a run, not by a person."""
+"""File that names all others a run wrote; only a folder that holds just these is ever replaced."""
 
 
 @contextmanager
@@ -24,7 +25,7 @@ def stage_output(target: Path, *, overwrite: bool = False) -> Iterator[Path]:
     target
         Folder to make. It may exist if it is empty, or, with ``overwrite``, if it holds an earlier result.
     overwrite
-        Replace an earlier result. Folders without a manifest are never touched.
+        Replace an earlier result. A folder with any file that its manifest does not name is never touched.
 
     Raises
     ------
@@ -61,14 +62,29 @@ def _refuse_occupied(target: Path, *, overwrite: bool) -> None:
         )
     if not target.is_dir() or not any(target.iterdir()):
         return
-    if overwrite and (target / MARK).is_file():
+    foreign = _find_foreign(target)
+    if overwrite and not foreign:
         return
     raise OutputExistsError(
         expected="a new or empty output folder",
-        given="a folder with an earlier result" if (target / MARK).is_file() else "a folder with other files",
+        given=f"a folder with other files, such as '{foreign[0]}'"
+        if foreign
+        else "a folder with an earlier result",
         where=str(target),
-        action="choose another --out, or --overwrite for an earlier result",
+        action="choose another --out" if foreign else "choose another --out, or --overwrite",
     )
+
+
+def _find_foreign(folder: Path) -> list[str]:
+    """Return the files that no run wrote there: all of them, unless a manifest of a run names them."""
+    try:
+        document = json.loads((folder / MARK).read_bytes())
+    except (OSError, ValueError):
+        document = None
+    outputs = document.get("outputs") if isinstance(document, dict) else None
+    known = {MARK, *outputs} if isinstance(outputs, dict) else set()
+    found = (path.relative_to(folder).as_posix() for path in folder.rglob("*") if not path.is_dir())
+    return sorted(name for name in found if name not in known)
 
 
 def _publish(stage: Path, target: Path, *, overwrite: bool) -> None:

@@ -48,8 +48,11 @@ def sniff_format(path: Path) -> SourceFormat:
 
     Examples
     --------
-    >>> sniff_format(Path("ct_3mm.nii.gz"))
-    <SourceFormat.NIFTI: 'NIfTI'>
+    >>> from tempfile import TemporaryDirectory
+    >>> with TemporaryDirectory() as folder:
+    ...     _ = (Path(folder) / "ct.nrrd").write_bytes(b"NRRD0004\\n")
+    ...     sniff_format(Path(folder))
+    <SourceFormat.NRRD: 'NRRD'>
     """
     with open_tree(path) as tree:
         found: Counter[SourceFormat] = Counter()

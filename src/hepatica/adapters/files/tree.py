@@ -135,8 +135,14 @@ def open_tree(path: Path, *, limits: TreeLimits = DEFAULT_LIMITS) -> OpenTree:
 
     Examples
     --------
-    >>> with open_tree(Path("scan.zip")) as tree:
-    ...     [entry.name for entry in tree.entries]
+    >>> import zipfile
+    >>> from tempfile import TemporaryDirectory
+    >>> with TemporaryDirectory() as folder:
+    ...     with zipfile.ZipFile(Path(folder) / "scan.zip", "w") as archive:
+    ...         archive.writestr("study/image_1", b"pixels")
+    ...         archive.writestr("study/image_0", b"pixels")
+    ...     with open_tree(Path(folder) / "scan.zip") as tree:
+    ...         [entry.name for entry in tree.entries]
     ['study/image_0', 'study/image_1']
     """
     if not path.exists():

@@ -29,6 +29,7 @@ from hepatica.imaging.reformat import (
     sample_volume,
     trace_outlines,
 )
+from hepatica.planning.path.scene import read_path_limits
 from hepatica.planning.path.values import Puncture
 from hepatica.workflows.ports import PlanContext
 
@@ -43,8 +44,6 @@ MM_PER_INCH: Final = 25.4
 TICK_STEP_MM: Final = 10.0
 SMALLEST_PIXEL_MM: Final = 0.6
 """Finer sampling would not be seen in print at the size of the pictures."""
-RUN_OUT_MM: Final = 10.0
-"""Drawn beyond the tip: the run-out that clearances are also checked on (DESIGN 10)."""
 BODY_ROOM_MM: Final = 8.0
 """Air shown around the body; twice that above the entry, for its label."""
 SMALLEST_NAMED_AREA_MM2: Final = 120.0
@@ -329,7 +328,8 @@ def _draw_ticks(axes: Axes, plane: Plane, entry: FloatArray, tip: FloatArray) ->
 
 def _draw_run_out(axes: Axes, plane: Plane, entry: FloatArray, tip: FloatArray) -> None:
     direction = (tip - entry) / max(float(np.linalg.norm(tip - entry)), 1e-9)
-    ends = np.stack([tip, tip + RUN_OUT_MM * direction])
+    # As long as the stretch beyond the tip on which clearances are checked.
+    ends = np.stack([tip, tip + read_path_limits()["run_out"].number * direction])
     _line(axes, plane.to_pixel(ends), color="white", linewidth=0.8, linestyle=(0, (1, 1.2)))
 
 

@@ -32,6 +32,7 @@ from hepatica.core.evidence import EvidenceStatus
 from hepatica.core.findings import Finding, NotEvaluable, Severity
 from hepatica.lesions.lesion import Lesion
 from hepatica.planning.dose.values import Allocation, Injection
+from hepatica.planning.path.scene import read_path_limits
 from hepatica.planning.plan import Plan, PlanStatus
 from hepatica.workflows.ports import PlanContext
 
@@ -48,7 +49,7 @@ LEGEND: Final = (
     "Axial pictures: patient right on the left. Thick outline: lesion to inject; dashed: new or not injected"
     f"; thin: liver; dotted: labelled structure; dash-dot and *: {DERIVED_NOTE}. "
     "Needle solid in its slice, dashed outside it. "
-    "Beyond tip: clearance of 10 mm run-out."
+    "Beyond tip: clearance of the {run_out_mm:g} mm run-out."
 )
 NAME_CHARACTERS: Final = 48
 BAR_REM: Final = 10.0
@@ -237,7 +238,7 @@ def derive_plan_view(context: PlanContext) -> PlanView:
         sources=_derive_sources(plan),
         notices=plan.protocol.notices,
         stop_rules=STOP_RULES,
-        legend=LEGEND,
+        legend=LEGEND.format(run_out_mm=read_path_limits()["run_out"].number),
         disclaimer=DISCLAIMER,
         software=f"Hepatica {manifest.code_version}",
         input_digest=context.image.digest[:12],

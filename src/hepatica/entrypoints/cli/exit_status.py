@@ -15,6 +15,7 @@ CANCELLED: Final = 130
 
 EXIT_STATUS: Final[dict[str, int]] = {
     "hepatica": INTERNAL,
+    "usage": USAGE,
     "input": 10,
     "source_format": 11,
     "not_found": 12,

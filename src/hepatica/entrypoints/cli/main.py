@@ -5,12 +5,12 @@ from __future__ import annotations
 import os
 import sys
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, NoReturn
 
 import typer
 
-from hepatica.core.errors import HepaticaError
-from hepatica.entrypoints.cli.exit_status import CANCELLED, INTERNAL, to_exit_status
+from hepatica.core.errors import CancelledError, HepaticaError, UsageError
+from hepatica.entrypoints.cli.exit_status import CANCELLED, USAGE, to_exit_status
 
 app = typer.Typer(
     name="hepatica",
@@ -54,7 +54,8 @@ def plan(
     tumour_type: Annotated[
         str,
         typer.Option(
-            "--tumour-type", help="hcc, hypervascular_metastasis or hypovascular_metastasis: for the viable part."
+            "--tumour-type",
+            help="hcc, hypervascular_metastasis or hypovascular_metastasis: for the viable part.",
         ),
     ] = "",
     prior: Annotated[
@@ -230,24 +231,36 @@ def main() -> None:
     try:
         app()
     except HepaticaError as error:
-        from hepatica.entrypoints.cli.screen import print_error
-
-        print_error(error, as_json=as_json)
-        sys.exit(to_exit_status(error))
-    except KeyboardInterrupt:
-        typer.echo("\nhepatica: stopped; nothing was written.", err=True)
-        sys.exit(CANCELLED)
+        _end(error, as_json=as_json)
+    except SystemExit as end:
+        # The option parser turns an interrupt into this status, and has told wrong options on stderr.
+        if end.code == CANCELLED:
+            _end(CancelledError(where="nothing was written"), as_json=as_json)
+        if end.code == USAGE and as_json:
+            _end(
+                UsageError(expected="options as 'hepatica --help' lists them", given="others, see stderr"),
+                as_json=True,
+            )
+        raise
     except BrokenPipeError:
         sys.exit(0)
     except Exception as error:
         if os.environ.get("HEPATICA_DEBUG"):
             raise
-        typer.echo(
-            f"hepatica: internal fault ({type(error).__name__}). Nothing was written. "
-            "Set HEPATICA_DEBUG=1 and run again to see where, and please report it.",
-            err=True,
+        fault = HepaticaError(
+            expected="a run without a fault of the program",
+            given=type(error).__name__,
+            where="nothing was written",
+            action="set HEPATICA_DEBUG=1 and run again to see where, and please report it",
         )
-        sys.exit(INTERNAL)
+        _end(fault, as_json=as_json)
+
+
+def _end(error: HepaticaError, *, as_json: bool) -> NoReturn:
+    from hepatica.entrypoints.cli.screen import print_error
+
+    print_error(error, as_json=as_json)
+    sys.exit(to_exit_status(error))
 
 
 if __name__ == "__main__":

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from typing import Final
 
 from hepatica.core.errors import NotSetError
 from hepatica.core.evidence import Evidence, EvidenceTable, read_evidence_table
@@ -10,6 +11,9 @@ from hepatica.core.findings import Finding, Severity
 from hepatica.planning.dose.protocol import Protocol
 from hepatica.planning.dose.section import to_mm
 from hepatica.planning.dose.values import DoseLesion
+
+VARIABILITY: Final = ("hepatica.lesions.tables", "variability.toml")
+"""Package and table of how far two readers differ: the measurements' own, so that no figure stands twice."""
 
 
 def check_dose_edges(
@@ -76,10 +80,10 @@ def _derive_spans(
     if variability_mm is not None:
         source = f"site variability of {variability_mm:g} mm"
         return [(longest_mm - variability_mm, longest_mm + variability_mm, Severity.WARNING, (source, None))]
-    table = variability or read_evidence_table("hepatica.planning.tables", "variability.toml")
+    table = variability or read_evidence_table(*VARIABILITY)
     spans: list[tuple[float, float, Severity, tuple[str, Evidence | None]]] = []
     for name, severity in (("same_reader", Severity.WARNING), ("between_readers", Severity.INFO)):
-        lower, upper = table[f"{name}_lower"], table[f"{name}_upper"]
+        lower, upper = table[f"diameter_{name}_low"], table[f"diameter_{name}_high"]
         spans.append(
             (
                 longest_mm * (1 + lower.number / 100),
@@ -140,10 +144,10 @@ def check_smallest_lesion(lesion: DoseLesion, *, protocol: Protocol) -> tuple[Fi
     smallest = protocol.lesions.longest_diameter_min
     if smallest is None or smallest.value is None:
         return ()
-    table = read_evidence_table("hepatica.planning.tables", "variability.toml")
+    table = read_evidence_table(*VARIABILITY)
     longest_mm, limit_mm = lesion.longest_diameter_mm, to_mm(smallest)
-    lower_mm = longest_mm * (1 + table["same_reader_lower"].number / 100)
-    upper_mm = longest_mm * (1 + table["same_reader_upper"].number / 100)
+    lower_mm = longest_mm * (1 + table["diameter_same_reader_low"].number / 100)
+    upper_mm = longest_mm * (1 + table["diameter_same_reader_high"].number / 100)
     if not lower_mm <= limit_mm <= upper_mm:
         return ()
     return (

@@ -13,7 +13,6 @@ from hepatica.core.evidence import Evidence, EvidenceStatus
 
 NOT_SET: Final = "not set"
 """What a protocol file writes where a number or table is unknown."""
-EVIDENCE_KEYS: Final = frozenset({"value", "unit", "edge", "source", "version", "status", "note"})
 INHERITED_KEYS: Final = ("source", "version", "status")
 """What a table may say once for all numbers in it."""
 

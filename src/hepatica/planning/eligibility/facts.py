@@ -180,6 +180,8 @@ class ScanFacts:
     ----------
     tumour_fraction, tumour_fraction_uncertainty
         Share of the liver that is tumour, 0 to 1, and its one-sided uncertainty.
+    liver_complete
+        False where the scan cuts the liver off: the share is then an upper bound.
     macrovascular_invasion
         Tumour in a large vessel: True, False or None for not judged.
     bile_duct_compression
@@ -192,6 +194,7 @@ class ScanFacts:
 
     tumour_fraction: float | NotEvaluable
     tumour_fraction_uncertainty: float | NotEvaluable
+    liver_complete: bool = True
     macrovascular_invasion: bool | None = None
     bile_duct_compression: bool | None = None
     lesion_count: int = 0

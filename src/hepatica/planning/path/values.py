@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import dataclass
 from enum import StrEnum
 
@@ -250,6 +249,3 @@ class PriorTrack:
     plan_id: str
     entry_lps_mm: FloatArray
     tip_lps_mm: FloatArray
-
-
-Limits = Mapping[str, float]

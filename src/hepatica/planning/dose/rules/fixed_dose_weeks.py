@@ -42,11 +42,6 @@ class FixedDoseWeeks(VolumeRule):
         """Amount and weeks."""
         return (self.dose, self.weeks)
 
-    @property
-    def week_numbers(self) -> tuple[int, ...]:
-        """Week of each visit."""
-        return tuple(int(part) for part in str(self.weeks.value or "").split(",") if part.strip())
-
     def needs_concentration(self) -> bool:
         """Whether volumes need a strength: always."""
         return True

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 
 from hepatica.core.findings import NotEvaluable
+from hepatica.core.units import MM_PER_CM
 from hepatica.planning.eligibility.child_pugh import compare
 from hepatica.planning.eligibility.criteria.criterion import Question, declares
 from hepatica.planning.eligibility.values import Answer, CriterionAnswer
@@ -24,6 +25,12 @@ def answer_tumour_fraction(question: Question) -> CriterionAnswer:
     if compare(fraction + error, question.limit):
         return question.answer(
             Answer.PASS, measured=measured, reason="share of the liver below the limit with its error"
+        )
+    if not question.scan.liver_complete:
+        return question.answer(
+            Answer.UNKNOWN,
+            measured=measured,
+            reason="the scan cuts the liver off: the share is an upper bound",
         )
     if not compare(fraction - error, question.limit):
         return question.answer(
@@ -58,8 +65,9 @@ def answer_lesion_size(question: Question) -> CriterionAnswer:
     largest_mm, error_mm = question.scan.largest_diameter_mm, question.scan.largest_diameter_uncertainty_mm
     if largest_mm is None:
         return question.unknown("a lesion")
-    measured = f"{largest_mm / 10:.2f} +/- {error_mm / 10:.2f} cm"
-    low, high = ((largest_mm + sign * error_mm) / 10 for sign in (-1, 1))
+    unit_mm = MM_PER_CM if question.limit.unit == "cm" else 1.0
+    measured = f"{largest_mm / unit_mm:.2f} +/- {error_mm / unit_mm:.2f} {question.limit.unit}"
+    low, high = ((largest_mm + sign * error_mm) / unit_mm for sign in (-1, 1))
     if compare(low, question.limit):
         return question.answer(Answer.PASS, measured=measured, reason="the largest lesion is large enough")
     if not compare(high, question.limit):
