@@ -198,3 +198,12 @@ def test_json_lists_protocols_as_one_document():
     assert run.status == 0
     names = {entry["name"] for entry in json.loads(run.out)["protocols"]}
     assert {"tvec-label", "tvec-liver-escalation", "pv10-liver", "nbtxr3-liver", "jx594-liver"} <= names
+
+
+def test_the_list_of_protocols_says_what_each_still_needs():
+    run = run_hepatica("protocols")
+    assert run.status == 0
+    lines = run.out.splitlines()
+    after = {line.split()[0]: lines[k + 1] for k, line in enumerate(lines[:-1]) if not line.startswith(" ")}
+    assert "pv10-liver:cohort-1" in after["pv10-liver"]
+    assert "rule.bands" in after["tvec-liver-escalation"]
