@@ -4,6 +4,8 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 OUT ?= demo-plan
+# A variable, because a comma inside $(call ...) would end the argument.
+DEV_EXTRAS := .[test,dev]
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 
 .PHONY: demo test bench soak lint docs clean
@@ -28,7 +30,7 @@ $(VENV)/.core: $(BIN)/python pyproject.toml constraints.txt
 
 $(VENV)/.dev: $(VENV)/.core
 	@echo "Installing what tests and checks need ..."
-	$(call install,-e '.[test,dev]')
+	$(call install,-e '$(DEV_EXTRAS)')
 	@touch $@
 
 $(VENV)/.docs: $(VENV)/.core

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import shutil
 import subprocess
 import sys
 from importlib import metadata
@@ -161,3 +162,17 @@ def test_every_id_on_the_requirements_page_is_shown_by_a_test():
     tests = "\n".join(path.read_text() for path in (ROOT / "tests").rglob("test_*.py"))
     listed = set(re.findall(r"`([A-G]-[A-Za-z0-9-]+)`", page))
     assert sorted(name for name in listed if f'"{name}"' not in tests) == []
+
+
+@pytest.mark.skipif(shutil.which("make") is None, reason="make is not installed")
+@pytest.mark.parametrize("goal", ["demo", "test", "lint", "bench", "soak", "docs"])
+def test_recipes_of_the_makefile_are_whole_shell_commands(goal, tmp_path):
+    shutil.copy(ROOT / "Makefile", tmp_path)
+    for name in ("pyproject.toml", "constraints.txt"):
+        shutil.copy(ROOT / name, tmp_path)
+    printed = subprocess.run(
+        ["make", "--dry-run", goal], cwd=tmp_path, capture_output=True, text=True, check=True
+    ).stdout
+    assert subprocess.run(["bash", "-n"], input=printed, text=True, check=False).returncode == 0
+    # An argument cut at a comma shows as a bracket that nobody closes.
+    assert printed.count("'.[") == printed.count("]'")

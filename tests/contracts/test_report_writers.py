@@ -19,6 +19,7 @@ from hepatica.adapters.reports.sheet import SheetWriter, to_sheet_document, type
 from hepatica.adapters.reports.view import DISCLAIMER, derive_plan_view
 from hepatica.core.findings import NotEvaluable
 from hepatica.core.progress import SILENT
+from hepatica.planning.eligibility.values import Answer
 from hepatica.planning.path.values import LesionPath
 
 MOST_SECONDS = 5.0
@@ -31,7 +32,7 @@ A4_PX = (595, 842)
 class Page(HTMLParser):
     """Collects tags, attributes and text of a page and checks that tags are closed."""
 
-    VOID = frozenset({"meta", "img", "br", "link", "input", "hr"})
+    VOID = frozenset({"meta", "img", "br", "link", "input", "hr", "wbr"})
 
     def __init__(self, text):
         super().__init__()
@@ -329,3 +330,16 @@ def test_markups_hold_every_track_deposit_backup_and_diameter_where_the_plan_put
         "P1.1.1 1.000 mL",
         "P1.1.2 1.000 mL",
     ]
+
+
+@pytest.mark.requirement("A-sheet-eligibility")
+def test_the_sheet_prints_a_failed_criterion_and_room_for_the_patients_label(context, pictures):
+    failed = replace(context.plan.eligibility[0], answer=Answer.FAIL, reason="platelets outside the limit")
+    plan = replace(context.plan, eligibility=(failed,))
+    view = derive_plan_view(replace(context, plan=plan))
+    document = to_sheet_document(view, pictures, run_time=context.manifest.run_time)
+    assert "platelets outside the limit" in document["eligibility"]["failed"][0]
+    plain = typeset_sheet(derive_plan_view(context), pictures, run_time=context.manifest.run_time)
+    assert typeset_sheet(view, pictures, run_time=context.manifest.run_time) != plain
+    text = Page(to_html(view, pictures)).text
+    assert "1 fail" in text

@@ -227,3 +227,12 @@ def test_an_interrupted_run_says_so_and_leaves_nothing(case, tmp_path):
     assert run.returncode == EXIT_STATUS["cancelled"]
     assert "nothing was written" in err and "Traceback" not in err
     assert list(tmp_path.iterdir()) == []
+
+
+def test_the_list_of_protocols_says_what_each_still_needs():
+    run = run_hepatica("protocols")
+    assert run.status == 0
+    lines = run.out.splitlines()
+    after = {line.split()[0]: lines[k + 1] for k, line in enumerate(lines[:-1]) if not line.startswith(" ")}
+    assert "pv10-liver:cohort-1" in after["pv10-liver"]
+    assert "rule.bands" in after["tvec-liver-escalation"]

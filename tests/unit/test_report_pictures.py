@@ -15,6 +15,7 @@ from hepatica.adapters.reports.pictures import (
     MM_PER_INCH,
     draw_axial_picture,
     draw_needle_picture,
+    find_top_letter_place,
 )
 from hepatica.adapters.reports.scene3d import (
     Layer,
@@ -25,6 +26,7 @@ from hepatica.adapters.reports.scene3d import (
     measure_field,
 )
 from hepatica.core.geometry import Grid
+from hepatica.imaging.reformat import derive_axial_plane
 
 FIELD_MM = 0.6
 """A 1.5 mm grid, smoothed over 0.9 voxels: the surface stays within half a voxel or so."""
@@ -138,3 +140,26 @@ def test_layers_are_blended_from_back_to_front():
     hidden = replace(veil, depth_mm=np.full(shape, 20.0))
     assert blend_layers([hidden, far], shape)[0, 0].tolist() == [1.0, 0.0, 0.0]
     assert blend_layers([], shape)[0, 0].tolist() == [1.0, 1.0, 1.0]
+
+
+@pytest.mark.parametrize("fraction", np.linspace(0.0, 1.0, 21))
+def test_the_letter_at_the_top_keeps_away_from_the_skin_entry(context, fraction):
+    plane = derive_axial_plane(context.image.volume.grid, through_lps_mm=LESION_CENTRE_LPS_MM, pixel_mm=1.0)
+    rows, columns = plane.shape
+    entry = plane.to_lps_mm(np.array([0.05 * rows, fraction * columns]))
+    assert abs(find_top_letter_place(plane, entry) - fraction) > 0.14
+    low = plane.to_lps_mm(np.array([0.8 * rows, fraction * columns]))
+    assert find_top_letter_place(plane, low) == 0.62
+
+
+@pytest.mark.parametrize("at_entry", [True, False])
+def test_close_stops_are_drawn_as_small_dots_that_do_not_hide_each_other(context, at_entry):
+    puncture = context.plan.punctures[0]
+    picture = draw_axial_picture(context, puncture, at_entry=at_entry, frame=AXIAL_FRAME)
+    assert picture.png.startswith(b"\x89PNG")
+    one = replace(puncture.tracks[0], deposits=puncture.tracks[0].deposits[:1])
+    other = draw_axial_picture(
+        context, replace(puncture, tracks=(one,)), at_entry=at_entry, frame=AXIAL_FRAME
+    )
+    # Stops are drawn on the slice of the target only.
+    assert (other.png == picture.png) == at_entry

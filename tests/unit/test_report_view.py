@@ -12,6 +12,7 @@ from hepatica.anatomy.structures import StructureKind
 from hepatica.core.evidence import EvidenceStatus
 from hepatica.core.findings import Finding, NotEvaluable, Severity
 from hepatica.core.geometry import Grid
+from hepatica.planning.eligibility.values import Answer, CriterionAnswer
 from hepatica.planning.path.values import Clearance
 from hepatica.planning.plan import PlanStatus
 from hepatica.workflows.ports import ImageFacts
@@ -218,3 +219,56 @@ def test_both_allocations_are_shown_the_usable_one_first(context):
     assert [a.total for a in view.allocations] == ["0.00 mL", "2.00 mL"]
     assert view.allocations[0].rows[0].reason == "no needle path"
     assert view.allocations[0].rows[0].rule_amount.text == "2.00 mL"
+
+
+def criterion(name, answer, **changes):
+    fields = {"measured": "present", "limit": "absent", "reason": "why", "source": "s"}
+    return CriterionAnswer(
+        criterion=name, answer=answer, status=EvidenceStatus.VERIFIED, **(fields | changes)
+    )
+
+
+@pytest.mark.requirement("A-sheet-eligibility")
+def test_eligibility_in_short_names_what_failed_and_what_is_not_known(context):
+    answers = (
+        criterion(
+            "bleeding_platelets", Answer.FAIL, measured="40 1e9_per_l", reason="platelets outside the limit"
+        ),
+        criterion("bleeding_inr", Answer.UNKNOWN),
+        criterion("pregnancy", Answer.PASS),
+    )
+    view = derive_plan_view(with_plan(context, eligibility=answers))
+    assert view.eligibility.failed == ("bleeding platelets: 40 × 10⁹/L; platelets outside the limit",)
+    assert view.eligibility.unknown == "bleeding INR"
+    assert view.eligibility.passed == "1 of 3 pass"
+    nothing_known = derive_plan_view(with_plan(context, eligibility=(answers[1], answers[1])))
+    assert nothing_known.eligibility.unknown == "all 2 criteria"
+
+
+def test_the_volume_to_give_is_what_the_stops_hold_not_what_was_planned(context):
+    puncture = context.plan.punctures[0]
+    track = replace(puncture.tracks[0], deposits=puncture.tracks[0].deposits[:1])
+    short = with_plan(context, punctures=(replace(puncture, tracks=(track,)),))
+    assert derive_plan_view(context).deposited == "2.00 mL"
+    assert derive_plan_view(short).deposited == "1.00 mL"
+
+
+def test_a_short_axis_above_the_longest_diameter_is_explained(context):
+    lesion = context.plan.lesions[0]
+    round_one = replace(lesion, short_axis=replace(lesion.short_axis, length_mm=36.5))
+    (row,) = derive_plan_view(with_plan(context, lesions=(round_one,))).lesions
+    assert (row.size.text, row.size.note) == ("36.0 × 36.5 mm", "round: SA to the outline")
+    assert derive_plan_view(context).lesions[0].size.note == ""
+
+
+def test_vials_are_counted_once(context):
+    allocation = replace(context.plan.allocation, vials=3, vial_text="3 x 1 mL, 1e+06 pfu_per_ml")
+    assert derive_plan_view(with_plan(context, allocation=allocation)).allocations[0].vials == (
+        "3 x 1 mL, 1 × 10⁶ PFU/mL"
+    )
+
+
+def test_the_needle_says_how_much_of_it_stands_outside_the_skin(context):
+    puncture = context.plan.punctures[0]
+    outside_mm = puncture.needle.length_mm - puncture.length_mm
+    assert f"{outside_mm:.0f} mm outside the skin" in first(context).needle.note

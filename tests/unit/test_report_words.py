@@ -20,6 +20,7 @@ from hepatica.adapters.reports.wording import (
     to_ml_words,
     to_number_words,
     to_percent_words,
+    to_readable_words,
     to_run_time_words,
     to_tilt_words,
 )
@@ -179,3 +180,24 @@ def test_lists_and_long_names():
     assert to_list_words(()) == ""
     assert shorten("a\x00b\n  c", 10) == "a b c"
     assert shorten("x" * 100, 10) == "x" * 9 + "…"
+
+
+@pytest.mark.parametrize(
+    ("text", "words"),
+    [
+        (">= 50 1e9_per_l", "≥ 50 × 10⁹/L"),
+        ("88 1e9_per_l (2026-01-02)", "88 × 10⁹/L (2026-01-02)"),
+        ("1.2 ratio (date not given)", "1.2 (date not given)"),
+        ("3 x 1 mL, 1e+06 pfu_per_ml, green cap", "3 x 1 mL, 1 × 10⁶ PFU/mL, green cap"),
+        ("> 100 mg_per_dl", "> 100 mg/dL"),
+        ("absent", "absent"),
+        ("", ""),
+    ],
+)
+def test_text_for_programs_is_printed_as_people_write_it(text, words):
+    assert to_readable_words(text) == words
+
+
+def test_a_bare_number_given_as_text_gets_its_unit():
+    assert to_measure_words("25, 50", "mm") == "25, 50 mm"
+    assert to_measure_words("cutaneous, nodal", "mm") == "cutaneous, nodal"

@@ -140,7 +140,7 @@ def check_closure(allocation: Allocation, punctures: Iterable[Puncture]) -> tupl
             measured=given.get(injection.lesion_id, 0.0) + injection.undelivered_ml,
             limit=injection.volume_ml,
             unit="ml",
-            source="design, section 10",
+            source="rule of this program: every millilitre is accounted for",
             subject=injection.lesion_id,
         )
         for injection in allocation.injections
@@ -158,7 +158,7 @@ def check_cleared(missing: tuple[str, ...]) -> tuple[Finding, ...]:
             rule="plan.not_cleared",
             severity=Severity.WARNING,
             message=f"{', '.join(missing)}: neither labelled nor declared absent. The plan is not cleared.",
-            source="design, section 10",
+            source="rule of this program: what nobody has seen is not clear",
         ),
     )
 
@@ -166,4 +166,16 @@ def check_cleared(missing: tuple[str, ...]) -> tuple[Finding, ...]:
 def sort_findings(findings: Iterable[Finding]) -> tuple[Finding, ...]:
     """Return the findings without repeats, most severe first, otherwise in the order they arose."""
     unique = dict.fromkeys(findings)
+    return tuple(sorted(unique, key=lambda finding: _WORST_FIRST.index(finding.severity)))
+
+
+def collect_findings(plan: Plan) -> tuple[Finding, ...]:
+    """Return every finding once, errors first, in the plan's own order within a severity."""
+    everything: Iterable[tuple[Finding, ...]] = (
+        plan.findings,
+        plan.allocation.findings,
+        *(path.findings for path in plan.paths),
+        *(puncture.findings for puncture in (*plan.punctures, *plan.backups)),
+    )
+    unique = dict.fromkeys(finding for group in everything for finding in group)
     return tuple(sorted(unique, key=lambda finding: _WORST_FIRST.index(finding.severity)))

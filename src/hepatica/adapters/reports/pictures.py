@@ -8,6 +8,7 @@ from __future__ import annotations
 import io
 from collections.abc import Iterable
 from dataclasses import dataclass
+from itertools import pairwise
 from typing import TYPE_CHECKING, Any, Final
 
 import numpy as np
@@ -48,6 +49,18 @@ BODY_ROOM_MM: Final = 8.0
 """Air shown around the body; twice that above the entry, for its label."""
 SMALLEST_NAMED_AREA_MM2: Final = 120.0
 """Smaller cuts of a structure are outlined but not named, to keep the picture readable."""
+ENTRY_GAP_MM: Final = 4.0
+ENTRY_LABEL_HEIGHT: Final = 0.06
+"""Of the picture: what the word at the entry needs above the marker; without that it stands beside it."""
+TOP_LETTER_PLACES: Final = (0.62, 0.82, 0.36)
+"""Of the width, in order of preference."""
+TOP_LETTER_ROOM: Final = 0.15
+"""Of the width, between the letter and the skin entry or its word."""
+STRUCTURE_POINTS: Final = 5.4
+LESION_POINTS: Final = 6.6
+DEPOSIT_POINTS: Final = 5.6
+SMALLEST_NUMBERED_POINTS: Final = 4.0
+"""Smaller circles, where stops lie closer in print, bear no number."""
 MIDLINE_DASH: Final = (0, (6, 4))
 UNNAMED: Final = frozenset(
     {StructureKind.BODY, StructureKind.LIVER, StructureKind.LESION, StructureKind.NECROSIS, StructureKind.GAS,
@@ -92,7 +105,7 @@ def draw_needle_picture(context: PlanContext, puncture: Puncture, *, frame: Fram
         _draw_run_out(axes, plane, entry, tip)
     _draw_deposits(axes, plane, puncture)
     _draw_entry(axes, plane, entry)
-    _draw_edges(axes, plane)
+    _draw_edges(axes, plane, entry)
     _draw_scale(axes, plane)
     return Picture(
         name=f"{puncture.puncture_id}-needle",
@@ -119,7 +132,7 @@ def draw_axial_picture(context: PlanContext, puncture: Puncture, *, at_entry: bo
         _draw_entry(axes, plane, entry)
     else:
         _draw_deposits(axes, plane, puncture)
-    _draw_edges(axes, plane)
+    _draw_edges(axes, plane, entry)
     _draw_scale(axes, plane)
     place = "skin entry" if at_entry else "target"
     words = find_slice_words(entry if at_entry else tip, grid, context.image.facts)
@@ -221,6 +234,7 @@ def _draw_structures(axes: Axes, context: PlanContext, plane: Plane) -> None:
     anatomy = context.anatomy
     samples = sample_corners(anatomy.bits, anatomy.grid, plane)
     present = int(np.bitwise_or.reduce(samples.values, axis=None))
+    named: tuple[NamePlace, ...] = ()
     for kind, source in sorted(anatomy.sources.items(), key=lambda item: item[0].value):
         if kind in {StructureKind.BODY, StructureKind.LESION} or not present & to_bit(kind):
             continue
@@ -231,25 +245,53 @@ def _draw_structures(axes: Axes, context: PlanContext, plane: Plane) -> None:
         for line in trace_outlines(membership):
             _line(axes, line, color=palette.LIVER if liver else palette.OTHER, linestyle=style, linewidth=0.7)
         if kind not in UNNAMED:
-            _name_structure(axes, membership, plane, kind.value.replace("_", " ") + (" *" if derived else ""))
-    _draw_lesions(axes, context, plane)
+            named = _name_structure(
+                axes, membership, plane, kind.value.replace("_", " ") + (" *" if derived else ""), named
+            )
+    _draw_lesions(axes, context, plane, named)
 
 
-def _name_structure(axes: Axes, membership: NDArray[Any], plane: Plane, name: str) -> None:
+NamePlace = tuple[float, float, float]
+"""Row, column and half the width of a name on the picture, in pixels."""
+
+
+def _find_crowding(place: NamePlace, named: tuple[NamePlace, ...], height: float) -> float:
+    """Return how many lines of text a name is away from its nearest neighbour; 0 where they overlap."""
+    row, column, half = place
+    return min(
+        (max(abs(row - r) / height - 1.0, (abs(column - c) - half - h) / height, 0.0) for r, c, h in named),
+        default=np.inf,
+    )
+
+
+def _measure_text(axes: Axes, plane: Plane, text: str, points: float) -> tuple[float, float]:
+    """Return roughly half the width and the height of a text, in pixels of the picture."""
+    pixels_per_point = plane.shape[1] * DOTS_PER_INCH / 72 / axes.get_window_extent().width
+    return 0.3 * points * len(text) * pixels_per_point, 1.25 * points * pixels_per_point
+
+
+def _name_structure(
+    axes: Axes, membership: NDArray[Any], plane: Plane, name: str, named: tuple[NamePlace, ...]
+) -> tuple[NamePlace, ...]:
     from scipy.ndimage import distance_transform_edt
 
     inside = membership > 0.5
     if np.count_nonzero(inside) * plane.pixel_mm**2 < SMALLEST_NAMED_AREA_MM2:
-        return
+        return named
     depth = distance_transform_edt(np.pad(inside, 1))[1:-1, 1:-1]
     place = np.array(np.unravel_index(int(depth.argmax()), depth.shape), dtype=float)
+    half, height = _measure_text(axes, plane, name, STRUCTURE_POINTS)
     # Half a name's width from the edge, so that it is not cut.
-    room = 1.1 * len(name) / plane.pixel_mm
-    place[1] = np.clip(place[1], room, max(room, plane.shape[1] - room))
-    _say(axes, place, name, fontsize=5.4, style="italic")
+    place[1] = np.clip(place[1], half, max(half, plane.shape[1] - half))
+    places = [(place[0] + shift * height, place[1], half) for shift in (0.0, 1.1, -1.1)]
+    free = [found for found in places if _find_crowding(found, named, height) > 0]
+    if not free:
+        return named
+    _say(axes, np.array(free[0][:2]), name, fontsize=STRUCTURE_POINTS, style="italic")
+    return (*named, free[0])
 
 
-def _draw_lesions(axes: Axes, context: PlanContext, plane: Plane) -> None:
+def _draw_lesions(axes: Axes, context: PlanContext, plane: Plane, named: tuple[NamePlace, ...]) -> None:
     injected = {item.lesion_id for item in context.plan.allocation.injections if item.volume_ml > 0}
     for lesion in context.plan.lesions:
         membership = sample_mask(lesion.mask, plane)
@@ -268,18 +310,29 @@ def _draw_lesions(axes: Axes, context: PlanContext, plane: Plane) -> None:
                 linewidth=1.5,
                 linestyle="solid" if chosen else (0, (3, 1.5)),
             )
-        largest = max(lines, key=len)
-        corner = np.array([largest[:, 0].max(), largest[:, 1].max()])
-        nearest = largest[np.argmin(np.linalg.norm(largest - corner, axis=1))]
-        _say(
-            axes,
-            nearest + 2.2 / plane.pixel_mm,
-            lesion.lesion_id,
-            fontsize=6.6,
-            weight="bold",
-            ha="left",
-            va="top",
-        )
+        place = _find_lesion_name_place(axes, plane, max(lines, key=len), lesion.lesion_id, named)
+        named = (*named, place)
+        _say(axes, np.array(place[:2]), lesion.lesion_id, fontsize=LESION_POINTS, weight="bold")
+
+
+def _find_lesion_name_place(
+    axes: Axes, plane: Plane, outline: NDArray[Any], name: str, named: tuple[NamePlace, ...]
+) -> NamePlace:
+    """Return the corner beside an outline with most room; the lower right one where several are free."""
+    half, height = _measure_text(axes, plane, name, LESION_POINTS)
+    low, high = outline.min(axis=0), outline.max(axis=0)
+    best: tuple[float, NamePlace] | None = None
+    for down, right in ((True, True), (True, False), (False, True), (False, False)):
+        corner = np.array([high[0] if down else low[0], high[1] if right else low[1]])
+        nearest = outline[np.argmin(np.linalg.norm(outline - corner, axis=1))]
+        row = float(nearest[0]) + (0.75 if down else -0.75) * height
+        column = float(nearest[1]) + (1.2 if right else -1.2) * half
+        seen = height < row < plane.shape[0] - height and half < column < plane.shape[1] - half
+        room = min(_find_crowding((row, column, half), named, height), 0.5) if seen else -1.0
+        if best is None or room > best[0]:
+            best = (room, (row, column, half))
+    assert best is not None
+    return best[1]
 
 
 def _draw_track(axes: Axes, plane: Plane, entry: FloatArray, tip: FloatArray, *, main: bool) -> None:
@@ -334,28 +387,34 @@ def _draw_run_out(axes: Axes, plane: Plane, entry: FloatArray, tip: FloatArray) 
 
 
 def _draw_deposits(axes: Axes, plane: Plane, puncture: Puncture) -> None:
-    deposits = [deposit for track in puncture.tracks for deposit in track.deposits]
-    for deposit in sorted(deposits, key=lambda item: -item.order):
-        row, column = plane.to_pixel(deposit.point_lps_mm)
-        axes.plot(
-            column,
-            row,
-            marker="o",
-            markersize=5.6,
-            color="white",
-            markeredgecolor="black",
-            markeredgewidth=0.7,
-        )
-        axes.text(
-            column,
-            row,
-            str(deposit.order),
-            color="black",
-            fontsize=4.4,
-            ha="center",
-            va="center_baseline",
-            clip_on=True,
-        )
+    for track in puncture.tracks:
+        places = [plane.to_pixel(deposit.point_lps_mm) for deposit in track.deposits]
+        steps = [float(np.linalg.norm(b - a)) for a, b in pairwise(places)]
+        points_per_pixel = axes.get_window_extent().width / plane.shape[1] * 72 / DOTS_PER_INCH
+        # As wide as the step between two stops, so that no circle hides another.
+        size = float(np.clip(min(steps, default=np.inf) * points_per_pixel, 1.8, DEPOSIT_POINTS))
+        for deposit, (row, column) in zip(track.deposits, places, strict=True):
+            axes.plot(
+                column,
+                row,
+                marker="o",
+                markersize=size,
+                color="white",
+                markeredgecolor="black",
+                markeredgewidth=0.125 * size,
+            )
+            if size < SMALLEST_NUMBERED_POINTS:
+                continue
+            axes.text(
+                column,
+                row,
+                str(deposit.order),
+                color="black",
+                fontsize=4.4 * size / DEPOSIT_POINTS,
+                ha="center",
+                va="center_baseline",
+                clip_on=True,
+            )
 
 
 def _draw_entry(axes: Axes, plane: Plane, entry: FloatArray) -> None:
@@ -369,14 +428,14 @@ def _draw_entry(axes: Axes, plane: Plane, entry: FloatArray) -> None:
         markeredgecolor="black",
         markeredgewidth=0.7,
     )
-    _say(
-        axes,
-        np.array([row - 4.0 / plane.pixel_mm, column]),
-        "entry",
-        fontsize=5.6,
-        weight="bold",
-        va="bottom",
-    )
+    gap = ENTRY_GAP_MM / plane.pixel_mm
+    if row - gap > ENTRY_LABEL_HEIGHT * plane.shape[0]:
+        place, style = np.array([row - gap, column]), {"va": "bottom"}
+    else:
+        # Beside the marker, toward the nearer edge: the line to the middle runs the other way.
+        side = 1 if column > plane.shape[1] / 2 else -1
+        place, style = np.array([row, column + side * gap]), {"ha": "left" if side > 0 else "right"}
+    _say(axes, place, "entry", fontsize=5.6, weight="bold", **style)
 
 
 def _draw_midline(axes: Axes, context: PlanContext, plane: Plane, entry: FloatArray) -> None:
@@ -399,12 +458,13 @@ def _draw_midline(axes: Axes, context: PlanContext, plane: Plane, entry: FloatAr
         _say(axes, place, f" {offset_mm:.0f} mm ", fontsize=5.6, ha=side, va="top")
 
 
-def _draw_edges(axes: Axes, plane: Plane) -> None:
+def _draw_edges(axes: Axes, plane: Plane, entry: FloatArray) -> None:
     letters = derive_edge_letters(plane)
+    top = find_top_letter_place(plane, entry)
     places: Iterable[tuple[str, float, float, str, str]] = (
         ("left", 0.012, 0.5, "left", "center"),
         ("right", 0.988, 0.5, "right", "center"),
-        ("top", 0.62, 0.985, "center", "top"),
+        ("top", top, 0.985, "center", "top"),
         ("bottom", 0.62, 0.015, "center", "bottom"),
     )
     for side, x, y, horizontal, vertical in places:
@@ -412,6 +472,15 @@ def _draw_edges(axes: Axes, plane: Plane) -> None:
             x, y, letters[side], transform=axes.transAxes, color="white", fontsize=7.5, weight="bold",
             ha=horizontal, va=vertical, path_effects=_case(2.0),
         )  # fmt: skip
+
+
+def find_top_letter_place(plane: Plane, entry: FloatArray) -> float:
+    """Return where along the top the letter stands, as a fraction of the width: away from the skin entry."""
+    row, column = plane.to_pixel(entry)
+    if row > plane.shape[0] / 3:
+        return TOP_LETTER_PLACES[0]
+    taken = (float(column) + 0.5) / plane.shape[1]
+    return next(place for place in TOP_LETTER_PLACES if abs(place - taken) > TOP_LETTER_ROOM)
 
 
 def _draw_scale(axes: Axes, plane: Plane) -> None:

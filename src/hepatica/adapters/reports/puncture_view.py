@@ -173,7 +173,7 @@ def derive_puncture_view(puncture: Puncture, context: PlanContext) -> PunctureVi
         needle=to_cell(
             f"{needle.gauge} G, {needle.length_mm:.0f} mm",
             status=needle.status,
-            note=f"{needle.name}; {needle.holes} hole; {needle.hub_allowance_mm:.0f} mm stays outside",
+            note=f"{needle.name}; {needle.length_mm - puncture.length_mm:.0f} mm outside the skin at full depth",
         ),
         draw_up=Cell(
             text=to_ml_words(volume_ml + needle.dead_space_ml),

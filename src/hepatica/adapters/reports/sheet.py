@@ -70,7 +70,6 @@ def to_sheet_document(view: PlanView, pictures: Pictures, *, run_time: datetime)
         "plan_id": view.plan_id,
         "errors": view.count_findings("error"),
         "warnings": view.count_findings("warning"),
-        "total": view.allocations[0].total,
         "findings": [row for row in document["findings"] if row["severity"] != "info"],
         "stamp": [
             run_time.year,

@@ -6,10 +6,15 @@ names) passes through unchanged in meaning; escaping is the business of the form
 
 from __future__ import annotations
 
-from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Final
 
+from hepatica.adapters.reports.eligibility_view import (
+    CriterionRow,
+    EligibilityView,
+    derive_criteria,
+    derive_eligibility_view,
+)
 from hepatica.adapters.reports.puncture_view import PunctureView, derive_puncture_view
 from hepatica.adapters.reports.wording import (
     ABSENT,
@@ -25,15 +30,16 @@ from hepatica.adapters.reports.wording import (
     to_not_evaluable_words,
     to_number_words,
     to_percent_words,
+    to_readable_words,
     to_run_time_words,
     to_short_id,
 )
 from hepatica.core.evidence import EvidenceStatus
-from hepatica.core.findings import Finding, NotEvaluable, Severity
+from hepatica.core.findings import NotEvaluable
 from hepatica.lesions.lesion import Lesion
 from hepatica.planning.dose.values import Allocation, Injection
 from hepatica.planning.path.scene import read_path_limits
-from hepatica.planning.plan import Plan, PlanStatus
+from hepatica.planning.plan import Plan, PlanStatus, collect_findings
 from hepatica.workflows.ports import PlanContext
 
 DISCLAIMER: Final = "Research use, not a medical device."
@@ -54,9 +60,10 @@ LEGEND: Final = (
 NAME_CHARACTERS: Final = 48
 BAR_REM: Final = 10.0
 """Width of a full bar in the report."""
+ROUND_NOTE: Final = "round: SA to the outline"
+"""Beside a short axis above the longest diameter, which would else look like a mistake."""
 UNDELIVERED_TOLERANCE_ML: Final = 5e-4
 """Half the closure of one microlitre (DESIGN 10): below it nothing is undelivered."""
-SEVERITY_ORDER: Final = {Severity.ERROR: 0, Severity.WARNING: 1, Severity.INFO: 2}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -143,18 +150,6 @@ class LesionPathView:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class CriterionRow:
-    """One eligibility criterion as printed."""
-
-    name: str
-    answer: str
-    measured: str
-    limit: Cell
-    reason: str
-    source: str
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
 class SourceRow:
     """One source that some printed number rests on."""
 
@@ -174,6 +169,8 @@ class PlanView:
         Label and text pairs: on the scan, and on the run.
     lesions, punctures, backups, allocations, paths, criteria, findings, sources
         Rows. ``allocations`` holds the one to use first.
+    eligibility, deposited
+        Criteria in short; volume of all stops of the first choices, without what stays undelivered.
     notices, stop_rules
         Lines of the protocol that must be printed, and when to stop.
     """
@@ -194,6 +191,8 @@ class PlanView:
     allocations: tuple[AllocationView, ...]
     paths: tuple[LesionPathView, ...]
     criteria: tuple[CriterionRow, ...]
+    eligibility: EligibilityView
+    deposited: str
     findings: tuple[FindingRow, ...]
     sources: tuple[SourceRow, ...]
     notices: tuple[str, ...]
@@ -233,7 +232,9 @@ def derive_plan_view(context: PlanContext) -> PlanView:
             _derive_allocation(plan.allocation_all, "All lesions, path or not"),
         ),
         paths=_derive_paths(plan),
-        criteria=_derive_criteria(plan),
+        criteria=derive_criteria(plan.eligibility),
+        eligibility=derive_eligibility_view(plan.eligibility),
+        deposited=_say_deposited(plan),
         findings=_derive_findings(plan),
         sources=_derive_sources(plan),
         notices=plan.protocol.notices,
@@ -297,10 +298,14 @@ def _derive_lesion_row(lesion: Lesion, plan: Plan) -> LesionRow:
     )
     injected = injection is not None and injection.volume_ml > 0
     planned, dose, undelivered = _say_amounts(injection)
+    rounder = not isinstance(short, NotEvaluable) and short.length_mm > lesion.longest_diameter.length_mm
     return LesionRow(
         lesion_id=lesion.lesion_id,
         name=shorten(lesion.label, NAME_CHARACTERS),
-        size=Cell(text=f"{lesion.longest_diameter.length_mm:.1f} × {short_words}"),
+        size=Cell(
+            text=f"{lesion.longest_diameter.length_mm:.1f} × {short_words}",
+            note=ROUND_NOTE if rounder else "",
+        ),
         diameter_3d=Cell(text=f"{lesion.longest_diameter_3d.length_mm:.1f} mm"),
         volume=Cell(text=f"{lesion.volume_ml:.1f} ± {lesion.volume_uncertainty_ml:.1f} mL"),
         viable=_say_viable(lesion),
@@ -370,7 +375,9 @@ def _derive_allocation(allocation: Allocation, title: str) -> AllocationView:
             )
         )
     vials = allocation.vials
-    count = to_not_evaluable_words(vials) if isinstance(vials, NotEvaluable) else f"{vials} ×"
+    words = to_readable_words(allocation.vial_text)
+    if isinstance(vials, NotEvaluable):
+        words = f"{to_not_evaluable_words(vials)} {words}".strip()
     return AllocationView(
         title=title,
         rows=tuple(rows),
@@ -378,8 +385,19 @@ def _derive_allocation(allocation: Allocation, title: str) -> AllocationView:
         ceiling="no ceiling in the protocol"
         if allocation.ceiling_ml is None
         else to_ml_words(allocation.ceiling_ml),
-        vials=f"{count} {allocation.vial_text}".strip(),
+        vials=words,
         draw_up=f"{to_ml_words(allocation.draw_up_ml)} with dead space",
+    )
+
+
+def _say_deposited(plan: Plan) -> str:
+    return to_ml_words(
+        sum(
+            deposit.volume_ml
+            for puncture in plan.punctures
+            for track in puncture.tracks
+            for deposit in track.deposits
+        )
     )
 
 
@@ -410,32 +428,6 @@ def _derive_paths(plan: Plan) -> tuple[LesionPathView, ...]:
             )
         )
     return tuple(views)
-
-
-def _derive_criteria(plan: Plan) -> tuple[CriterionRow, ...]:
-    return tuple(
-        CriterionRow(
-            name=item.criterion.replace("_", " "),
-            answer=item.answer.value,
-            measured=item.measured or ABSENT,
-            limit=to_cell(item.limit or ABSENT, status=item.status),
-            reason=item.reason,
-            source=item.source,
-        )
-        for item in plan.eligibility
-    )
-
-
-def collect_findings(plan: Plan) -> tuple[Finding, ...]:
-    """Return every finding once, errors first, in the plan's own order within a severity."""
-    everything: Iterable[tuple[Finding, ...]] = (
-        plan.findings,
-        plan.allocation.findings,
-        *(path.findings for path in plan.paths),
-        *(puncture.findings for puncture in (*plan.punctures, *plan.backups)),
-    )
-    unique = dict.fromkeys(finding for group in everything for finding in group)
-    return tuple(sorted(unique, key=lambda finding: SEVERITY_ORDER[finding.severity]))
 
 
 def _derive_findings(plan: Plan) -> tuple[FindingRow, ...]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
 from datetime import datetime
 from math import floor, log10
@@ -121,6 +122,23 @@ def to_unit_words(unit: str) -> str:
     return _UNIT_WORDS.get(unit, unit.replace("_per_", "/"))
 
 
+def to_readable_words(text: str) -> str:
+    """Return a text made for programs as people write it: units, powers of ten, limits.
+
+    Examples
+    --------
+    >>> to_readable_words(">= 50 1e9_per_l"), to_readable_words("1e+06 pfu_per_ml"), to_readable_words("1.2 ratio")
+    ('≥ 50 × 10⁹/L', '1 × 10⁶ PFU/mL', '1.2')
+    """
+    text = re.sub(r"\b[a-z0-9]+_per_[a-z]+\b|\bratio\b", lambda found: to_unit_words(found[0]), text)
+    text = re.sub(
+        r"\b(\d+(?:\.\d+)?)e\+?(-?\d+)\b",
+        lambda found: f"{found[1]} × 10{str(int(found[2])).translate(_SUPERSCRIPTS)}",
+        text,
+    )
+    return " ".join(text.replace(">=", "≥").replace("<=", "≤").split())
+
+
 def to_percent_words(fraction: float | NotEvaluable, *, decimals: int = 1) -> str:
     """Return a fraction as a percentage."""
     if isinstance(fraction, NotEvaluable):
@@ -135,10 +153,13 @@ def to_measure_words(value: float | str, unit: str) -> str:
     --------
     >>> to_measure_words(0.42, "fraction"), to_measure_words(31.25, "mm"), to_measure_words("", "mm")
     ('42 %', '31.2 mm', '')
+    >>> to_measure_words("25, 50", "mm"), to_measure_words("1.2 %", "mm")
+    ('25, 50 mm', '1.2 %')
     """
     if isinstance(value, str):
-        # The text may already say its unit.
-        return value
+        # Text says its unit itself, unless it is a bare list of numbers.
+        bare = value and all(part.replace(".", "", 1).isdigit() for part in value.split(", "))
+        return f"{value} {to_unit_words(unit)}".strip() if bare else value
     if isinstance(value, bool):
         return "yes" if value else "no"
     if unit == "fraction":

@@ -126,6 +126,7 @@ def demo(
         print_json(outcome.document)
     else:
         print_summary(outcome)
+        typer.echo("The scan is real; the laboratory values and drugs of this demonstration are made up.")
 
 
 @app.command()
@@ -193,6 +194,10 @@ def protocols(as_json: Json = False) -> None:
         return
     for name, entry in rows:
         typer.echo(f"{name:<24} {entry.title} ({entry.agent})")
+        if entry.levels:
+            typer.echo(f"{'':<24}   choose a level: {', '.join(f'{name}:{level}' for level in entry.levels)}")
+        elif missing := entry.missing_for(1):
+            typer.echo(f"{'':<24}   to be supplied for visit 1: {', '.join(missing)}")
 
 
 @app.command()

@@ -5,8 +5,9 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from hepatica.core.findings import NotEvaluable, Severity
+from hepatica.planning.eligibility.values import Answer
 from hepatica.planning.path.values import Puncture
-from hepatica.planning.plan import Plan, PlanStatus
+from hepatica.planning.plan import Plan, PlanStatus, collect_findings
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -30,6 +31,7 @@ def print_summary(outcome: PlanOutcome) -> None:
     for puncture in plan.backups:
         _print_backup(console, puncture)
     _print_unreached(console, plan)
+    _print_eligibility(console, plan)
     _print_findings(console, plan)
     console.print(
         f"\nOpen [bold]{outcome.folder}/sheet.pdf[/bold] (sheet) or {outcome.folder}/report.html (all details)."
@@ -125,10 +127,26 @@ def _print_unreached(console: Console, plan: Plan) -> None:
                 )
 
 
+def _print_eligibility(console: Console, plan: Plan) -> None:
+    if not plan.eligibility:
+        return
+    failed = [item for item in plan.eligibility if item.answer is Answer.FAIL]
+    unknown = [item.criterion for item in plan.eligibility if item.answer is Answer.UNKNOWN]
+    passed = len(plan.eligibility) - len(failed) - len(unknown)
+    console.print(
+        f"\nEligibility: {passed} pass, {len(failed)} fail, {len(unknown)} not known"
+        + (f" ({', '.join(unknown)})" if unknown else ""),
+        markup=False,
+    )
+    for item in failed:
+        console.print(f"  FAIL {item.criterion}: {item.measured}; {item.reason}", markup=False)
+
+
 def _print_findings(console: Console, plan: Plan) -> None:
-    shown = [finding for finding in plan.findings if finding.severity is not Severity.INFO]
+    findings = collect_findings(plan)
+    shown = [finding for finding in findings if finding.severity is not Severity.INFO]
     if shown:
-        console.print(f"\nFindings ({len(shown)} of {len(plan.findings)} need attention):")
+        console.print(f"\nFindings ({len(shown)} of {len(findings)} need attention):")
     for finding in shown[:MOST_FINDINGS]:
         mark = " (unverified)" if finding.unverified else ""
         subject = f"{finding.subject}: " if finding.subject else ""
