@@ -14,6 +14,7 @@ from hepatica.followup.target import TABLES
 
 ONE_ORGAN: Final = "LYMPH NODE"
 """All node stations together count as one organ."""
+THICKNESS_UNKNOWN: Final = NotEvaluable(reason="slice thickness is not given")
 _SIDES: Final = ("LEFT ", "RIGHT ")
 
 
@@ -73,8 +74,8 @@ def choose_targets(
     sizes_mm: Mapping[str, float | NotEvaluable],
     room: Room,
     already: Sequence[TrackedLesion] = (),
-    slice_thickness_mm: float | NotEvaluable = NotEvaluable(reason="slice thickness is not given"),  # noqa:
-    B008 table: EvidenceTable | None = None,
+    slice_thickness_mm: float | NotEvaluable = THICKNESS_UNKNOWN,
+    table: EvidenceTable | None = None,
 ) -> tuple[Choice, ...]:
     """Choose the lesions to measure: the largest first, every organ once before any has two.
 
