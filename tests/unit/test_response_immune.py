@@ -161,7 +161,8 @@ def test_small_increments_add_up_to_a_confirmation():
 
 @pytest.mark.requirement("D-irecist-reset")
 def test_after_a_reset_a_later_progression_is_unconfirmed_again():
-    visits = [facts(code, NON, target_sum_mm=size) for code, size in (("iUPD", 60.0), ("iPR", 30.0), ("iUPD", 66.0), ("iUPD", 71.0))]  # fmt: skip
+    seen = (("iUPD", 60.0), ("iPR", 30.0), ("iUPD", 66.0), ("iUPD", 71.0))
+    visits = [facts(code, NON, target_sum_mm=size) for code, size in seen]
     assert codes(*visits) == ["iUPD", "iPR", "iUPD", "iCPD"]
 
 

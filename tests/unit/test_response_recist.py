@@ -35,12 +35,13 @@ NEW_LESIONS_NOT_JUDGED = {
     "PD": ("PD", "PD", "PD", "PD", "PD", "PD"),
     "": ("NE", "NE", "NE", "PD", "NE", "NE"),
 }
+TABLES = {"N": NO_NEW_LESION, "EQUIVOCAL": NO_NEW_LESION, "Y": NEW_LESION, "NE": NEW_LESIONS_NOT_JUDGED}
 CELLS = [
     (target, non_target, new, table[non_target][column])
-    for new, table in (("N", NO_NEW_LESION), ("EQUIVOCAL", NO_NEW_LESION), ("Y", NEW_LESION), ("NE", NEW_LESIONS_NOT_JUDGED))
+    for new, table in TABLES.items()
     for non_target in table
     for column, target in enumerate(TARGETS)
-]  # fmt: skip
+]
 
 
 @pytest.mark.requirement("D-recist-tables")
@@ -209,7 +210,7 @@ def test_the_trail_names_rule_numbers_and_distance_to_both_limits():
 @pytest.mark.requirement("D-trail")
 def test_the_noise_band_tells_which_codes_reader_variability_could_make():
     near, far = (derive_recist(course({"T1": [100, size]}))[0].target.noise for size in (72, 30))
-    # 72 mm within 81 to 120 % (two readers) is 58.3 to 86.4 mm; within 90 to 113 % (one reader) 64.8 to 81.4 mm.
+    # 72 mm: 81 to 120 % (two readers) is 58.3 to 86.4 mm; 90 to 113 % (one reader) is 64.8 to 81.4 mm.
     assert near.between_readers == pytest.approx((58.32, 86.4))
     assert near.codes_between_readers == (Response.PR, Response.SD)
     assert near.codes_same_reader == (Response.PR, Response.SD)
