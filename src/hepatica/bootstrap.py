@@ -13,6 +13,7 @@ from hepatica.core.errors import NotFoundError
 
 if TYPE_CHECKING:
     from hepatica.anatomy.segments import LabelledSegment
+    from hepatica.workflows.derive_response import ResponsePorts
     from hepatica.workflows.plan_ports import PlanPorts
     from hepatica.workflows.ports import ImageReader, LabelReader, ReadImage
     from hepatica.workflows.request import PlanRequest
@@ -180,3 +181,25 @@ def read_schema(name: str) -> str:
     if name not in homes:
         raise NotFoundError(expected=f"one of {', '.join(homes)}", given=f"'{name}'", where="schema")
     return read_resource(*homes[name]).decode("utf-8")
+
+
+def make_response_ports() -> ResponsePorts:
+    """Join the world to the response workflows."""
+    from hepatica.adapters.cdisc.courses import read_courses
+    from hepatica.adapters.cdisc.csv_table import digest_file, read_rows, write_table
+    from hepatica.adapters.cdisc.response_tables import open_response_tables
+    from hepatica.adapters.files.output_folder import stage_output
+    from hepatica.adapters.files.small_files import write_document
+    from hepatica.workflows.derive_response import ResponsePorts
+
+    return ResponsePorts(
+        read_courses=read_courses,
+        open_tables=open_response_tables,
+        stage_output=stage_output,
+        digest_file=digest_file,
+        write_document=write_document,
+        read_table=read_rows,
+        write_table=write_table,
+        clock=SystemClock(),
+        code_version=metadata.version("hepatica"),
+    )

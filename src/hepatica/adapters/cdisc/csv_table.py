@@ -1,0 +1,151 @@
+"""CSV files as tables of text, read once and written whole or not at all."""
+
+from __future__ import annotations
+
+import csv
+import hashlib
+import os
+import tempfile
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager, suppress
+from operator import itemgetter
+from pathlib import Path
+from typing import Any, TextIO
+
+from hepatica.core.errors import InputError, NotFoundError, OutputError, SourceFormatError
+
+Row = tuple[str, ...]
+
+
+def read_rows(
+    path: Path, *, required: Sequence[str], optional: Sequence[str] = ()
+) -> Iterator[tuple[int, Row | None]]:
+    """Yield the line number and the wanted cells of each row; further columns are ignored.
+
+    Parameters
+    ----------
+    path
+        UTF-8 file, comma separated, with a header line. Column names are matched whatever their case.
+    required, optional
+        Columns in the order of the cells; an optional one that is absent gives empty cells.
+
+    Yields
+    ------
+    line, cells
+        Line 1 is the header. None in place of the cells where a row has another number of cells.
+
+    Raises
+    ------
+    NotFoundError, SourceFormatError
+        If there is no such file, or it is not UTF-8 text.
+    InputError
+        If a required column is missing or a column stands twice.
+    """
+    try:
+        stream = path.open(encoding="utf-8-sig", newline="")
+    except FileNotFoundError:
+        raise NotFoundError(
+            expected="a CSV file", given="nothing of that name", where=str(path), action="check the path"
+        ) from None
+    except OSError as error:
+        raise SourceFormatError(
+            expected="a readable CSV file", given=error.strerror or type(error).__name__, where=str(path)
+        ) from error
+    with stream:
+        try:
+            yield from _read_open(stream, path.name, required=required, optional=optional)
+        except (UnicodeDecodeError, csv.Error) as error:
+            raise SourceFormatError(
+                expected="comma separated UTF-8 text",
+                given=f"unreadable content ({type(error).__name__})",
+                where=path.name,
+                action="save the table as UTF-8 CSV",
+            ) from None
+
+
+def _read_open(
+    stream: TextIO, name: str, *, required: Sequence[str], optional: Sequence[str]
+) -> Iterator[tuple[int, Row | None]]:
+    reader = csv.reader(stream)
+    header = [cell.strip().upper() for cell in next(reader, [])]
+    absent = [column for column in required if column.upper() not in header]
+    if absent:
+        raise InputError(
+            expected=f"columns {', '.join(required)}",
+            given=f"no column {', '.join(absent)}",
+            where=name,
+            action="add the columns, or check that the file is the right one",
+        )
+    wanted = [column.upper() for column in (*required, *optional)]
+    twice = [column for column in wanted if header.count(column) > 1]
+    if twice:
+        raise InputError(expected="each column once", given=f"column {twice[0]} twice", where=name)
+    width = len(header)
+    # Absent optional columns read an empty cell that is added behind the last one.
+    pick = itemgetter(*(header.index(column) if column in header else width for column in wanted))
+    pool: dict[str, str] = {}
+    keep = pool.setdefault
+    for row in reader:
+        if not row:
+            continue
+        if len(row) != width:
+            yield reader.line_num, None
+            continue
+        row.append("")
+        cells = pick(row)
+        yield reader.line_num, tuple(keep(cell, cell) for cell in cells)
+
+
+@contextmanager
+def write_rows(path: Path, columns: Sequence[str]) -> Iterator[Any]:
+    """Yield a CSV writer; the file appears whole when the block ends, or not at all.
+
+    Parameters
+    ----------
+    path
+        File to write; an earlier one is replaced.
+    columns
+        Header line.
+
+    Raises
+    ------
+    OutputError
+        If the disk refuses.
+    """
+    try:
+        handle, temporary = tempfile.mkstemp(
+            prefix=f".{path.name}.", suffix=".partial", dir=path.absolute().parent
+        )
+    except OSError as error:
+        raise OutputError(
+            expected="to write the result",
+            given=error.strerror or type(error).__name__,
+            where=str(path),
+            action="check the folder and its permissions",
+        ) from error
+    try:
+        with os.fdopen(handle, "w", encoding="utf-8", newline="") as stream:
+            writer = csv.writer(stream, lineterminator="\n")
+            writer.writerow(columns)
+            yield writer
+        umask = os.umask(0)
+        os.umask(umask)
+        os.chmod(temporary, 0o666 & ~umask)
+        os.replace(temporary, path)
+    except BaseException:
+        with suppress(FileNotFoundError):
+            os.unlink(temporary)
+        raise
+
+
+def write_table(path: Path, columns: Sequence[str], rows: Sequence[Mapping[str, str]]) -> None:
+    """Write rows given by column name."""
+    with write_rows(path, columns) as writer:
+        for row in rows:
+            writer.writerow([row[column] for column in columns])
+
+
+def digest_file(path: Path) -> str:
+    """Return the SHA-256 of a file of any size, in hexadecimal."""
+    with path.open("rb") as stream:
+        return hashlib.file_digest(stream, "sha256").hexdigest()

@@ -1,0 +1,200 @@
+"""Rows of TU, TR, EX and DM, as text and by subject."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Final, NamedTuple
+
+from hepatica.adapters.cdisc.csv_table import read_rows
+from hepatica.core.findings import Severity
+from hepatica.workflows.derive_response import RowFinding
+
+
+class LesionRow(NamedTuple):
+    """One row of TU."""
+
+    line: int
+    study: str
+    lesion: str
+    test: str
+    code: str
+    location: str
+    evaluator: str
+    evaluator_id: str
+    visit_number: str
+    visit: str
+    date: str
+
+
+class ResultRow(NamedTuple):
+    """One row of TR."""
+
+    line: int
+    study: str
+    lesion: str
+    test: str
+    original: str
+    text: str
+    number: str
+    unit: str
+    status: str
+    reason: str
+    evaluator: str
+    evaluator_id: str
+    visit_number: str
+    visit: str
+    date: str
+
+
+class InjectionRow(NamedTuple):
+    """One injection of one lesion."""
+
+    table: str
+    line: int
+    lesion: str
+    date: str
+
+
+@dataclass(slots=True)
+class SubjectRows:
+    """All rows of one subject."""
+
+    lesions: list[LesionRow] = field(default_factory=list)
+    results: list[ResultRow] = field(default_factory=list)
+    injections: list[InjectionRow] = field(default_factory=list)
+    findings: list[RowFinding] = field(default_factory=list)
+    reference: str = ""
+
+
+_TU_REQUIRED: Final = ("USUBJID", "TULNKID", "VISITNUM")
+_TU_OPTIONAL: Final = (
+    "STUDYID",
+    "TUTESTCD",
+    "TUSTRESC",
+    "TUORRES",
+    "TULOC",
+    "TUEVAL",
+    "TUEVALID",
+    "VISIT",
+    "TUDTC",
+)
+_TR_REQUIRED: Final = ("USUBJID", "TRLNKID", "TRTESTCD", "VISITNUM")
+_TR_OPTIONAL: Final = (
+    "STUDYID",
+    "TRORRES",
+    "TRORRESU",
+    "TRSTRESC",
+    "TRSTRESN",
+    "TRSTRESU",
+    "TRSTAT",
+    "TRREASND",
+    "TREVAL",
+    "TREVALID",
+    "VISIT",
+    "TRDTC",
+)
+
+
+def read_lesion_rows(path: Path, subjects: dict[str, SubjectRows]) -> list[RowFinding]:
+    """Add the rows of TU to their subjects; return findings about rows that belong to nobody."""
+    lost = []
+    for line, cells in read_rows(path, required=_TU_REQUIRED, optional=_TU_OPTIONAL):
+        if cells is None or not cells[0].strip():
+            lost.append(_lose("tu", line, cells))
+            continue
+        subject, lesion, number, study, test, standard, original, location, who, who_id, visit, date = cells
+        rows = subjects.setdefault(subject, SubjectRows())
+        rows.lesions.append(
+            LesionRow(
+                line=line,
+                study=study,
+                lesion=lesion.strip(),
+                test=test.strip().upper(),
+                code=(standard or original).strip().upper(),
+                location=location.strip(),
+                evaluator=who,
+                evaluator_id=who_id,
+                visit_number=number,
+                visit=visit,
+                date=date,
+            )
+        )
+    return lost
+
+
+def read_result_rows(path: Path, subjects: dict[str, SubjectRows]) -> list[RowFinding]:
+    """Add the rows of TR to their subjects; return findings about rows that belong to nobody."""
+    lost = []
+    for line, cells in read_rows(path, required=_TR_REQUIRED, optional=_TR_OPTIONAL):
+        if cells is None or not cells[0].strip():
+            lost.append(_lose("tr", line, cells))
+            continue
+        (subject, lesion, test, number, study, original, original_unit, text, numeric, unit, *rest) = cells
+        status, reason, who, who_id, visit, date = rest
+        rows = subjects.get(subject)
+        if rows is None:
+            rows = subjects[subject] = SubjectRows()
+        rows.results.append(
+            ResultRow(
+                line, study, lesion, test, original, text, numeric, unit or original_unit,
+                status, reason, who, who_id, number, visit, date,
+            )
+        )  # fmt: skip
+    return lost
+
+
+def read_exposure(path: Path, subjects: dict[str, SubjectRows]) -> list[RowFinding]:
+    """Add injections from EX: EXLNKID names the lesion, EXSTDTC the day. Rows without a lesion are other drugs."""
+    return _read_injections(path, subjects, table="ex", columns=("USUBJID", "EXLNKID", "EXSTDTC"))
+
+
+def read_injections(path: Path, subjects: dict[str, SubjectRows]) -> list[RowFinding]:
+    """Add injections from a table ``subject, lesion, date``."""
+    return _read_injections(path, subjects, table="injections", columns=("subject", "lesion", "date"))
+
+
+def _read_injections(
+    path: Path, subjects: dict[str, SubjectRows], *, table: str, columns: tuple[str, str, str]
+) -> list[RowFinding]:
+    lost = []
+    for line, cells in read_rows(path, required=columns):
+        if cells is None or not cells[0].strip():
+            lost.append(_lose(table, line, cells))
+            continue
+        subject, lesion, date = cells
+        if lesion.strip() and subject in subjects:
+            subjects[subject].injections.append(InjectionRow(table, line, lesion.strip(), date))
+    return lost
+
+
+def read_references(path: Path, subjects: dict[str, SubjectRows]) -> list[RowFinding]:
+    """Add reference dates (RFSTDTC) from DM."""
+    lost = []
+    for line, cells in read_rows(path, required=("USUBJID",), optional=("RFSTDTC",)):
+        if cells is None or not cells[0].strip():
+            lost.append(_lose("dm", line, cells))
+        elif cells[0] in subjects:
+            subjects[cells[0]].reference = cells[1]
+    return lost
+
+
+def _lose(table: str, line: int, cells: object) -> RowFinding:
+    short = cells is None
+    return RowFinding(
+        rule="response.row",
+        severity=Severity.ERROR,
+        table=table,
+        row=line,
+        column="" if short else "USUBJID",
+        message="The row has another number of cells than the header."
+        if short
+        else "The row names no subject.",
+    )
+
+
+def iterate_subjects(subjects: dict[str, SubjectRows]) -> Iterator[tuple[str, SubjectRows]]:
+    """Yield subjects in the order of the tables and let go of each one's rows afterwards."""
+    for subject in list(subjects):
+        yield subject, subjects.pop(subject)

@@ -1,0 +1,1 @@
+"""From time-point responses to one value for each subject."""

@@ -1,0 +1,1 @@
+"""Limits of the response criteria as evidence data."""
