@@ -29,8 +29,8 @@ from hepatica.planning.path.values import Puncture, Track
 
 DRAWS: Final = 10_000
 """A chance of 1 % is then known to 0.1 %."""
-CELL_MM: Final = 3.0
-STEP_MM: Final = 2.0
+CELL_MM: Final = 2.0
+STEP_MM: Final = 4.0
 """Edge of the lattice that screens needles and stretch of needle judged at once; they change speed only."""
 ROOM_MM: Final = 0.5
 """Kept free around the needles so that rounding puts no point of them outside the lattice."""
@@ -291,9 +291,9 @@ def _find_start_layers(scene: Scene, starts_lps_mm: FloatArray) -> NDArray[np.ui
     """
     grid, anatomy = scene.grid, scene.anatomy
     index = np.floor(grid.to_index(starts_lps_mm) + 0.5).astype(np.int64)
-    known = ((index >= 0) & (index < grid.shape)).all(axis=1)
+    known = np.logical_and(index >= 0, index < grid.shape).all(axis=1)
     i, j, k = np.where(known[:, None], index, 0).T
-    bits = np.where(known, anatomy.bits[i, j, k], np.uint32(0))
+    bits: NDArray[np.uint32] = np.where(known, anatomy.bits[i, j, k], np.uint32(0))
     code = scene.tissue[i, j, k] & kernels.CODE_MASK
     derived = sum(to_bit(kind) for kind, source in anatomy.sources.items() if source.origin is Origin.DERIVED)
     bits = np.where(code == kernels.CODE_OTHER_LESION, bits & np.uint32(~derived & 0xFFFFFFFF), bits)
@@ -337,9 +337,9 @@ def _find_target(puncture: Puncture, track: Track, scene: Scene) -> Mask:
 def _find_inside(mask: Mask, points_lps_mm: FloatArray) -> NDArray[np.bool_]:
     """Say of (n, 3) points whether they lie in a voxel of a mask."""
     index = np.floor(mask.grid.to_index(points_lps_mm) + 0.5).astype(np.int64) - np.array(mask.start_ijk)
-    known = ((index >= 0) & (index < mask.crop.shape)).all(axis=1)
+    known = np.logical_and(index >= 0, index < mask.crop.shape).all(axis=1)
     i, j, k = np.where(known[:, None], index, 0).T
-    return known & mask.crop[i, j, k]
+    return np.asarray(known & mask.crop[i, j, k])
 
 
 def _to_chance(happened: NDArray[np.bool_]) -> Chance:
