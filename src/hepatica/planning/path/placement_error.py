@@ -291,7 +291,7 @@ def _find_start_layers(scene: Scene, starts_lps_mm: FloatArray) -> NDArray[np.ui
     """
     grid, anatomy = scene.grid, scene.anatomy
     index = np.floor(grid.to_index(starts_lps_mm) + 0.5).astype(np.int64)
-    known = np.logical_and(index >= 0, index < grid.shape).all(axis=1)
+    known = np.asarray(np.logical_and(index >= 0, index < grid.shape).all(axis=1))
     i, j, k = np.where(known[:, None], index, 0).T
     bits: NDArray[np.uint32] = np.where(known, anatomy.bits[i, j, k], np.uint32(0))
     code = scene.tissue[i, j, k] & kernels.CODE_MASK
