@@ -40,7 +40,7 @@ demo: $(VENV)/.core
 
 test: $(VENV)/.dev
 	@bash tools/install_test_tools.sh
-	@$(BIN)/python -m pytest -q -n 2 --dist worksteal
+	@$(BIN)/python -m pytest -q -n 2 --dist loadgroup
 
 bench: $(VENV)/.dev
 	@$(BIN)/python -m benchmarks

@@ -74,16 +74,18 @@ def make_plan_ports() -> PlanPorts:
     from hepatica.adapters.files.small_files import read_small_file, write_document
     from hepatica.adapters.reports.html import HtmlReportWriter
     from hepatica.adapters.reports.markups import MarkupsWriter
+    from hepatica.adapters.reports.picture_book import PictureBook
     from hepatica.adapters.reports.sheet import SheetWriter
     from hepatica.workflows.plan_ports import PlanPorts
 
+    book = PictureBook()
     return PlanPorts(
         image_reader=make_image_reader(),
         label_reader=make_label_reader(),
         read_bytes=read_small_file,
         read_names=read_names,
         stage_output=stage_output,
-        writers=(SheetWriter(), HtmlReportWriter(), MarkupsWriter(), *make_plan_writers(_read_files)),
+        writers=(SheetWriter(book), HtmlReportWriter(book), MarkupsWriter(), *make_plan_writers(_read_files)),
         write_document=write_document,
         clock=SystemClock(),
         code_version=metadata.version("hepatica"),

@@ -151,7 +151,16 @@ def test_no_message_or_report_names_the_patient(demo):
 def test_both_expert_lesions_of_ircadb_17_are_measured_and_planned(real_data, tmp_path):
     source = real_data / "3d-ircadb-01-17"
     arguments = ["plan", source / "PATIENT_DICOM.zip"]
-    for name in ("liver", "livertumor1", "livertumor2", "portalvein", "venoussystem", "artery", "bone", "skin"):
+    for name in (
+        "liver",
+        "livertumor1",
+        "livertumor2",
+        "portalvein",
+        "venoussystem",
+        "artery",
+        "bone",
+        "skin",
+    ):
         arguments += ["--labels", source / f"MASK_{name}.zip"]
     protocol = tmp_path / "two-lesions.toml"
     protocol.write_text(

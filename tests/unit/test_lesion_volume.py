@@ -29,6 +29,13 @@ RASTER = 0.02
 """Balls of 15 voxels radius have their volume and face counts to 2 %."""
 
 
+@pytest.mark.parametrize("name", ["variability.toml", "extents.toml", "enhancement.toml", "matching.toml"])
+def test_every_number_of_the_room_names_its_source_and_only_a_trial_record_is_called_verified(name):
+    for evidence in read_evidence_table("hepatica.lesions.tables", name):
+        assert evidence.source and np.isfinite(evidence.number)
+        assert (evidence.status is EvidenceStatus.VERIFIED) == (evidence.key == "liver_share")
+
+
 def test_the_shell_of_a_block_is_half_a_voxel_on_every_face():
     full = np.zeros((20, 20, 20), bool)
     full[4:14, 4:10, 4:7] = True

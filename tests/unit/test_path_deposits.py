@@ -16,7 +16,7 @@ from hepatica.core.errors import InputError
 from hepatica.core.findings import Severity
 from hepatica.core.geometry import Grid
 from hepatica.planning.path.checks import check_path
-from hepatica.planning.path.deposits import place_deposits, split_volume
+from hepatica.planning.path.deposits import count_stops, find_stops, place_deposits, split_volume
 from hepatica.planning.path.search import plan_lesion_path
 from hepatica.planning.path.values import Track
 
@@ -108,3 +108,32 @@ def test_split_volumes_add_up_and_differ_by_a_microlitre_at_most(volume_ml, coun
     shares = split_volume(volume_ml, count)
     assert math.fsum(shares) == pytest.approx(volume_ml, abs=1e-9)
     assert max(shares) - min(shares) <= 0.002
+
+
+@pytest.mark.requirement("B-path-volume-fits")
+def test_a_volume_that_needs_a_long_way_gets_a_path_with_room_for_it():
+    grid = Grid.from_axes(shape=(60, 60, 40), spacing_mm=(2, 2, 3), origin_lps_mm=(-59, -59, -58.5))
+    x, y, z = np.moveaxis(world(grid), -1, 0)
+    body, liver = np.hypot(x, y) <= 57, np.hypot(x, y) <= 52
+    lesion = (x / 25) ** 2 + (y / 14) ** 2 + (z / 14) ** 2 <= 1
+    scene = to_scene(grid, {Kind.BODY: body, Kind.LIVER: liver, Kind.LESION: lesion}, {"L1": lesion})
+    short = place_deposits(plan_lesion_path(scene, lesion_id="L1").best, scene, lesion_id="L1", volume_ml=4.0)
+    assert short[1] > 0, "the path found without the volume is too short inside the lesion"
+    path = plan_lesion_path(scene, lesion_id="L1", volume_ml=4.0)
+    for puncture in (path.best, path.backup):
+        placed, undelivered, reason = place_deposits(puncture, scene, lesion_id="L1", volume_ml=4.0)
+        assert (undelivered, reason) == (0.0, "")
+        assert len(placed.tracks[0].deposits) == 8
+        assert not [f for f in check_path(placed, scene) if f.severity is Severity.ERROR]
+
+
+@pytest.mark.requirement("B-path-volume-fits")
+def test_stops_are_counted_as_they_are_placed(planned):
+    scene, best = planned
+    rng = np.random.default_rng(3)
+    tips = rng.uniform(-9, 9, (60, 3))
+    entries = np.tile(best.entry_lps_mm, (60, 1)) + rng.uniform(-20, 20, (60, 3))
+    counted = count_stops(entries, tips, scene, lesion_id="L1", up_to=100)
+    placed = [len(find_stops(p, q, scene, lesion_id="L1")) for p, q in zip(entries, tips, strict=True)]
+    assert counted.tolist() == placed
+    assert len(set(placed)) > 2

@@ -140,26 +140,28 @@ def test_labels_on_a_sheared_grid_are_refused(tmp_path, ct):
 @pytest.mark.requirement("A-LABEL-04")
 @pytest.mark.parametrize("packed", [False, True], ids=["folder", "zip"])
 def test_a_folder_or_zip_of_mask_files_is_named_by_its_files(tmp_path, ct, packed):
-    folder = tmp_path / "segmentations"
-    folder.mkdir()
-    write_nifti(folder / "liver.nii.gz", (make_labels() == 1).astype(np.uint8), AFFINE)
-    write_nifti(folder / "spleen.nii.gz", np.zeros(SHAPE, np.uint8), AFFINE)
-    write_itk(folder / "lesion.seg.nrrd", (make_labels() == 4).astype(np.uint8), AFFINE)
-    (folder / "spleen.nii.gz").rename(folder / "a_spleen.nii.gz")
-    kinds = [folder]
+    path = tmp_path / "segmentations"
+    path.mkdir()
+    write_nifti(path / "liver.nii.gz", (make_labels() == 1).astype(np.uint8), AFFINE)
+    write_nifti(path / "lesion 1.nii", (make_labels() == 4).astype(np.uint8), AFFINE)
+    write_nifti(path / "spleen.nii.gz", np.zeros(SHAPE, np.uint8), AFFINE)
     if packed:
-        kinds = [tmp_path / "segmentations.zip"]
-        with zipfile.ZipFile(kinds[0], "w") as archive:
-            for file in folder.iterdir():
+        with zipfile.ZipFile(tmp_path / "out.zip", "w") as archive:
+            for file in path.iterdir():
                 archive.write(file, f"out/{file.name}")
-    (folder / "lesion.seg.nrrd").unlink() if not packed else None
-    if packed:  # formats mixed in one archive cannot be told apart from an accident
-        with pytest.raises(SourceFormatError, match="1 NRRD"):
-            read(kinds[0], ct)
-        return
-    labels = read(kinds[0], ct)
-    assert [mask.name for mask in labels.masks] == ["liver"]
-    assert "labels.empty_segment" in rules(labels)
+        path = tmp_path / "out.zip"
+    labels = read(path, ct)
+    assert {mask.name: mask.mask.voxel_count for mask in labels.masks} == {"lesion 1": 72, "liver": 540}
+    assert [finding.message for finding in labels.findings] == ["'spleen' has no voxel."]
+
+
+@pytest.mark.requirement("A-LABEL-04")
+def test_mask_files_of_several_formats_in_one_folder_are_refused(tmp_path, ct):
+    (tmp_path / "f").mkdir()
+    write_nifti(tmp_path / "f" / "a.nii.gz", make_labels(), AFFINE)
+    write_itk(tmp_path / "f" / "b.nrrd", make_labels(), AFFINE)
+    with pytest.raises(SourceFormatError, match="1 NIfTI, 1 NRRD"):
+        read(tmp_path / "f", ct)
 
 
 @pytest.mark.requirement("A-LABEL-04")

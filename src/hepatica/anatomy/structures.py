@@ -147,7 +147,8 @@ class Anatomy:
         """Validate and freeze."""
         if self.bits.shape != self.grid.shape or self.bits.dtype != np.uint32:
             raise GeometryError(
-                expected=f"uint32 bits of shape {self.grid.shape}", given=f"{self.bits.dtype} {self.bits.shape}"
+                expected=f"uint32 bits of shape {self.grid.shape}",
+                given=f"{self.bits.dtype} {self.bits.shape}",
             )
         view = self.bits.view()
         view.setflags(write=False)
@@ -168,7 +169,9 @@ class Anatomy:
             group
             for group, kinds in NEEDED_FOR_CLEARANCE.items()
             if group not in self.declared_absent
-            and not all(kind in self.sources and self.sources[kind].origin is Origin.LABELLED for kind in kinds)
+            and not all(
+                kind in self.sources and self.sources[kind].origin is Origin.LABELLED for kind in kinds
+            )
         )
 
     def with_structures(self, additions: Iterable[tuple[StructureSource, Mask]]) -> Anatomy:
@@ -177,12 +180,12 @@ class Anatomy:
         sources = dict(self.sources)
         for source, mask in additions:
             if not mask.grid.same_grid(self.grid):
-                raise GeometryError(expected="a mask on the scan's grid", given="another grid", where=source.source)
+                raise GeometryError(
+                    expected="a mask on the scan's grid", given="another grid", where=source.source
+                )
             bits[mask.box] |= np.where(mask.crop, np.uint32(to_bit(source.kind)), np.uint32(0))
             sources[source.kind] = _unite(sources.get(source.kind), source)
-        return Anatomy(
-            grid=self.grid, bits=bits, sources=sources, declared_absent=self.declared_absent
-        )
+        return Anatomy(grid=self.grid, bits=bits, sources=sources, declared_absent=self.declared_absent)
 
 
 def _unite(first: StructureSource | None, second: StructureSource) -> StructureSource:

@@ -7,8 +7,8 @@ from typing import Final
 UNIT_SUFFIXES: Final = (
     "mm", "mm2", "mm3", "cm", "cm2", "cm3", "ml", "s", "min", "h", "days", "years", "deg", "hu", "mg", "mg_per_ml",
     "mg_per_dl", "g_per_l", "g_per_dl", "umol_per_l", "1e9_per_l", "iu_per_ml", "pfu", "pfu_per_ml", "vp", "gy",
-    "vp_per_ml", "kpa", "mmhg", "ml_per_min", "ml_per_cm3", "mm2_per_s", "fraction", "percent", "lps_mm", "ijk", "u_per_l",
-    "mib", "bytes", "kg", "celsius", "gauge", "ratio",
+    "vp_per_ml", "kpa", "mmhg", "ml_per_min", "ml_per_cm3", "mm2_per_s", "fraction", "percent", "lps_mm",
+    "ijk", "u_per_l", "mib", "bytes", "kg", "celsius", "gauge", "ratio",
 )  # fmt: skip
 """Every suffix a public physical number may carry (after an underscore)."""
 

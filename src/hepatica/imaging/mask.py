@@ -44,7 +44,8 @@ class Mask:
         stop = np.add(self.start_ijk, self.crop.shape)
         if self.crop.ndim != 3 or min(self.start_ijk) < 0 or (stop > self.grid.shape).any():
             raise GeometryError(
-                expected=f"a box inside {self.grid.shape}", given=f"start {self.start_ijk}, shape {self.crop.shape}"
+                expected=f"a box inside {self.grid.shape}",
+                given=f"start {self.start_ijk}, shape {self.crop.shape}",
             )
         view = self.crop.view()
         view.setflags(write=False)

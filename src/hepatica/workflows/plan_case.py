@@ -9,7 +9,7 @@ from typing import Final
 from hepatica.anatomy.assemble import AssembledAnatomy, assemble_anatomy
 from hepatica.anatomy.derive import derive_anatomy
 from hepatica.anatomy.structures import Anatomy, StructureKind
-from hepatica.core.findings import Finding, NotEvaluable
+from hepatica.core.findings import Finding, NotEvaluable, Severity
 from hepatica.core.geometry import FloatArray
 from hepatica.core.position import derive_gravity_lps
 from hepatica.core.progress import Progress
@@ -97,6 +97,7 @@ def plan_case(case: Case, *, run_id: str, progress: Progress) -> PlannedCase:
         *(finding for path in paths for finding in path.findings),
         *(finding for puncture in punctures for finding in puncture.findings),
         *check_closure(allocation, punctures),
+        *_check_dicom_source(case),
     )
     plan = Plan(
         plan_id=derive_uid(run_id, "plan"),
@@ -115,6 +116,20 @@ def plan_case(case: Case, *, run_id: str, progress: Progress) -> PlannedCase:
         patient_position=case.image.facts.patient_position,
     )
     return PlannedCase(plan=plan, anatomy=anatomy, prior_tracking_uids=priors.tracking_uids)
+
+
+def _check_dicom_source(case: Case) -> tuple[Finding, ...]:
+    """Say why no DICOM objects are written for a scan that came without DICOM headers."""
+    if case.image.facts.format == "DICOM":
+        return ()
+    return (
+        Finding(
+            rule="output.no_dicom_source",
+            severity=Severity.INFO,
+            message=f"The scan came as {case.image.facts.format}, without patient and study: "
+            "no DICOM objects are written.",
+        ),
+    )
 
 
 def _describe(
@@ -211,12 +226,15 @@ def _search(
     dead_space_ml = scene.needle.dead_space_ml
     first = allocation = _allocate(case, lesions, unreachable={}, dead_space_ml=dead_space_ml)
     paths: dict[str, LesionPath] = {}
-    while wanted := [
-        i.lesion_id for i in allocation.injections if i.volume_ml > 0 and i.lesion_id not in paths
-    ]:
-        for lesion_id in wanted:
+    searched_ml: dict[str, float] = {}
+    while wanted := [i for i in allocation.injections if i.volume_ml > searched_ml.get(i.lesion_id, 0.0)]:
+        for injection in wanted:
+            lesion_id = injection.lesion_id
             progress.stage(f"Searching paths to {lesion_id}")
-            paths[lesion_id] = plan_lesion_path(scene, lesion_id=lesion_id, progress=progress)
+            paths[lesion_id] = plan_lesion_path(
+                scene, lesion_id=lesion_id, volume_ml=injection.volume_ml, progress=progress
+            )
+            searched_ml[lesion_id] = injection.volume_ml
             progress.check_cancelled()
         allocation = _allocate(
             case, lesions, unreachable=_find_unreachable(paths.values()), dead_space_ml=dead_space_ml

@@ -117,7 +117,10 @@ def test_the_demo_lesion_measures_what_its_description_says(demo):
 @pytest.mark.real_data(DEMO)
 @pytest.mark.requirement("A-registration-phases")
 def test_a_real_scan_displaced_by_a_known_motion_and_recoloured_is_found_again(demo):
-    still, other = demo["venous"], demo["arterial"].grid
+    still, own = demo["venous"], demo["arterial"].grid
+    other = Grid.from_axes(
+        shape=(256, 256, own.shape[2]), spacing_mm=own.spacing_mm * [2, 2, 1], origin_lps_mm=own.origin_lps_mm
+    )
     centre = demo["lesion"].centroid_lps_mm
     motion = np.eye(4)
     motion[:3, :3] = rotation((0.3, 1.0, 0.2), 4)

@@ -177,7 +177,7 @@ class SourceReader:
 def _read_series(facts: ImageFacts, files: Iterable[tuple[str, bytes]]) -> SourceSeries:
     uid, _, acquisition = facts.series_uid.partition("#")
     found = [header for header in _parse(files) if str(header.get("SeriesInstanceUID", "")) == uid]
-    planned = set(getattr(facts, "sop_instance_uids", ()))
+    planned = set(facts.sop_instance_uids)
     found = [header for header in found if str(header.SOPInstanceUID) in planned] or found
     if acquisition:
         chosen = [h for h in found if str(h.get("AcquisitionNumber", "")) == acquisition]

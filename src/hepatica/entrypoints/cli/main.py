@@ -54,7 +54,7 @@ def plan(
     tumour_type: Annotated[
         str,
         typer.Option(
-            "--tumour-type", help="Enhancement pattern, for the viable part; see 'hepatica protocols'."
+            "--tumour-type", help="hcc, hypervascular_metastasis or hypovascular_metastasis: for the viable part."
         ),
     ] = "",
     prior: Annotated[

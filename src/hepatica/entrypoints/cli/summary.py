@@ -75,7 +75,8 @@ def _print_lesions(console: Console, plan: Plan) -> None:
 def _print_puncture(console: Console, puncture: Puncture) -> None:
     x, y, z = puncture.entry_lps_mm
     console.print(
-        f"\n[bold]{puncture.puncture_id}[/] to {', '.join(puncture.lesion_ids)}: entry ({x:.1f}, {y:.1f}, {z:.1f}) mm LPS, "
+        f"\n[bold]{puncture.puncture_id}[/] to {', '.join(puncture.lesion_ids)}: "
+        f"entry ({x:.1f}, {y:.1f}, {z:.1f}) mm LPS, "
         f"{puncture.length_mm:.0f} mm, {_say_in_plane(puncture)}, {_say_craniocaudal(puncture)}, {puncture.needle.name}"
     )
     nearest = sorted(

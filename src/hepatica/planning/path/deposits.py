@@ -7,10 +7,13 @@ from dataclasses import replace
 from typing import Final
 
 import numpy as np
+from numpy.typing import NDArray
 
 from hepatica.core.errors import InputError
+from hepatica.core.evidence import EvidenceTable
 from hepatica.core.geometry import FloatArray
 from hepatica.planning.path.checks import contains
+from hepatica.planning.path.pairs import LENGTH_TOLERANCE_MM
 from hepatica.planning.path.scene import Scene
 from hepatica.planning.path.values import Deposit, Puncture, Track
 
@@ -57,7 +60,7 @@ def place_deposits(
     tip = puncture.tracks[0].tip_lps_mm
     stops = find_stops(puncture.entry_lps_mm, tip, scene, lesion_id=lesion_id)
     largest = scene.limits["deposit_max"].number
-    wanted = math.ceil(volume_ml / largest - VOLUME_TOLERANCE_ML)
+    wanted = count_wanted_stops(volume_ml, scene.limits)
     used = stops[:wanted]
     placed = min(volume_ml, largest * len(used))
     deposits = tuple(
@@ -90,6 +93,31 @@ def find_stops(
     depths = np.arange(0.0, length, scene.limits["deposit_spacing"].number)
     points = [np.asarray(tip_lps_mm + way * (depth / length)) for depth in depths]
     return [point for point in points if contains(target, point)]
+
+
+def count_wanted_stops(volume_ml: float, limits: EvidenceTable) -> int:
+    """Return how many stops a volume needs at the largest volume per stop."""
+    return math.ceil(volume_ml / limits["deposit_max"].number - VOLUME_TOLERANCE_ML)
+
+
+def count_stops(
+    entries_lps_mm: FloatArray, tips_lps_mm: FloatArray, scene: Scene, *, lesion_id: str, up_to: int
+) -> NDArray[np.int64]:
+    """Return for (n, 3) paths how many of the first stops that `find_stops` would give exist, up to a number."""
+    target = scene.find_lesion(lesion_id)[1]
+    start = np.array(target.start_ijk)
+    way = entries_lps_mm - tips_lps_mm
+    length = np.maximum(np.linalg.norm(way, axis=1), LENGTH_TOLERANCE_MM)
+    spacing = scene.limits["deposit_spacing"].number
+    longest = float(np.linalg.norm((np.array(target.crop.shape) + 1) * target.grid.spacing_mm))
+    count = np.zeros(len(way), np.int64)
+    for step in range(math.ceil(longest / spacing) + 1 if up_to else 0):
+        points = tips_lps_mm + way * (step * spacing / length)[:, None]
+        index = np.floor(target.grid.to_index(points) + 0.5).astype(int) - start
+        within = ((index >= 0) & (index < target.crop.shape)).all(axis=1) & (step * spacing < length)
+        i, j, k = np.where(within[:, None], index, 0).T
+        count += within & target.crop[i, j, k]
+    return np.minimum(count, up_to)
 
 
 def split_volume(volume_ml: float, count: int) -> list[float]:

@@ -13,6 +13,7 @@ from hepatica.core.progress import SILENT, Progress
 from hepatica.planning.path.blocks import derive_blocks
 from hepatica.planning.path.checks import check_measure
 from hepatica.planning.path.clearance import measure_slack_mm
+from hepatica.planning.path.deposits import count_stops, count_wanted_stops
 from hepatica.planning.path.measure import TrackMeasure, measure_track, to_clearances
 from hepatica.planning.path.pairs import GEOMETRY_LIMITS, Pairs, judge_pairs
 from hepatica.planning.path.ranking import (
@@ -30,7 +31,9 @@ SCORE_DECIMALS = 6
 """Scores that agree to this precision are equal; the world position then decides, not storage."""
 
 
-def plan_lesion_path(scene: Scene, *, lesion_id: str, progress: Progress = SILENT) -> LesionPath:
+def plan_lesion_path(
+    scene: Scene, *, lesion_id: str, volume_ml: float = 0.0, progress: Progress = SILENT
+) -> LesionPath:
     """Find the best allowed path to a lesion and a backup entry.
 
     Every sampled skin point is judged against every target point with exact clearances; nothing is decided
@@ -44,6 +47,9 @@ def plan_lesion_path(scene: Scene, *, lesion_id: str, progress: Progress = SILEN
         Scene.
     lesion_id
         Lesion to reach.
+    volume_ml
+        Volume planned for it. Paths with room in the target for all its stops come first; tips nearer to
+        the lesion's edge are tried where the deep ones leave too little room.
     progress
         What to report to.
 
@@ -62,7 +68,14 @@ def plan_lesion_path(scene: Scene, *, lesion_id: str, progress: Progress = SILEN
     tissue = scene.paint_target(lesion_id)
     tips = choose_targets(scene.find_lesion(lesion_id)[1], limits=scene.limits)
     pairs = judge_pairs(scene, tissue, tips_lps_mm=tips, progress=progress)
-    order = _rank(pairs, scene)
+    wanted = count_wanted_stops(volume_ml, scene.limits)
+    order, room = _rank(pairs, scene, lesion_id=lesion_id, wanted=wanted)
+    if room < wanted:
+        outer = choose_targets(scene.find_lesion(lesion_id)[1], limits=scene.limits, outer=True)
+        more = judge_pairs(scene, tissue, tips_lps_mm=outer, progress=progress)
+        other, outer_room = _rank(more, scene, lesion_id=lesion_id, wanted=wanted)
+        if outer_room > room:
+            pairs, order = more, other
     best = _find_best(scene, tissue, pairs, order, lesion_id=lesion_id, name="P1")
     backup = None
     if best is not None:
@@ -80,16 +93,24 @@ def plan_lesion_path(scene: Scene, *, lesion_id: str, progress: Progress = SILEN
     )
 
 
-def _rank(pairs: Pairs, scene: Scene) -> tuple[NDArray[np.int64], FloatArray]:
-    """Return the allowed pairs in order of their score without the clearance term, and these scores."""
+def _rank(
+    pairs: Pairs, scene: Scene, *, lesion_id: str, wanted: int
+) -> tuple[tuple[NDArray[np.int64], FloatArray], int]:
+    """Return the allowed pairs with most room in order of their score without the clearance term, these
+    scores, and how many stops that room holds (at most ``wanted``)."""
     allowed = np.flatnonzero(pairs.broken == 0)
+    stops = count_stops(
+        pairs.entries_lps_mm[allowed], pairs.tips_lps_mm[allowed], scene, lesion_id=lesion_id, up_to=wanted
+    )
+    room = int(stops.max(initial=0))
+    allowed = allowed[stops >= room]
     terms = derive_terms(_to_rank_input(pairs, allowed), limits=scene.limits)
     scores = np.round(derive_scores(terms, limits=scene.limits), SCORE_DECIMALS)
     entry = np.round(pairs.entries_lps_mm[allowed], SCORE_DECIMALS)
     tip = np.round(pairs.tips_lps_mm[allowed], SCORE_DECIMALS)
     keys = (*tip.T[::-1], *entry.T[::-1], scores)
     order = np.lexsort(keys)
-    return allowed[order], scores[order]
+    return (allowed[order], scores[order]), room
 
 
 def _to_rank_input(pairs: Pairs, chosen: NDArray[np.int64]) -> RankInput:

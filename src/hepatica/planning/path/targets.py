@@ -11,7 +11,7 @@ from hepatica.imaging.mask import Mask
 from hepatica.planning.path.skin import ORDER_DECIMALS
 
 
-def choose_targets(target: Mask, *, limits: EvidenceTable) -> FloatArray:
+def choose_targets(target: Mask, *, limits: EvidenceTable, outer: bool = False) -> FloatArray:
     """Choose tip positions: the deepest point inside the target, then points far apart among the deep ones.
 
     Every point is the centre of a target voxel, so it lies in viable tumour also where a centroid would fall
@@ -22,7 +22,10 @@ def choose_targets(target: Mask, *, limits: EvidenceTable) -> FloatArray:
     target
         Where deposits may lie.
     limits
-        ``target_candidates`` and ``target_depth_share``.
+        ``target_candidates``, ``target_depth_share`` and ``tip_edge_distance``.
+    outer
+        Take all points at least ``tip_edge_distance`` inside instead of the deep ones: tips near the far
+        edge leave a longer way inside the target. If there are none, the deep ones.
 
     Returns
     -------
@@ -35,7 +38,8 @@ def choose_targets(target: Mask, *, limits: EvidenceTable) -> FloatArray:
     index = np.argwhere(target.crop)
     depths = np.round(depth[tuple(index.T)], ORDER_DECIMALS)
     points = target.grid.to_lps_mm(index + np.array(target.start_ijk))
-    kept = depths >= limits["target_depth_share"].number * depths.max()
+    least = limits["target_depth_share"].number * depths.max()
+    kept = depths >= (min(least, limits["tip_edge_distance"].number) if outer else least)
     points, depths = points[kept], depths[kept]
     rounded = np.round(points, ORDER_DECIMALS)
     order = np.lexsort((rounded[:, 2], rounded[:, 1], rounded[:, 0], -depths))
