@@ -66,7 +66,7 @@ def lumps():
     scene = to_scene(grid, parts, {"L1": parts[Kind.LESION]})
     centre = np.argwhere(parts[Kind.LESION]).mean(axis=0)
     tip = grid.to_lps_mm(centre)
-    return scene, make_puncture(tip + (10, -40, 12), tip, stops_mm=(0.0, 4.0))
+    return scene, make_puncture(tip + np.array([10, -40, 12]), tip, stops_mm=(0.0, 4.0))
 
 
 @pytest.mark.requirement("B-risk-seed")

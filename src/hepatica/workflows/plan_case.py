@@ -6,6 +6,8 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Final
 
+import numpy as np
+
 from hepatica.anatomy.assemble import AssembledAnatomy, assemble_anatomy
 from hepatica.anatomy.derive import derive_anatomy
 from hepatica.anatomy.structures import Anatomy, StructureKind
@@ -24,6 +26,8 @@ from hepatica.planning.eligibility.check import check_eligibility
 from hepatica.planning.eligibility.facts import ScanFacts
 from hepatica.planning.path.deposits import place_deposits
 from hepatica.planning.path.needle_choice import choose_needle, fit_needle
+from hepatica.planning.path.placement_error import simulate_placement
+from hepatica.planning.path.placement_presets import make_placement_model
 from hepatica.planning.path.scene import Scene, build_scene, read_path_limits
 from hepatica.planning.path.search import plan_lesion_path
 from hepatica.planning.path.values import LesionPath, Puncture
@@ -85,6 +89,8 @@ def plan_case(case: Case, *, run_id: str, progress: Progress) -> PlannedCase:
     scene = _build_scene(case, anatomy, lesions, priors, progress=progress)
     first, paths = _search(case, lesions, scene, progress=progress)
     allocation, punctures, backups = _deposit(case, lesions, paths, scene)
+    progress.stage("Simulating placement error")
+    punctures, backups = _assess_risk(case, punctures, scene), _assess_risk(case, backups, scene)
     missing = anatomy.missing_for_clearance()
     findings = (
         *case.findings,
@@ -280,3 +286,18 @@ def _place(puncture: Puncture, name: str, injection: Injection, scene: Scene) ->
         replace(f, subject=name) if f.subject == puncture.puncture_id else f for f in placed.findings
     )
     return replace(placed, puncture_id=name, needle=needle, findings=findings), left_ml, reason
+
+
+def _assess_risk(case: Case, punctures: Sequence[Puncture], scene: Scene) -> tuple[Puncture, ...]:
+    """Draw needles around every puncture. All draw the same errors, so that punctures compare without noise."""
+    seed = case.request.seed
+    model = make_placement_model(case.request.placement)
+    return tuple(
+        replace(
+            puncture,
+            risk=replace(
+                simulate_placement(puncture, scene, model=model, rng=np.random.default_rng(seed)), seed=seed
+            ),
+        )
+        for puncture in punctures
+    )
