@@ -7,6 +7,8 @@ from dataclasses import dataclass, replace
 from functools import partial
 from typing import Final
 
+import numpy as np
+
 from hepatica.anatomy.assemble import AssembledAnatomy, assemble_anatomy
 from hepatica.anatomy.derive import derive_anatomy
 from hepatica.anatomy.structures import Anatomy
@@ -25,6 +27,8 @@ from hepatica.planning.eligibility.check import check_eligibility
 from hepatica.planning.eligibility.facts import ScanFacts
 from hepatica.planning.path.deposits import place_deposits
 from hepatica.planning.path.needle_choice import choose_needle, fit_needle
+from hepatica.planning.path.placement_error import simulate_placement
+from hepatica.planning.path.placement_presets import make_placement_model
 from hepatica.planning.path.scene import Scene, build_scene, read_path_limits
 from hepatica.planning.path.search import plan_lesion_path
 from hepatica.planning.path.values import LesionPath, Needle, Puncture
@@ -90,6 +94,8 @@ def plan_case(case: Case, *, run_id: str, progress: Progress) -> PlannedCase:
     allocate = partial(_allocate, case, lesions, given_ml=given_ml)
     first, paths = _search(allocate, lesions, scene, progress=progress)
     allocation, punctures, backups = _deposit(allocate, paths, scene, named=bool(case.request.needle))
+    progress.stage("Simulating placement error")
+    punctures, backups = _assess_risk(case, punctures, scene), _assess_risk(case, backups, scene)
     missing = anatomy.missing_for_clearance()
     findings = (
         *case.findings,
@@ -296,3 +302,18 @@ def _place(puncture: Puncture, name: str, injection: Injection, scene: Scene) ->
         replace(f, subject=name) if f.subject == puncture.puncture_id else f for f in placed.findings
     )
     return replace(placed, puncture_id=name, findings=findings), left_ml, reason
+
+
+def _assess_risk(case: Case, punctures: Sequence[Puncture], scene: Scene) -> tuple[Puncture, ...]:
+    """Draw needles around every puncture. All draw the same errors, so that punctures compare without noise."""
+    seed = case.request.seed
+    model = make_placement_model(case.request.placement)
+    return tuple(
+        replace(
+            puncture,
+            risk=replace(
+                simulate_placement(puncture, scene, model=model, rng=np.random.default_rng(seed)), seed=seed
+            ),
+        )
+        for puncture in punctures
+    )

@@ -21,6 +21,7 @@ from hepatica.core.provenance import Manifest, derive_uid
 from hepatica.lesions.lesion import Diameter, Lesion, ViablePart
 from hepatica.planning.dose.values import Allocation, Injection
 from hepatica.planning.eligibility.values import CriterionAnswer
+from hepatica.planning.path.placement_values import Chance, PlacementRisk
 from hepatica.planning.path.values import Clearance, LesionPath, Needle, Puncture, Run, Track
 from hepatica.planning.plan import Plan
 from hepatica.workflows.ports import ImageFacts
@@ -238,6 +239,53 @@ def _to_puncture(puncture: Puncture) -> dict[str, Any]:
             for term in puncture.terms
         ],
         "findings": _to_findings(puncture.findings),
+        **({} if puncture.risk is None else {"risk": _to_risk(puncture.risk)}),
+    }
+
+
+def _to_risk(risk: PlacementRisk) -> dict[str, Any]:
+    volume = risk.expected_in_target
+    return {
+        "model": risk.model.name,
+        "draws": risk.draws,
+        "seed": risk.seed,
+        "lower_bound": risk.lower_bound,
+        "unverified": risk.unverified,
+        "sigmas": [
+            {"name": s.key, "sigma_mm": _number(s.number), "source": s.source, "status": s.status.value}
+            for s in risk.model.sigmas
+        ],
+        "p_any_touched": _to_chance(risk.any_touched),
+        "p_any_within_margin": _to_chance(risk.any_within_margin),
+        "p_touch": {item.kind.value: _to_chance(item.touched) for item in risk.structures},
+        "p_within_margin": {item.kind.value: _to_chance(item.within_margin) for item in risk.structures},
+        "p_tip_in_target": _to_chance(risk.tip_in_target),
+        "deposits": [
+            {
+                "track": item.track,
+                "order": item.order,
+                "lesion_id": item.lesion_id,
+                "p_in_target": _to_chance(item.in_target),
+            }
+            for item in risk.deposits
+        ],
+        "expected_ml_in_target": {
+            "mean_ml": _number(volume.mean_ml),
+            "standard_error_ml": _number(volume.standard_error_ml),
+            "planned_ml": _number(volume.planned_ml),
+        },
+        "p_leaves_volume": _to_chance(risk.leaves_volume),
+        "p_near_face": _to_chance(risk.near_face),
+    }
+
+
+def _to_chance(chance: Chance) -> dict[str, float]:
+    low, high = chance.interval
+    return {
+        "p": _number(chance.probability),
+        "standard_error": _number(chance.standard_error),
+        "low": _number(low),
+        "high": _number(high),
     }
 
 

@@ -95,6 +95,7 @@ def _start_manifest(request: PlanRequest, case: Case, *, ports: PlanPorts, run_t
         parameters=request.parameters,
         tables=case.table_digests,
         libraries=ports.libraries,
+        seed=request.seed,
     )
 
 

@@ -17,6 +17,7 @@ from hepatica.planning.dose.document import LEVEL_MARK
 from hepatica.planning.dose.protocol import Protocol, read_protocol
 from hepatica.planning.eligibility.facts import PatientFacts
 from hepatica.planning.path.needle_choice import choose_needle
+from hepatica.planning.path.placement_presets import make_placement_model
 from hepatica.planning.path.scene import read_path_limits
 from hepatica.workflows.documents import to_object
 from hepatica.workflows.plan_ports import PlanPorts
@@ -117,6 +118,9 @@ def _check_choices(request: PlanRequest) -> None:
     """Refuse a name that does not exist before anything long is read."""
     _ = request.tumour
     choose_needle(request.needle, limits=read_path_limits())
+    make_placement_model(request.placement)
+    if request.seed < 0:
+        raise InputError(expected="a seed of at least 0", given=str(request.seed), where="--seed")
     if not request.labels:
         raise InputError(expected="at least one label source", given="none", where="--labels")
 

@@ -9,6 +9,7 @@ from typing import Any
 
 from hepatica.core.errors import InputError, SourceFormatError
 from hepatica.lesions.enhancement import TumourType
+from hepatica.planning.path.placement_presets import FREEHAND
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -57,6 +58,10 @@ class PlanRequest:
         Enhancement pattern of the tumour; empty where unknown.
     needle
         Name of a packaged needle; empty for the first that fits.
+    placement
+        Name of a packaged model of placement error.
+    seed
+        Seed of the needles drawn around each puncture, at least 0; the same for every puncture.
     """
 
     image: Path
@@ -72,6 +77,8 @@ class PlanRequest:
     absent: tuple[str, ...] = ()
     tumour_type: str = ""
     needle: str = ""
+    placement: str = FREEHAND
+    seed: int = 1
 
     @property
     def tumour(self) -> TumourType | None:
@@ -121,6 +128,8 @@ class PlanRequest:
             "absent": sorted(self.absent),
             "tumour_type": self.tumour_type,
             "needle": self.needle,
+            "placement": self.placement,
+            "seed": self.seed,
         }
 
     @classmethod
@@ -151,6 +160,9 @@ class PlanRequest:
                 absent=tuple(parameters["absent"]),
                 tumour_type=parameters["tumour_type"],
                 needle=parameters["needle"],
+                # Manifests written before placement error was simulated have neither.
+                placement=parameters.get("placement", FREEHAND),
+                seed=int(parameters.get("seed", 1)),
             )
         except (KeyError, TypeError, ValueError, AttributeError) as error:
             raise SourceFormatError(

@@ -13,6 +13,8 @@ from hepatica.adapters.reports.wording import (
     DERIVED_NOTE,
     Cell,
     to_cell,
+    to_chance_words,
+    to_count_words,
     to_list_words,
     to_ml_words,
     to_not_evaluable_words,
@@ -24,6 +26,7 @@ from hepatica.core.findings import NotEvaluable
 from hepatica.core.geometry import FloatArray, Grid
 from hepatica.core.position import derive_gravity_lps
 from hepatica.planning.dose.values import Injection
+from hepatica.planning.path.placement_values import PlacementRisk
 from hepatica.planning.path.values import Clearance, Puncture, TissueClass, Track
 from hepatica.planning.plan import Plan
 from hepatica.workflows.ports import ImageFacts, PlanContext
@@ -71,6 +74,7 @@ class StopRow:
     depth_mm: float
     pull_back: str
     volume: Cell
+    chance: str
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -84,6 +88,19 @@ class ClearanceRow:
     margin: Cell
     run_out: str
     tight: bool
+    touch: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RiskView:
+    """What placement error makes of the puncture; ``touch_title`` says where chances are lower bounds."""
+
+    title: Cell
+    touch_title: str
+    any_touched: str
+    any_within_margin: str
+    tip: str
+    expected: str
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -132,6 +149,7 @@ class PunctureView:
     clearances: tuple[ClearanceRow, ...]
     terms: tuple[TermRow, ...]
     track_count: int
+    risk: RiskView | None
 
 
 def derive_puncture_view(puncture: Puncture, context: PlanContext) -> PunctureView:
@@ -196,6 +214,7 @@ def derive_puncture_view(puncture: Puncture, context: PlanContext) -> PunctureVi
             for term in puncture.terms
         ),
         track_count=len(puncture.tracks),
+        risk=None if puncture.risk is None else _derive_risk(puncture.risk),
     )
 
 
@@ -331,6 +350,9 @@ def _derive_track_stops(
     puncture: Puncture, track: Track, number: int, injections: Mapping[str, Injection]
 ) -> list[StopRow]:
     rows: list[StopRow] = []
+    chances = (
+        {(item.track, item.order): item.in_target for item in puncture.risk.deposits} if puncture.risk else {}
+    )
     previous_mm = _depth(puncture, track.tip_lps_mm)
     for deposit in sorted(track.deposits, key=lambda item: item.order):
         depth_mm = _depth(puncture, deposit.point_lps_mm)
@@ -348,6 +370,7 @@ def _derive_track_stops(
                 volume=Cell(
                     text=to_ml_words(deposit.volume_ml), unverified=_leans(deposit.lesion_id, injections)
                 ),
+                chance=to_chance_words(chances.get((number, deposit.order))),
             )
         )
         previous_mm = depth_mm
@@ -363,6 +386,7 @@ def _slack_mm(clearance: Clearance) -> float:
 
 def _derive_clearances(puncture: Puncture) -> tuple[ClearanceRow, ...]:
     rows = []
+    chances = {item.kind: item.touched for item in puncture.risk.structures} if puncture.risk else {}
     for item in sorted(puncture.clearances, key=lambda c: (_slack_mm(c), c.kind.value)):
         rows.append(
             ClearanceRow(
@@ -373,6 +397,23 @@ def _derive_clearances(puncture: Puncture) -> tuple[ClearanceRow, ...]:
                 margin=to_cell(f"{item.margin_mm:.0f} mm", status=item.status),
                 run_out=to_number_words(item.run_out_mm, unit="mm"),
                 tight=_slack_mm(item) < 0,
+                touch=to_chance_words(chances.get(item.kind)),
             )
         )
     return tuple(rows)
+
+
+def _derive_risk(risk: PlacementRisk) -> RiskView:
+    volume = risk.expected_in_target
+    bound = ", lower bound" if risk.lower_bound else ""
+    return RiskView(
+        title=Cell(
+            text=f"Placement error, {risk.model.name}, {to_count_words(risk.draws)} needles",
+            unverified=risk.unverified,
+        ),
+        touch_title=f"P(touch){bound}",
+        any_touched=to_chance_words(risk.any_touched),
+        any_within_margin=to_chance_words(risk.any_within_margin),
+        tip=to_chance_words(risk.tip_in_target),
+        expected=f"{to_ml_words(round(volume.mean_ml, 2))} of {to_ml_words(volume.planned_ml)}",
+    )

@@ -451,6 +451,7 @@ def _derive_sources(plan: Plan) -> tuple[SourceRow, ...]:
     for puncture in (*plan.punctures, *plan.backups):
         pairs.append((puncture.needle.source, puncture.needle.status))
         pairs += [(term.source, term.status) for term in puncture.terms]
+        pairs += [(s.source, s.status) for s in puncture.risk.model.sigmas] if puncture.risk else []
     pairs += [(item.source, item.status) for item in plan.eligibility]
     pairs += [(finding.source, finding.status) for finding in collect_findings(plan)]
     unique = dict.fromkeys((source, status) for source, status in pairs if source)

@@ -10,6 +10,7 @@ from typing import Final
 
 from hepatica.core.evidence import EvidenceStatus
 from hepatica.core.findings import NotEvaluable
+from hepatica.planning.path.placement_values import Chance
 
 UNVERIFIED: Final = "unverified"
 """The word printed beside every number that leans on one nobody has checked."""
@@ -144,6 +145,29 @@ def to_percent_words(fraction: float | NotEvaluable, *, decimals: int = 1) -> st
     if isinstance(fraction, NotEvaluable):
         return to_not_evaluable_words(fraction)
     return f"{100 * fraction:.{decimals}f} %"
+
+
+def to_count_words(count: int) -> str:
+    """Return a count with thin groups: 10000 gives ``10 000``."""
+    return f"{count:,}".replace(",", "\u00a0")
+
+
+def to_chance_words(chance: Chance | None) -> str:
+    """Return a counted probability to what its draws can tell; none or all of them is said so.
+
+    Examples
+    --------
+    >>> to_chance_words(Chance(hits=22, draws=10_000)), to_chance_words(Chance(hits=8168, draws=10_000))
+    ('0.22 %', '82 %')
+    >>> to_chance_words(Chance(hits=0, draws=1000)), to_chance_words(None)
+    ('0 of 1\xa0000', '–')
+    """
+    if chance is None:
+        return ABSENT
+    if chance.hits in (0, chance.draws):
+        return f"{to_count_words(chance.hits)} of {to_count_words(chance.draws)}"
+    percent = 100 * chance.probability
+    return f"{percent:.2g} %" if percent < 10 else f"{percent:.0f} %" if percent < 99 else f"{percent:.1f} %"
 
 
 def to_measure_words(value: float | str, unit: str) -> str:

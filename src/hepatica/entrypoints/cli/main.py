@@ -69,6 +69,10 @@ def plan(
         typer.Option("--absent", help="Structure groups declared absent or out of reach, comma separated."),
     ] = "",
     needle: Annotated[str, typer.Option("--needle", help="Needle name; see 'hepatica needles'.")] = "",
+    placement: Annotated[
+        str, typer.Option("--placement", help="Placement error assumed: freehand or stereotactic.")
+    ] = "freehand",
+    seed: Annotated[int, typer.Option("--seed", min=0, help="Seed of the simulated needles.")] = 1,
     resample: Annotated[
         bool, typer.Option("--resample", help="Repair tilted, gapped or uneven stacks, with a finding.")
     ] = False,
@@ -96,6 +100,8 @@ def plan(
         absent=tuple(part.strip() for part in absent.split(",") if part.strip()),
         tumour_type=tumour_type,
         needle=needle,
+        placement=placement,
+        seed=seed,
     )
     with showing_progress(quiet=as_json) as progress:
         outcome = plan_injection(

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 from hepatica.core.findings import NotEvaluable, Severity
 from hepatica.planning.eligibility.values import Answer
+from hepatica.planning.path.placement_values import PlacementRisk
 from hepatica.planning.path.values import Puncture
 from hepatica.planning.plan import Plan, PlanStatus, collect_findings
 
@@ -95,6 +96,19 @@ def _print_puncture(console: Console, puncture: Puncture) -> None:
     for track in puncture.tracks:
         stops = ", ".join(f"{d.volume_ml:.2f} mL" for d in track.deposits)
         console.print(f"   deposits, deepest first: {stops}")
+    if puncture.risk is not None:
+        _print_risk(console, puncture.risk)
+
+
+def _print_risk(console: Console, risk: PlacementRisk) -> None:
+    bound = " (lower bound)" if risk.lower_bound else ""
+    volume = risk.expected_in_target
+    console.print(
+        f"   placement error, {risk.model.name}{', unverified' if risk.unverified else ''}: a structure touched "
+        f"{risk.any_touched.probability:.1%}{bound}, tip in target {risk.tip_in_target.probability:.0%}, "
+        f"expected in target {volume.mean_ml:.2f} of {volume.planned_ml:.2f} mL",
+        markup=False,
+    )
 
 
 def _print_backup(console: Console, puncture: Puncture) -> None:

@@ -9,6 +9,7 @@ from hepatica.anatomy.structures import StructureKind
 from hepatica.core.evidence import EvidenceStatus
 from hepatica.core.findings import Finding, NotEvaluable
 from hepatica.core.geometry import FloatArray
+from hepatica.planning.path.placement_values import PlacementRisk
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -176,6 +177,8 @@ class Puncture:
         What it passes, how it ranked, where it deposits, with what.
     findings
         Soft limits it misses.
+    risk
+        What placement error makes of it; None where that was not simulated.
     """
 
     puncture_id: str
@@ -192,6 +195,7 @@ class Puncture:
     tracks: tuple[Track, ...]
     needle: Needle
     findings: tuple[Finding, ...] = ()
+    risk: PlacementRisk | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
