@@ -10,6 +10,7 @@ from typing import Final
 import numpy as np
 
 from hepatica.anatomy.assemble import AssembledAnatomy, assemble_anatomy
+from hepatica.anatomy.declared import check_declared_against_image
 from hepatica.anatomy.derive import derive_anatomy
 from hepatica.anatomy.structures import Anatomy
 from hepatica.core.findings import Finding, NotEvaluable, Severity
@@ -101,6 +102,7 @@ def plan_case(case: Case, *, run_id: str, progress: Progress) -> PlannedCase:
         *case.findings,
         *assembled.findings,
         *derived,
+        *check_declared_against_image(anatomy),
         *priors.findings,
         *described,
         *check_cleared(missing),

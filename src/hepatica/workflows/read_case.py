@@ -25,6 +25,7 @@ from hepatica.workflows.ports import ReadImage
 from hepatica.workflows.read_labels import read_label_sources
 from hepatica.workflows.read_priors import PriorCase, read_priors
 from hepatica.workflows.request import PlanRequest
+from hepatica.workflows.state_position import check_position, state_position
 
 EVIDENCE: Final = ("hepatica.anatomy.tables", "hepatica.lesions.tables", "hepatica.planning.tables")
 """Packages whose tables a plan leans on."""
@@ -85,6 +86,7 @@ def read_case(request: PlanRequest, *, ports: PlanPorts, progress: Progress) -> 
     image = ports.image_reader.read_image(
         request.image, series=request.series, resample=request.resample, progress=progress
     )
+    image = state_position(image, request.position)
     if image.volume.modality != "CT":
         raise ModalityError(
             expected="a CT: the plan needs CT numbers",
@@ -117,6 +119,7 @@ def read_case(request: PlanRequest, *, ports: PlanPorts, progress: Progress) -> 
 def _check_choices(request: PlanRequest) -> None:
     """Refuse a name that does not exist before anything long is read."""
     _ = request.tumour
+    check_position(request.position)
     choose_needle(request.needle, limits=read_path_limits())
     make_placement_model(request.placement)
     if request.seed < 0:

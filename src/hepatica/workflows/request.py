@@ -58,6 +58,8 @@ class PlanRequest:
         Enhancement pattern of the tumour; empty where unknown.
     needle
         Name of a packaged needle; empty for the first that fits.
+    position
+        Patient Position stated by a person where the scan has none; empty where not stated.
     placement
         Name of a packaged model of placement error.
     seed
@@ -77,6 +79,7 @@ class PlanRequest:
     absent: tuple[str, ...] = ()
     tumour_type: str = ""
     needle: str = ""
+    position: str = ""
     placement: str = FREEHAND
     seed: int = 1
 
@@ -128,6 +131,7 @@ class PlanRequest:
             "absent": sorted(self.absent),
             "tumour_type": self.tumour_type,
             "needle": self.needle,
+            "position": self.position,
             "placement": self.placement,
             "seed": self.seed,
         }
@@ -160,7 +164,8 @@ class PlanRequest:
                 absent=tuple(parameters["absent"]),
                 tumour_type=parameters["tumour_type"],
                 needle=parameters["needle"],
-                # Manifests written before placement error was simulated have neither.
+                # Manifests of earlier versions have none of these.
+                position=parameters.get("position", ""),
                 placement=parameters.get("placement", FREEHAND),
                 seed=int(parameters.get("seed", 1)),
             )

@@ -69,6 +69,9 @@ def plan(
         typer.Option("--absent", help="Structure groups declared absent or out of reach, comma separated."),
     ] = "",
     needle: Annotated[str, typer.Option("--needle", help="Needle name; see 'hepatica needles'.")] = "",
+    position: Annotated[
+        str, typer.Option("--position", help="Patient Position (HFS, FFS, HFP, ...) where the scan has none.")
+    ] = "",
     placement: Annotated[
         str, typer.Option("--placement", help="Placement error assumed: freehand or stereotactic.")
     ] = "freehand",
@@ -100,6 +103,7 @@ def plan(
         absent=tuple(part.strip() for part in absent.split(",") if part.strip()),
         tumour_type=tumour_type,
         needle=needle,
+        position=position,
         placement=placement,
         seed=seed,
     )
