@@ -112,7 +112,7 @@ class Blrm:
         means, below = [], np.zeros((self.dose_count, len(limits)))
         for d in range(self.dose_count):
             logit = alpha[:, None] + slope[None, :] * z[d]
-            means.append(float((density / (1 + np.exp(-logit))).sum()))
+            means.append(float((density * 0.5 * (1 + np.tanh(0.5 * logit))).sum()))
             for k, limit in enumerate(limits):
                 cut = log(limit / (1 - limit)) - slope * z[d]
                 below[d, k] = float((_cumulate_columns(alpha, density, cut)).sum())
@@ -136,6 +136,8 @@ class Blrm:
             "hold": hold,
         }
         current = data.current_dose
+        if current is None:  # the start is the protocol's choice, whatever the prior says
+            shared["dose_admissible"] = tuple(ok or d <= self.start_dose for d, ok in enumerate(admissible, start=1))
         words = ", ".join(f"dose {d} {p:.2f}" for d, p in enumerate(overdose, start=1))
         words = f"P(DLT rate > {high:g}): {words}; the limit is {self.overdose_limit:g}"
         if not isinstance(current, int):

@@ -58,7 +58,7 @@ def derive_skeleton(
     Examples
     --------
     >>> [round(p, 3) for p in derive_skeleton(halfwidth=0.05, target=0.25, prior_mtd=3, dose_count=5)]
-    [0.078, 0.152, 0.25, 0.362, 0.477]
+    [0.084, 0.157, 0.25, 0.355, 0.46]
     """
     check_probability(target, name="target")
     check_probability(target - halfwidth, name="target - halfwidth")
