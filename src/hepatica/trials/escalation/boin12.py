@@ -166,6 +166,16 @@ class Boin12(IntervalDesign):
         neighbours = tuple(range(max(current - 1, 1), min(current + 1, top) + 1))
         return neighbours, True, "the DLT rate allows a neighbouring dose"
 
+    def select_best(self, data: TrialData) -> int | None:
+        """Return the optimal biological dose: the most desirable tried, admissible dose up to the tolerated one."""
+        counts, dlts = data.counts(self.dose_count)
+        tolerated = self.select(counts, dlts)
+        if tolerated is None:
+            return None
+        admissible = self.derive_admissible(data)
+        open_ = [d for d in range(1, tolerated + 1) if data.count(d) and admissible[d - 1]]
+        return max(open_, key=lambda d: (self.desirability(data, d), -d)) if open_ else None
+
     def table(self, max_n: int) -> DecisionTable:
         """Return the rank of every outcome of one dose, the published rank-based desirability score.
 
