@@ -58,9 +58,10 @@ def measure_predictive_probability(x: int, n: int, *, setting: PredictiveSetting
     a, b = setting.prior
     left = setting.n_max - n
     needed = find_success_limit(setting)
-    return sum(
-        measure_beta_binomial_pmf(y, n=left, a=a + x, b=b + n - x) for y in range(max(needed - x, 0), left + 1)
-    )
+    success = range(max(needed - x, 0), left + 1)
+    if len(success) == left + 1:
+        return 1.0
+    return sum(measure_beta_binomial_pmf(y, n=left, a=a + x, b=b + n - x) for y in success)
 
 
 def find_success_limit(setting: PredictiveSetting) -> int:
