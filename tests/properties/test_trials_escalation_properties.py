@@ -37,7 +37,9 @@ def run(design, draws, size=3):
     yield data, design.next_dose(data)
 
 
-cohorts = st.lists(st.lists(st.tuples(st.booleans(), st.booleans()), min_size=3, max_size=3), min_size=1, max_size=7)
+cohorts = st.lists(
+    st.lists(st.tuples(st.booleans(), st.booleans()), min_size=3, max_size=3), min_size=1, max_size=7
+)
 
 
 @pytest.mark.requirement("E-never-skip")
@@ -114,8 +116,17 @@ def test_interval_actions_fall_from_escalate_to_deescalate_as_dlts_rise(name):
 
 
 VALUES = {
-    "stop-at-n": "9", "stop-n-at-dose": "6:any", "demand-n": "6", "stop-too-toxic": "1,0.4,0.8", "stop-ci-covered": "0.05,0.6",
-    "stick-on": "1,3", "rescue": "1,2", "no-skip": "both", "unadmit-untested": "", "follow-path": "1NNN 2NNN", "expand-cohort": "6",
+    "stop-at-n": "9",
+    "stop-n-at-dose": "6:any",
+    "demand-n": "6",
+    "stop-too-toxic": "1,0.4,0.8",
+    "stop-ci-covered": "0.05,0.6",
+    "stick-on": "1,3",
+    "rescue": "1,2",
+    "no-skip": "both",
+    "unadmit-untested": "",
+    "follow-path": "1NNN 2NNN",
+    "expand-cohort": "6",
 }
 
 
@@ -134,11 +145,16 @@ def test_no_set_of_rules_recommends_an_inadmissible_dose_while_the_trial_goes_on
 @pytest.mark.parametrize(
     ("name", "options"),
     [
-        ("boin", {"target": 1.2}), ("boin", {"target": 0.0}), ("boin", {"target": 0.8}),
-        ("crm", {"target": 0.3, "skeleton": (0.3, 0.2, 0.4, 0.5)}), ("crm", {"target": 0.3, "skeleton": (0.1, 0.2)}),
+        ("boin", {"target": 1.2}),
+        ("boin", {"target": 0.0}),
+        ("boin", {"target": 0.8}),
+        ("crm", {"target": 0.3, "skeleton": (0.3, 0.2, 0.4, 0.5)}),
+        ("crm", {"target": 0.3, "skeleton": (0.1, 0.2)}),
         ("crm", {"target": 0.3, "skeleton": (0.1, 0.2, 0.3, 1.0)}),
         ("crm", {"target": 0.3, "skeleton": (0.1, 0.2, 0.3, 0.4), "model": "probit"}),
-        ("mtpi", {"target": 0.03}), ("boin", {"target": 0.3, "skeleton": (0.1,)}), ("boin", {"target": 0.3, "dose_count": 0}),
+        ("mtpi", {"target": 0.03}),
+        ("boin", {"target": 0.3, "skeleton": (0.1,)}),
+        ("boin", {"target": 0.3, "dose_count": 0}),
     ],
 )
 def test_impossible_designs_are_refused(name, options):

@@ -54,7 +54,9 @@ def test_a_demand_never_overrules_a_toxicity_stop():
     rules = (("stop-too-toxic", "1,0.35,0.8"), ("demand-n", "9"))
     advice = crm(*rules).next_dose(parse_outcomes("1TTT"))
     assert (advice.recommended_dose, advice.continue_, advice.stop_kind) == (None, False, StopKind.TOXICITY)
-    boin = RuledDesign(design=find_design("boin", dose_count=5, target=0.3), rules=join_rules([("demand-n", "9")]))
+    boin = RuledDesign(
+        design=find_design("boin", dose_count=5, target=0.3), rules=join_rules([("demand-n", "9")])
+    )
     assert ask(boin, "1TTT") == (None, False)
 
 
@@ -108,8 +110,15 @@ def test_unadmit_untested_leaves_given_and_recommended_doses():
 @pytest.mark.requirement("E-rules")
 @pytest.mark.parametrize(
     ("text", "three", "four"),
-    [("", (1, True), (1, True)), ("1N", (1, True), (1, True)), ("1NN", (2, True), (2, True)), ("1NT", (1, True), (1, True)),
-     ("1NTN", (1, True), (1, True)), ("1TTT", (None, False), (1, True)), ("1TTTT", (None, False), (None, False))],
+    [
+        ("", (1, True), (1, True)),
+        ("1N", (1, True), (1, True)),
+        ("1NN", (2, True), (2, True)),
+        ("1NT", (1, True), (1, True)),
+        ("1NTN", (1, True), (1, True)),
+        ("1TTT", (None, False), (1, True)),
+        ("1TTTT", (None, False), (None, False)),
+    ],
 )
 def test_a_path_is_followed_then_its_cohort_completed_then_the_design_decides(text, three, four):
     base = find_design("mtpi2", dose_count=5, target=0.25)
@@ -139,8 +148,16 @@ def test_expand_cohort_alone_fills_the_recommended_dose_of_a_complete_design():
 @pytest.mark.requirement("E-impossible-input")
 @pytest.mark.parametrize(
     ("name", "value"),
-    [("stop-at-n", "0"), ("stop-at-n", "many"), ("stop-too-toxic", "1,0.3"), ("stop-ci-covered", "0.5,0.2"), ("no-skip", "left"),
-     ("stick-on", "1"), ("rescue", "x,2"), ("follow-path", "1XYZ")],
+    [
+        ("stop-at-n", "0"),
+        ("stop-at-n", "many"),
+        ("stop-too-toxic", "1,0.3"),
+        ("stop-ci-covered", "0.5,0.2"),
+        ("no-skip", "left"),
+        ("stick-on", "1"),
+        ("rescue", "x,2"),
+        ("follow-path", "1XYZ"),
+    ],
 )
 def test_rules_refuse_values_that_do_not_fit(name, value):
     with pytest.raises(InputError):
@@ -159,8 +176,17 @@ def test_a_level_of_the_following_population_stays_closed_until_the_leading_one_
 @pytest.mark.requirement("E-linked-populations")
 @pytest.mark.parametrize(
     ("name", "text", "cleared"),
-    [("3+3", "", 0), ("3+3", "1NNT", 0), ("3+3", "1NNN", 1), ("3+3", "1NNN 2NTT", 1), ("3+3", "1NTT", 0),
-     ("3+3", "1NNN 2NNN 3NNN", 3), ("boin", "1NNN 2NNN 3NNN", 3), ("boin", "1NNN 2NTT", 0), ("boin", "1NNN 2NNN 3NNT", 2)],
+    [
+        ("3+3", "", 0),
+        ("3+3", "1NNT", 0),
+        ("3+3", "1NNN", 1),
+        ("3+3", "1NNN 2NTT", 1),
+        ("3+3", "1NTT", 0),
+        ("3+3", "1NNN 2NNN 3NNN", 3),
+        ("boin", "1NNN 2NNN 3NNN", 3),
+        ("boin", "1NNN 2NTT", 0),
+        ("boin", "1NNN 2NNN 3NNT", 2),
+    ],
 )
 def test_cleared_levels_follow_from_the_leading_population_under_its_own_design(name, text, cleared):
     assert derive_cleared_level(find_design(name, dose_count=3, target=0.3), parse_outcomes(text)) == cleared
@@ -168,7 +194,8 @@ def test_cleared_levels_follow_from_the_leading_population_under_its_own_design(
 
 def waiting(dose, fractions, window=30.0, dlts=()):
     return [
-        Patient(dose=dose, dlt=i in dlts, follow_up_fraction=f, days_left=(1 - f) * window) for i, f in enumerate(fractions)
+        Patient(dose=dose, dlt=i in dlts, follow_up_fraction=f, days_left=(1 - f) * window)
+        for i, f in enumerate(fractions)
     ]
 
 
@@ -183,13 +210,35 @@ def test_open_windows_hold_designs_that_need_every_outcome_until_the_last_closes
     assert find_design("boin", dose_count=3, target=0.3).next_dose(parse_outcomes("1NNN")).hold is None
 
 
+@pytest.mark.requirement("E-hold")
+@pytest.mark.parametrize("name", ["3+3", "boin", "mtpi", "tite-boin", "bf-boin", "boin12", "crm", "blrm"])
+def test_a_new_dose_without_any_outcome_is_neither_left_nor_passed(name):
+    options = {"skeleton": (0.1, 0.2, 0.3)} if name == "crm" else {}
+    advice = find_design(name, dose_count=3, target=0.3, **options).next_dose(parse_outcomes("1NNN 2PPP"))
+    assert advice.recommended_dose == (
+        3 if name == "crm" else 2
+    )  # the model also learns from the other doses
+    assert advice.hold is not None and advice.hold.pending == 3
+
+
 @pytest.mark.requirement("E-rolling6")
 @pytest.mark.parametrize(
     ("text", "dose", "goes_on", "held"),
-    [("1NNN", 2, True, False), ("1NNP", 1, True, False), ("1NNNN", 2, True, False), ("1NNNPP", 1, True, False),
-     ("1NNNNNP", 2, True, False), ("1NNNNPP", 1, True, True), ("1NNT", 1, True, False), ("1NNTNNP", 1, True, True),
-     ("1NNTNNN", 2, True, False), ("1NTT", None, False, False), ("1NNN 2TTP", 1, True, False),
-     ("1NNNNNN 2TT", 1, False, False), ("1NNN 2NNN 3NNN", 3, False, False)],
+    [
+        ("1NNN", 2, True, False),
+        ("1NNP", 1, True, False),
+        ("1NNNN", 2, True, False),
+        ("1NNNPP", 1, True, False),
+        ("1NNNNNP", 2, True, False),
+        ("1NNNNPP", 1, True, True),
+        ("1NNT", 1, True, False),
+        ("1NNTNNP", 1, True, True),
+        ("1NNTNNN", 2, True, False),
+        ("1NTT", None, False, False),
+        ("1NNN 2TTP", 1, True, False),
+        ("1NNNNNN 2TT", 1, False, False),
+        ("1NNN 2NNN 3NNN", 3, False, False),
+    ],
 )
 def test_rolling_six_decides_from_enrolled_evaluable_and_dlts(text, dose, goes_on, held):
     advice = find_design("rolling6", dose_count=3).next_dose(parse_outcomes(text))
@@ -199,7 +248,9 @@ def test_rolling_six_decides_from_enrolled_evaluable_and_dlts(text, dose, goes_o
 @pytest.mark.requirement("E-tite-boin")
 def test_tite_boin_predicts_by_its_formula_and_suspends_when_more_than_half_are_pending():
     design = find_design("tite-boin", dose_count=5, target=0.2)
-    assert design.predict_rate(6, 1, 2, 0.5) == pytest.approx((1 + (1.1 / 5) / (1 - 1.1 / 5) * 1.5) / 6, abs=1e-12)
+    assert design.predict_rate(6, 1, 2, 0.5) == pytest.approx(
+        (1 + (1.1 / 5) / (1 - 1.1 / 5) * 1.5) / 6, abs=1e-12
+    )
     assert design.predict_rate(6, 1, 2, design.find_stft(6, 1, 2, 0.238)) == pytest.approx(0.238, abs=1e-12)
     assert design.predict_rate(6, 1, 0, 0.0) == pytest.approx(1 / 6, abs=1e-12)
     held = design.next_dose(TrialData(patients=tuple(waiting(1, (1.0, 0.6, 0.3)))))
@@ -242,16 +293,22 @@ def test_conflicting_data_are_pooled_before_the_dose_changes():
 
 @pytest.mark.requirement("E-protocol-data")
 def test_delay_replacement_and_window_are_protocol_data():
-    levels = tuple(DoseLevel(concentration_pfu_per_ml=c, volume_ceiling_ml=v) for c, v in ((1e6, 4), (1e7, 4), (1e8, 8)))
+    levels = tuple(
+        DoseLevel(concentration_pfu_per_ml=c, volume_ceiling_ml=v) for c, v in ((1e6, 4), (1e7, 4), (1e8, 8))
+    )
     protocol = EscalationProtocol(levels=levels, window_days=28, delay_days=7, replace_non_evaluable=True)
     day = date(2026, 1, 1)
     seen = protocol.read_patient(dose=1, first_dose_on=day, today=date(2026, 1, 15), dlt_on=None)
     assert (seen.pending, seen.follow_up_fraction, seen.days_left) == (True, 0.5, 14)
-    lost = protocol.read_patient(dose=1, first_dose_on=day, today=date(2026, 1, 15), dlt_on=None, evaluable=False)
+    lost = protocol.read_patient(
+        dose=1, first_dose_on=day, today=date(2026, 1, 15), dlt_on=None, evaluable=False
+    )
     assert TrialData(patients=(seen, lost)).total == 1
     late = protocol.read_patient(dose=1, first_dose_on=day, today=date(2026, 3, 1), dlt_on=date(2026, 2, 20))
     assert not late.dlt
-    assert protocol.find_slot([(1, day), (2, date(2026, 1, 20))], dose=1, today=date(2026, 1, 3)) == date(2026, 1, 8)
+    assert protocol.find_slot([(1, day), (2, date(2026, 1, 20))], dose=1, today=date(2026, 1, 3)) == date(
+        2026, 1, 8
+    )
     with pytest.raises(ProtocolError, match="rises"):
         EscalationProtocol(levels=levels[::-1], window_days=28, delay_days=7, replace_non_evaluable=True)
 
@@ -259,9 +316,13 @@ def test_delay_replacement_and_window_are_protocol_data():
 @pytest.mark.requirement("E-impossible-input")
 @pytest.mark.parametrize(
     "row",
-    [{"dose": "1", "dlt": "0", "follow_up": "5"}, {"dose": "x", "dlt": "0", "follow_up": "5", "window": "28"},
-     {"dose": "1", "dlt": "0", "follow_up": "-1", "window": "28"}, {"dose": "1", "dlt": "2", "follow_up": "1", "window": "28"},
-     {"dose": "0", "dlt": "0", "follow_up": "1", "window": "28"}],
+    [
+        {"dose": "1", "dlt": "0", "follow_up": "5"},
+        {"dose": "x", "dlt": "0", "follow_up": "5", "window": "28"},
+        {"dose": "1", "dlt": "0", "follow_up": "-1", "window": "28"},
+        {"dose": "1", "dlt": "2", "follow_up": "1", "window": "28"},
+        {"dose": "0", "dlt": "0", "follow_up": "1", "window": "28"},
+    ],
 )
 def test_patient_tables_with_impossible_values_are_refused(row):
     with pytest.raises(InputError):
@@ -291,7 +352,23 @@ def test_pathways_carry_probabilities_that_sum_to_one_at_the_ends():
 
 
 @pytest.mark.requirement("E-tables")
-@pytest.mark.parametrize("name", ["3+3", "rolling6", "tpi", "mtpi", "mtpi2", "keyboard", "boin", "i3+3", "tite-boin", "bf-boin", "boin12", "blrm"])
+@pytest.mark.parametrize(
+    "name",
+    [
+        "3+3",
+        "rolling6",
+        "tpi",
+        "mtpi",
+        "mtpi2",
+        "keyboard",
+        "boin",
+        "i3+3",
+        "tite-boin",
+        "bf-boin",
+        "boin12",
+        "blrm",
+    ],
+)
 def test_every_design_prints_a_table_in_words(name):
     table = find_design(name, dose_count=3, target=0.3).table(6)
     text = table.to_text()

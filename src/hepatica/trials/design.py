@@ -198,7 +198,10 @@ def check_probability(value: float, *, name: str) -> None:
     """
     if not 0.0 < value < 1.0:
         raise InputError(
-            expected=f"{name} strictly between 0 and 1", given=f"{value:g}", where=name, action="give a fraction"
+            expected=f"{name} strictly between 0 and 1",
+            given=f"{value:g}",
+            where=name,
+            action="give a fraction",
         )
 
 

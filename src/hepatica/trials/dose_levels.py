@@ -142,7 +142,9 @@ def read_patients(rows: Sequence[dict[str, str]], *, where: str = "patients") ->
                 given=f"follow-up {follow_up:g}, window {window:g}",
                 where=f"{where}, row {number}",
             )
-        patient = Patient(dose=dose, dlt=flags["dlt"], efficacy=flags["efficacy"], evaluable=flags["evaluable"])
+        patient = Patient(
+            dose=dose, dlt=flags["dlt"], efficacy=flags["efficacy"], evaluable=flags["evaluable"]
+        )
         if not patient.dlt or follow_up < window:
             patient = replace(
                 patient,
@@ -157,7 +159,16 @@ _FLAGS = {"dlt": "", "efficacy": "0", "evaluable": "1"}
 
 
 def _read_flag(text: str) -> bool:
-    words = {"1": True, "0": False, "true": True, "false": False, "y": True, "n": False, "yes": True, "no": False}
+    words = {
+        "1": True,
+        "0": False,
+        "true": True,
+        "false": False,
+        "y": True,
+        "n": False,
+        "yes": True,
+        "no": False,
+    }
     value = words.get(text.strip().lower())
     if value is None:
         raise ValueError(text)

@@ -61,6 +61,9 @@ def derive_matrix_isotonic(
             for i in range(rows):
                 column_correction[i][j] = offset[i] - fitted[i]
                 fit[i][j] = fitted[i]
-        if max(abs(fit[i][j] - before[i][j]) for i in range(rows) for j in range(columns)) < DYKSTRA_TOLERANCE:
+        if (
+            max(abs(fit[i][j] - before[i][j]) for i in range(rows) for j in range(columns))
+            < DYKSTRA_TOLERANCE
+        ):
             break
     return tuple(tuple(row) for row in fit)

@@ -71,6 +71,13 @@ class Patient:
 class TrialData:
     """Patients in the order of treatment.
 
+    Parameters
+    ----------
+    patients
+        The patients.
+    latest_dose
+        Dose of the last patient treated, where that patient is not among `patients`.
+
     Examples
     --------
     >>> data = parse_outcomes("1NNN 2NNT")
@@ -79,6 +86,7 @@ class TrialData:
     """
 
     patients: tuple[Patient, ...] = ()
+    latest_dose: Dose | None = None
     _counts: dict[Dose, tuple[int, int, int, int]] = field(init=False, repr=False, compare=False)
 
     def __post_init__(self) -> None:
@@ -93,6 +101,8 @@ class TrialData:
     @property
     def current_dose(self) -> Dose | None:
         """The dose of the last patient, None before the first."""
+        if self.latest_dose is not None:
+            return self.latest_dose
         return self.patients[-1].dose if self.patients else None
 
     @property
@@ -131,8 +141,11 @@ class TrialData:
         return tuple(patient for patient in self.patients if patient.evaluable)
 
     def completed(self) -> TrialData:
-        """Return the data without the patients whose window is still open."""
-        return TrialData(patients=tuple(patient for patient in self.patients if not patient.pending))
+        """Return the data without the patients whose window is still open; the current dose remains."""
+        return TrialData(
+            patients=tuple(patient for patient in self.patients if not patient.pending),
+            latest_dose=self.current_dose,
+        )
 
     def extend(self, patients: Iterable[Patient]) -> TrialData:
         """Return the data with more patients at the end."""
@@ -165,11 +178,15 @@ def parse_outcomes(text: str) -> TrialData:
                 where="outcomes",
                 action="write the dose level, then one letter for each patient",
             )
-        dose: Dose = int(match.group(1)) if match.group(2) is None else (int(match.group(1)), int(match.group(2)))
+        dose: Dose = (
+            int(match.group(1)) if match.group(2) is None else (int(match.group(1)), int(match.group(2)))
+        )
         for letter in match.group(3):
             dlt, efficacy = OUTCOME_LETTERS.get(letter, (False, False))
             patients.append(
-                Patient(dose=dose, dlt=dlt, efficacy=efficacy, follow_up_fraction=0.0 if letter == "P" else 1.0)
+                Patient(
+                    dose=dose, dlt=dlt, efficacy=efficacy, follow_up_fraction=0.0 if letter == "P" else 1.0
+                )
             )
     return TrialData(patients=tuple(patients))
 
@@ -186,7 +203,5 @@ def to_outcomes(counts: Sequence[int], dlts: Sequence[int], *, current: int) -> 
     """
     order = [d for d in range(1, len(counts) + 1) if d != current] + [current]
     return TrialData(
-        patients=tuple(
-            Patient(dose=d, dlt=i < dlts[d - 1]) for d in order for i in range(counts[d - 1])
-        )
+        patients=tuple(Patient(dose=d, dlt=i < dlts[d - 1]) for d in order for i in range(counts[d - 1]))
     )

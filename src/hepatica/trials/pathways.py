@@ -63,7 +63,9 @@ def derive_pathways(
     [((), 1), ((0,), 2), ((1,), 1), ((2,), None), ((3,), None)]
     """
     if any(size < 1 for size in cohort_sizes):
-        raise InputError(expected="cohorts of at least one patient", given=str(tuple(cohort_sizes)), where="pathways")
+        raise InputError(
+            expected="cohorts of at least one patient", given=str(tuple(cohort_sizes)), where="pathways"
+        )
     nodes: list[PathwayNode] = []
     _grow(design, data, sizes=tuple(cohort_sizes), truth=truth, state=((), 1.0), nodes=nodes)
     return tuple(nodes)
@@ -99,4 +101,11 @@ def _grow(
         here = chance
         if truth is not None and isinstance(dose, int):
             here *= measure_binomial_pmf(dlts, n=sizes[0], p=truth[dose - 1])
-        _grow(design, data.extend(cohort), sizes=sizes[1:], truth=truth, state=((*path, dlts), here), nodes=nodes)
+        _grow(
+            design,
+            data.extend(cohort),
+            sizes=sizes[1:],
+            truth=truth,
+            state=((*path, dlts), here),
+            nodes=nodes,
+        )

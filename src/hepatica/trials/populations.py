@@ -83,7 +83,9 @@ class FollowingPopulation:
     def next_dose(self, data: TrialData) -> Recommendation:
         """Return the own design's advice, held at the highest open level."""
         advice = self.design.next_dose(data)
-        admissible = tuple(bool(ok) and d <= self.cleared for d, ok in enumerate(advice.dose_admissible, start=1))
+        admissible = tuple(
+            bool(ok) and d <= self.cleared for d, ok in enumerate(advice.dose_admissible, start=1)
+        )
         dose = advice.recommended_dose
         if not isinstance(dose, int) or dose <= self.cleared:
             return replace(advice, dose_admissible=admissible)

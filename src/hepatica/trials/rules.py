@@ -60,7 +60,9 @@ class StopAtN:
         """Apply the rule."""
         if data.total < self.n:
             return advice
-        return _stopped(advice, kind=StopKind.SIZE, why=f"{data.total} patients, the planned {self.n} are reached")
+        return _stopped(
+            advice, kind=StopKind.SIZE, why=f"{data.total} patients, the planned {self.n} are reached"
+        )
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -111,7 +113,9 @@ class StopTooToxic:
     def apply(self, advice: Recommendation, *, data: TrialData, design: Design) -> Recommendation:
         """Apply the rule."""
         chances = design.prob_tox_exceeds(data, self.threshold)
-        toxic = [i + 1 for i, chance in enumerate(chances) if chance is not None and chance >= self.confidence]
+        toxic = [
+            i + 1 for i, chance in enumerate(chances) if chance is not None and chance >= self.confidence
+        ]
         recommended = advice.recommended_dose
         if self.where == "recommended":
             toxic = [d for d in toxic if d == recommended]
@@ -223,7 +227,9 @@ class NoSkip:
         if limited == dose or not is_admissible(advice, limited):
             return advice
         return replace(
-            advice, recommended_dose=limited, reason=f"{advice.reason} But levels are not skipped: dose {limited}."
+            advice,
+            recommended_dose=limited,
+            reason=f"{advice.reason} But levels are not skipped: dose {limited}.",
         )
 
 
@@ -293,7 +299,12 @@ class ExpandCohort:
     def apply(self, advice: Recommendation, *, data: TrialData, design: Design) -> Recommendation:
         """Apply the rule."""
         dose = advice.recommended_dose
-        if advice.continue_ or dose is None or advice.stop_kind is StopKind.TOXICITY or data.count(dose) >= self.n:
+        if (
+            advice.continue_
+            or dose is None
+            or advice.stop_kind is StopKind.TOXICITY
+            or data.count(dose) >= self.n
+        ):
             return advice
         return replace(
             advice,

@@ -201,7 +201,10 @@ def test_incidences_and_event_free_survival_sum_to_one(rows):
 
 @pytest.mark.requirement("E-kaplan-meier")
 @SETTINGS
-@given(rows=st.lists(st.tuples(st.integers(0, 10), st.booleans()), min_size=1, max_size=30), shuffled=st.randoms(use_true_random=False))
+@given(
+    rows=st.lists(st.tuples(st.integers(0, 10), st.booleans()), min_size=1, max_size=30),
+    shuffled=st.randoms(use_true_random=False),
+)
 def test_curves_fall_lie_inside_their_limits_and_ignore_the_order_of_patients(rows, shuffled):
     curve = estimate_survival([float(t) for t, _ in rows], [int(e) for _, e in rows])
     assert (np.diff(curve.survival) <= ROUNDING).all()
@@ -224,8 +227,14 @@ def test_times_that_differ_only_by_rounding_are_one_time():
 @pytest.mark.requirement("E-impossible-input")
 @pytest.mark.parametrize(
     ("times", "events", "error"),
-    [([-1.0, 2.0], [1, 0], InputError), ([1.0, 2.0], [1, 2], InputError), ([1.0], [1, 0], InputError), ([], [], InputError),
-     ([1.0, float("nan")], [1, 0], NonFiniteError), ([1.0, 2.0], [0.5, 1], InputError)],
+    [
+        ([-1.0, 2.0], [1, 0], InputError),
+        ([1.0, 2.0], [1, 2], InputError),
+        ([1.0], [1, 0], InputError),
+        ([], [], InputError),
+        ([1.0, float("nan")], [1, 0], NonFiniteError),
+        ([1.0, 2.0], [0.5, 1], InputError),
+    ],
 )
 def test_impossible_survival_data_are_refused(times, events, error):
     with pytest.raises(error):

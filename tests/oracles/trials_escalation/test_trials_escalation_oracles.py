@@ -29,11 +29,19 @@ def advise(design, text):
 @pytest.mark.requirement("E-boin")
 @pytest.mark.parametrize(
     ("target", "escalate", "deescalate"),
-    [(0.15, 0.118, 0.179), (0.20, 0.157, 0.238), (0.25, 0.197, 0.298), (0.30, 0.236, 0.358), (0.35, 0.276, 0.419),
-     (0.40, 0.316, 0.479)],
+    [
+        (0.15, 0.118, 0.179),
+        (0.20, 0.157, 0.238),
+        (0.25, 0.197, 0.298),
+        (0.30, 0.236, 0.358),
+        (0.35, 0.276, 0.419),
+        (0.40, 0.316, 0.479),
+    ],
 )
 def test_boin_boundaries_are_those_printed(target, escalate, deescalate):
-    assert derive_boin_boundaries(target) == pytest.approx((escalate, deescalate), abs=PRINTED_TO_THREE_DECIMALS)
+    assert derive_boin_boundaries(target) == pytest.approx(
+        (escalate, deescalate), abs=PRINTED_TO_THREE_DECIMALS
+    )
 
 
 @pytest.mark.requirement("E-boin")
@@ -51,8 +59,16 @@ def test_boin_does_not_eliminate_a_dose_with_fewer_than_three_patients():
 
 
 BOIN_TRIAL = [
-    ("1NNN", 2), ("2NNN", 3), ("3NTT", 2), ("2NTN", 3), ("3NNN", 3), ("3NNN", 4), ("4TTT", 3), ("3NTN", 3),
-    ("3NNT", 3), ("3TNN", 3),
+    ("1NNN", 2),
+    ("2NNN", 3),
+    ("3NTT", 2),
+    ("2NTN", 3),
+    ("3NNN", 3),
+    ("3NNN", 4),
+    ("4TTT", 3),
+    ("3NTN", 3),
+    ("3NNT", 3),
+    ("3TNN", 3),
 ]
 
 
@@ -75,8 +91,13 @@ def test_boin_stops_without_a_dose_when_dose_one_is_eliminated(text, expected):
 
 
 def limits(name, sizes, **options):
-    rows = {row["n"]: row for row in find_design(name, dose_count=5, target=0.3, **options).table(max(sizes)).rows}
-    return [tuple(rows[n][key] for key in ("escalate_if_le", "deescalate_if_ge", "eliminate_if_ge")) for n in sizes]
+    rows = {
+        row["n"]: row for row in find_design(name, dose_count=5, target=0.3, **options).table(max(sizes)).rows
+    }
+    return [
+        tuple(rows[n][key] for key in ("escalate_if_le", "deescalate_if_ge", "eliminate_if_ge"))
+        for n in sizes
+    ]
 
 
 @pytest.mark.requirement("E-tpi")
@@ -105,11 +126,23 @@ def test_keyboard_decides_as_the_table_of_its_package():
 
 
 THREE_PLUS_THREE = [
-    ("", 1, True), ("1N", 1, True), ("1TT", 1, True), ("1NNN", 2, True), ("1NNT", 1, True), ("1NTT", None, False),
-    ("1TTT", None, False), ("1NNN 2NTT", 1, False), ("1NNN 2NNT", 2, True), ("1NNN 2NNT 2TT", 2, True),
-    ("1NNN 2NNT 2NNN", 3, True), ("1NNN 2NNT 2NNT", 1, False), ("1NNN 2NNN 3NNN 4NNN 5NNN", 5, False),
-    ("1NNN 2NNN 3NNN 4NNN 5NNT", 5, True), ("1NNN 2NNN 3NNN 4NNN 5NTT", 4, False),
-    ("1NNN 2NNN 3NNN 4NNN 5NNT 5NNN", 5, False), ("1NNN 2NNN 3NNN 4NNN 5NNT 5NNT", 4, False),
+    ("", 1, True),
+    ("1N", 1, True),
+    ("1TT", 1, True),
+    ("1NNN", 2, True),
+    ("1NNT", 1, True),
+    ("1NTT", None, False),
+    ("1TTT", None, False),
+    ("1NNN 2NTT", 1, False),
+    ("1NNN 2NNT", 2, True),
+    ("1NNN 2NNT 2TT", 2, True),
+    ("1NNN 2NNT 2NNN", 3, True),
+    ("1NNN 2NNT 2NNT", 1, False),
+    ("1NNN 2NNN 3NNN 4NNN 5NNN", 5, False),
+    ("1NNN 2NNN 3NNN 4NNN 5NNT", 5, True),
+    ("1NNN 2NNN 3NNN 4NNN 5NTT", 4, False),
+    ("1NNN 2NNN 3NNN 4NNN 5NNT 5NNN", 5, False),
+    ("1NNN 2NNN 3NNN 4NNN 5NNT 5NNT", 4, False),
 ]
 
 
@@ -122,16 +155,31 @@ def test_three_plus_three_follows_its_published_rules(text, dose, goes_on):
 @pytest.mark.requirement("E-3+3")
 @pytest.mark.parametrize(
     ("text", "dose", "goes_on"),
-    [("1NNN 2NTT", 1, True), ("1NNN 2NNT 2NNT", 1, True), ("1NNN 2NTT 1N", 1, True), ("1NNN 2NTT 1NNN", 1, False),
-     ("1NNN 2NTT 1NNT", 1, False), ("1NNN 2NTT 1NTT", None, False), ("1NNT 1NNN 2NTT", 1, False),
-     ("1NNN 2NNN 3NNN 4NNN 5NTT", 4, True)],
+    [
+        ("1NNN 2NTT", 1, True),
+        ("1NNN 2NNT 2NNT", 1, True),
+        ("1NNN 2NTT 1N", 1, True),
+        ("1NNN 2NTT 1NNN", 1, False),
+        ("1NNN 2NTT 1NNT", 1, False),
+        ("1NNN 2NTT 1NTT", None, False),
+        ("1NNT 1NNN 2NTT", 1, False),
+        ("1NNN 2NNN 3NNN 4NNN 5NTT", 4, True),
+    ],
 )
 def test_three_plus_three_with_deescalation_fills_the_lower_dose_to_six(text, dose, goes_on):
     assert advise(find_design("3+3", dose_count=5, allow_deescalation=True), text) == (dose, goes_on)
 
 
 BOIN12_TRIAL = [
-    ("1NNN", 2), ("2NNB", 3), ("3NEE", 3), ("3NTN", 4), ("4ETE", 4), ("4NBE", 4), ("4BNN", 5), ("5BEN", 5), ("5NBT", 4),
+    ("1NNN", 2),
+    ("2NNB", 3),
+    ("3NEE", 3),
+    ("3NTN", 4),
+    ("4ETE", 4),
+    ("4NBE", 4),
+    ("4BNN", 5),
+    ("5BEN", 5),
+    ("5NBT", 4),
 ]
 BOIN12_COHORTS = {
     1: {1: "EBB EEB EEE EET ETB ETT NBB NEB NEE NTB NTT", 2: "NET NNB NNE NNN NNT"},
@@ -190,7 +238,10 @@ def test_combination_follows_the_worked_example():
 @pytest.mark.requirement("E-boin-combination")
 def test_combination_selects_one_pair_and_a_contour():
     one = find_design("boin-combination", dose_counts=(3, 5), target=0.3)
-    counts, dlts = [[3, 5, 0, 0, 0], [7, 6, 15, 0, 0], [0, 0, 4, 0, 0]], [[0, 1, 0, 0, 0], [1, 1, 4, 0, 0], [0, 0, 2, 0, 0]]
+    counts, dlts = (
+        [[3, 5, 0, 0, 0], [7, 6, 15, 0, 0], [0, 0, 4, 0, 0]],
+        [[0, 1, 0, 0, 0], [1, 1, 4, 0, 0], [0, 0, 2, 0, 0]],
+    )
     assert one.select(counts, dlts) == (2, 3)
     contour = find_design("boin-combination", dose_counts=(3, 4), target=0.3)
     counts, dlts = [[6, 9, 24, 0], [6, 24, 9, 0], [12, 18, 0, 0]], [[0, 1, 5, 0], [1, 5, 4, 0], [1, 5, 0, 0]]
@@ -205,7 +256,8 @@ def test_matrix_isotonic_fit_solves_the_quadratic_programme():
         {"type": "ineq", "fun": lambda z, a=a, b=b: z[b] - z[a]}
         for i in range(3)
         for j in range(4)
-        for a, b in ([(4 * i + j, 4 * i + j + 1)] if j < 3 else []) + ([(4 * i + j, 4 * i + j + 4)] if i < 2 else [])
+        for a, b in ([(4 * i + j, 4 * i + j + 1)] if j < 3 else [])
+        + ([(4 * i + j, 4 * i + j + 4)] if i < 2 else [])
     ]
     other = optimize.minimize(
         lambda z: float((weights.ravel() * (z - values.ravel()) ** 2).sum()),
@@ -234,7 +286,8 @@ def integrate_crm(skeleton, levels, dlts, weights, *, sd, intercept=None):
         return value
 
     parts = [
-        [integrate.quad(kernel, a, a + 1.0, args=(k,), epsabs=1e-18, epsrel=1e-11)[0] for a in range(-12, 12)] for k in (0, 1)
+        [integrate.quad(kernel, a, a + 1.0, args=(k,), epsabs=1e-18, epsrel=1e-11)[0] for a in range(-12, 12)]
+        for k in (0, 1)
     ]
     return sum(parts[1]) / sum(parts[0])
 
@@ -249,7 +302,14 @@ def to_levels(text):
     ("skeleton", "target", "text", "sd", "intercept", "dose"),
     [
         ((0.1, 0.2, 0.4, 0.55), 0.2, "2NNT 2NNN 3NTT 2NNT", sqrt(0.75), None, 1),
-        ((0.1, 0.2, 0.33, 0.45, 0.6, 0.7, 0.8), 0.33, "1NNN 2NNN 3NTT 2NNN 3TNN 3TNT 2NNN", sqrt(1.34), 4.0, 3),
+        (
+            (0.1, 0.2, 0.33, 0.45, 0.6, 0.7, 0.8),
+            0.33,
+            "1NNN 2NNN 3NTT 2NNN 3TNN 3TNT 2NNN",
+            sqrt(1.34),
+            4.0,
+            3,
+        ),
         ((0.05, 0.1, 0.25, 0.4, 0.6), 0.25, "1NNN 2NTT", sqrt(1.34), None, 1),
         ((0.05, 0.1, 0.25, 0.4, 0.6), 0.25, "1TTT", sqrt(1.34), None, 1),
         ((0.05, 0.1, 0.25, 0.4, 0.6), 0.25, "1NNN 2NNN 3NNN", sqrt(1.34), 3.0, 4),
@@ -270,7 +330,8 @@ def test_tite_crm_equals_the_weighted_integral(intercept):
     skeleton, level = (0.05, 0.10, 0.20, 0.35, 0.50, 0.70), (3, 3, 3, 4, 4, 3, 2, 2, 2, 3)
     dlts, follow_up = (0, 0, 1, 0, 1, 0, 0, 0, 0, 0), (178, 181, 168, 181, 24, 181, 179, 102, 42, 3)
     patients = tuple(
-        Patient(dose=d, dlt=bool(x), follow_up_fraction=min(1.0, u / 180)) for d, x, u in zip(level, dlts, follow_up)
+        Patient(dose=d, dlt=bool(x), follow_up_fraction=min(1.0, u / 180))
+        for d, x, u in zip(level, dlts, follow_up)
     )
     options = {} if intercept is None else {"model": "logistic", "intercept": intercept}
     design = find_design("tite-crm", skeleton=skeleton, target=0.2, prior_sd=sqrt(1.34), **options)
@@ -286,10 +347,17 @@ def test_tite_crm_equals_the_weighted_integral(intercept):
 def test_adaptive_weights_follow_the_dlt_times_seen():
     # DLTs at 24 and 168 of 180 days: weights rise by a third between them, as dfcrm defines the scheme
     patients = tuple(
-        Patient(dose=1, dlt=x, follow_up_fraction=u / 180) for x, u in ((True, 24), (True, 168), (False, 12), (False, 96), (False, 174))
+        Patient(dose=1, dlt=x, follow_up_fraction=u / 180)
+        for x, u in ((True, 24), (True, 168), (False, 12), (False, 96), (False, 174))
     )
     design = find_design("tite-crm", skeleton=(0.2, 0.4), target=0.2, weighting="adaptive")
-    expected = (1.0, 1.0, (12 / 24) / 3, (1 + (96 - 24) / (168 - 24)) / 3, (2 + (174 - 168) / (180 - 168)) / 3)
+    expected = (
+        1.0,
+        1.0,
+        (12 / 24) / 3,
+        (1 + (96 - 24) / (168 - 24)) / 3,
+        (2 + (174 - 168) / (180 - 168)) / 3,
+    )
     assert design.weights(TrialData(patients=patients)) == pytest.approx(expected, abs=1e-12)
 
 
@@ -299,7 +367,9 @@ def test_maximum_likelihood_crm_is_the_maximum(model):
     design = find_design("crm", skeleton=(0.1, 0.2, 0.4), target=0.2, model=model, method="mle")
     data = parse_outcomes("1NNN 2NNT 3NTT")
     top = design.log_likelihood(data, design.estimate(data))
-    found = optimize.minimize_scalar(lambda b: -design.log_likelihood(data, b), bounds=(-10, 10), method="bounded")
+    found = optimize.minimize_scalar(
+        lambda b: -design.log_likelihood(data, b), bounds=(-10, 10), method="bounded"
+    )
     assert top >= -found.fun - 1e-12
     assert abs(design.estimate(data) - found.x) < 1e-4
 
@@ -311,7 +381,9 @@ def test_skeleton_has_the_indifference_intervals_asked_for(model):
     design = find_design("crm", skeleton=skeleton, target=0.25, model=model)
     assert abs(skeleton[2] - 0.25) < 1e-12
     for k in range(5):
-        edge = optimize.brentq(lambda b, k=k: design.prob_at(b)[k] + design.prob_at(b)[k + 1] - 0.5, -3, 3, xtol=1e-14)
+        edge = optimize.brentq(
+            lambda b, k=k: design.prob_at(b)[k] + design.prob_at(b)[k + 1] - 0.5, -3, 3, xtol=1e-14
+        )
         low, high = design.prob_at(edge)[k], design.prob_at(edge)[k + 1]
         # at the b that makes two neighbours equally far from the target they sit at target -+ half width
         assert (low, high) == pytest.approx((0.19, 0.31), abs=1e-9)
@@ -331,7 +403,9 @@ def test_blrm_equals_adaptive_quadrature():
 
     def over(limit, dose):
         cut = log(limit / (1 - limit))
-        return integrate.dblquad(density, -5, 4, lambda b: cut - exp(b) * z[dose], lambda b: 9.0 + 0 * b, epsabs=1e-9)[0]
+        return integrate.dblquad(
+            density, -5, 4, lambda b: cut - exp(b) * z[dose], lambda b: 9.0 + 0 * b, epsabs=1e-9
+        )[0]
 
     total = integrate.dblquad(density, -5, 4, -14, 9, epsabs=1e-9)[0]
     chances = design.prob_tox_exceeds(parse_outcomes("1NNN 2NNT"), 0.33)

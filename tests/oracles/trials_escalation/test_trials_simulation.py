@@ -20,16 +20,24 @@ SKELETON = {"skeleton": (0.1, 0.25, 0.4), "target": 0.25}
 STANDARD_ERRORS = 4.0  # the promise: within four standard errors
 ROUNDING = 1e-9
 CASES = [
-    ("3+3", {}, ()), ("rolling6", {}, ()), ("boin", {"target": 0.25}, ()), ("mtpi2", {"target": 0.25}, ()), ("tpi", {"target": 0.25}, ()),
-    ("crm", SKELETON, ()), ("crm", {**SKELETON, "model": "logistic", "allow_skipping": True}, ()),
-    ("boin", {"target": 0.25}, (("stop-n-at-dose", "6:any"),)), ("blrm", {}, ()),
+    ("3+3", {}, ()),
+    ("rolling6", {}, ()),
+    ("boin", {"target": 0.25}, ()),
+    ("mtpi2", {"target": 0.25}, ()),
+    ("tpi", {"target": 0.25}, ()),
+    ("crm", SKELETON, ()),
+    ("crm", {**SKELETON, "model": "logistic", "allow_skipping": True}, ()),
+    ("boin", {"target": 0.25}, (("stop-n-at-dose", "6:any"),)),
+    ("blrm", {}, ()),
 ]
 
 
 @pytest.mark.requirement("E-simulation-exact")
 @pytest.mark.parametrize(("name", "options", "rules"), CASES)
 def test_simulated_frequencies_lie_within_four_standard_errors_of_exact_enumeration(name, options, rules):
-    job = SimulationJob(design=name, options=options, rules=rules, truth=TRUTH, trials=3000, seed=11, cohorts=4)
+    job = SimulationJob(
+        design=name, options=options, rules=rules, truth=TRUTH, trials=3000, seed=11, cohorts=4
+    )
     seen = simulate_trials(job)
     exact = derive_exact_characteristics(job.make_design(), truth=TRUTH, cohort_size=3, cohorts=4)
     assert abs(sum(exact.selected) + exact.selected_none - 1.0) < ROUNDING
@@ -42,7 +50,9 @@ def test_simulated_frequencies_lie_within_four_standard_errors_of_exact_enumerat
 @pytest.mark.parametrize("name", ["boin", "tpi", "keyboard", "i3+3", "crm"])
 def test_compiled_loops_treat_the_same_patients_in_the_same_way_as_the_plain_loop(name):
     options = {"target": 0.25, "skeleton": (0.05, 0.15, 0.25, 0.4)} if name == "crm" else {"target": 0.25}
-    job = SimulationJob(design=name, options=options, truth=(0.05, 0.15, 0.3, 0.5), trials=400, seed=3, cohorts=7)
+    job = SimulationJob(
+        design=name, options=options, truth=(0.05, 0.15, 0.3, 0.5), trials=400, seed=3, cohorts=7
+    )
     key = np.random.SeedSequence(job.seed, spawn_key=(0,)).generate_state(1, np.uint64)[0]
     plain = engine._make_plain_runner(job, job.make_design())(key, 400)
     fast = simulate_block((job, 0))
@@ -80,7 +90,9 @@ class StopAfter:
 
 @pytest.mark.requirement("E-cancel-resume")
 def test_a_cancelled_run_resumes_from_the_blocks_it_kept():
-    job = SimulationJob(design="boin", options={"target": 0.25}, truth=TRUTH, trials=4 * engine.BLOCK_TRIALS, seed=5)
+    job = SimulationJob(
+        design="boin", options={"target": 0.25}, truth=TRUTH, trials=4 * engine.BLOCK_TRIALS, seed=5
+    )
     kept = {}
     with pytest.raises(CancelledError):
         simulate_trials(job, progress=StopAfter(2), keep=kept.__setitem__)
@@ -93,7 +105,9 @@ def test_a_cancelled_run_resumes_from_the_blocks_it_kept():
 
 @pytest.mark.requirement("E-simulation-exact")
 def test_patients_are_uniform_and_lanes_independent():
-    numbers = np.concatenate([np.array([draw_patients(np.uint64(7), t, 30, lane) for t in range(4000)]).ravel() for lane in (0, 1)])
+    numbers = np.concatenate(
+        [np.array([draw_patients(np.uint64(7), t, 30, lane) for t in range(4000)]).ravel() for lane in (0, 1)]
+    )
     half = numbers.size // 2
     counts, _ = np.histogram(numbers[:half], bins=50, range=(0, 1))
     expected = half / 50
@@ -105,9 +119,13 @@ def test_patients_are_uniform_and_lanes_independent():
 
 @pytest.mark.requirement("E-tite-boin")
 def test_with_slow_accrual_tite_boin_treats_as_boin_does():
-    job = SimulationJob(design="tite-boin", options={"target": 0.25}, truth=TRUTH, trials=4000, seed=2, gap=1000.0)
+    job = SimulationJob(
+        design="tite-boin", options={"target": 0.25}, truth=TRUTH, trials=4000, seed=2, gap=1000.0
+    )
     timed = simulate_trials(job)
-    plain = simulate_trials(SimulationJob(design="boin", options={"target": 0.25}, truth=TRUTH, trials=4000, seed=2))
+    plain = simulate_trials(
+        SimulationJob(design="boin", options={"target": 0.25}, truth=TRUTH, trials=4000, seed=2)
+    )
     assert timed.selected == plain.selected
     assert timed.patients == plain.patients
 
@@ -116,7 +134,9 @@ def test_with_slow_accrual_tite_boin_treats_as_boin_does():
 def test_faster_accrual_shortens_trials_in_time():
     durations = [
         simulate_trials(
-            SimulationJob(design="tite-boin", options={"target": 0.25}, truth=TRUTH, trials=2000, seed=2, gap=gap)
+            SimulationJob(
+                design="tite-boin", options={"target": 0.25}, truth=TRUTH, trials=2000, seed=2, gap=gap
+            )
         ).duration_windows
         for gap in (0.1, 0.3, 1.0)
     ]
@@ -126,7 +146,8 @@ def test_faster_accrual_shortens_trials_in_time():
 
 @pytest.mark.requirement("E-impossible-input")
 @pytest.mark.parametrize(
-    "change", [{"truth": (0.1, 1.2)}, {"truth": ()}, {"trials": 0}, {"cohort_size": 0}, {"window": 0.0}, {"seed": -1}]
+    "change",
+    [{"truth": (0.1, 1.2)}, {"truth": ()}, {"trials": 0}, {"cohort_size": 0}, {"window": 0.0}, {"seed": -1}],
 )
 def test_impossible_simulations_are_refused(change):
     with pytest.raises(InputError):
@@ -137,7 +158,13 @@ def test_impossible_simulations_are_refused(change):
 def test_boin12_selects_the_dose_with_the_better_trade_off():
     options = {"phi_t": 0.35, "phi_e": 0.25}
     job = SimulationJob(
-        design="boin12", options=options, truth=(0.05, 0.1, 0.3), response=(0.1, 0.5, 0.5), trials=300, seed=4, cohorts=12
+        design="boin12",
+        options=options,
+        truth=(0.05, 0.1, 0.3),
+        response=(0.1, 0.5, 0.5),
+        trials=300,
+        seed=4,
+        cohorts=12,
     )
     assert simulate_trials(job).selected[1] > 0.5
     assert find_design("boin12", dose_count=3, **options).select_best is not None

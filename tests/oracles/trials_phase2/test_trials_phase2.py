@@ -68,7 +68,8 @@ def test_attained_errors_agree_with_direct_sums_and_no_smaller_design_exists():
         for n1 in range(5, 16)
         for r1 in range(3)
         for r in range(3, 7)
-        if measure_two_stage(r1, n1, r, n, p=0.1)[1] <= 0.05 and measure_two_stage(r1, n1, r, n, p=0.3)[1] >= 0.8
+        if measure_two_stage(r1, n1, r, n, p=0.1)[1] <= 0.05
+        and measure_two_stage(r1, n1, r, n, p=0.3)[1] >= 0.8
     )
     assert best == pytest.approx(found.optimal.en, abs=ROUNDING)
 
@@ -89,7 +90,12 @@ def test_admissible_designs_run_from_minimax_to_optimal():
 @pytest.mark.requirement("E-single-stage")
 @pytest.mark.parametrize(
     ("p0", "p1", "alpha", "beta", "n", "reject_from"),
-    [(0.05, 0.2, 0.05, 0.2, 27, 4), (0.1, 0.3, 0.05, 0.2, 25, 6), (0.2, 0.4, 0.05, 0.2, 35, 12), (0.1, 0.3, 0.05, 0.1, 33, 7)],
+    [
+        (0.05, 0.2, 0.05, 0.2, 27, 4),
+        (0.1, 0.3, 0.05, 0.2, 25, 6),
+        (0.2, 0.4, 0.05, 0.2, 35, 12),
+        (0.1, 0.3, 0.05, 0.1, 33, 7),
+    ],
 )
 def test_one_stage_designs_are_exact(p0, p1, alpha, beta, n, reject_from):
     design = find_one_stage_design(p0, p1, alpha=alpha, beta=beta)
@@ -170,10 +176,18 @@ def test_bop2_keeps_its_errors_by_enumeration_of_every_path():
 
 
 NEWCOMBE = [
-    (81, 263, "wilson", 0.2553, 0.3662), (81, 263, "wilson-cc", 0.2535, 0.3682), (81, 263, "clopper-pearson", 0.2527, 0.3676),
-    (15, 148, "wilson", 0.0624, 0.1605), (15, 148, "wilson-cc", 0.0598, 0.1644), (15, 148, "clopper-pearson", 0.0578, 0.1617),
-    (0, 20, "wilson", 0.0, 0.1611), (0, 20, "wilson-cc", 0.0, 0.2005), (0, 20, "clopper-pearson", 0.0, 0.1684),
-    (1, 29, "wilson", 0.0061, 0.1718), (1, 29, "wilson-cc", 0.0018, 0.1963), (1, 29, "clopper-pearson", 0.0009, 0.1776),
+    (81, 263, "wilson", 0.2553, 0.3662),
+    (81, 263, "wilson-cc", 0.2535, 0.3682),
+    (81, 263, "clopper-pearson", 0.2527, 0.3676),
+    (15, 148, "wilson", 0.0624, 0.1605),
+    (15, 148, "wilson-cc", 0.0598, 0.1644),
+    (15, 148, "clopper-pearson", 0.0578, 0.1617),
+    (0, 20, "wilson", 0.0, 0.1611),
+    (0, 20, "wilson-cc", 0.0, 0.2005),
+    (0, 20, "clopper-pearson", 0.0, 0.1684),
+    (1, 29, "wilson", 0.0061, 0.1718),
+    (1, 29, "wilson-cc", 0.0018, 0.1963),
+    (1, 29, "clopper-pearson", 0.0009, 0.1776),
 ]
 
 
@@ -200,7 +214,9 @@ def test_conventions_at_the_ends():
     assert derive_interval(0, 10, method="jeffreys").lower == 0.0
     assert derive_interval(10, 10, method="jeffreys").upper == 1.0
     jeffreys = derive_interval(3, 10, method="jeffreys")
-    assert (jeffreys.lower, jeffreys.upper) == pytest.approx(tuple(stats.beta.ppf([0.025, 0.975], 3.5, 7.5)), abs=ROUNDING)
+    assert (jeffreys.lower, jeffreys.upper) == pytest.approx(
+        tuple(stats.beta.ppf([0.025, 0.975], 3.5, 7.5)), abs=ROUNDING
+    )
     assert derive_interval(0, 10, method="agresti-coull").lower == 0.0
     assert derive_interval(10, 10, method="agresti-coull").upper == 1.0
     z = stats.norm.ppf(0.975)

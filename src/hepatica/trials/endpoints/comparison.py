@@ -119,8 +119,6 @@ def compare_log_rank(times: Any, events: Any, groups: Any) -> LogRank:
     )
 
 
-
-
 def fit_cox(times: Any, events: Any, covariates: Any, *, ties: str = "efron", conf: float = 0.95) -> CoxFit:
     """Fit a Cox model by Newton's method.
 

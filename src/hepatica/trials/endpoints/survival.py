@@ -61,7 +61,8 @@ class SurvivalCurve:
         2.5
         """
         middle, low, high = (
-            _first_at_or_below(self.time, values, probability) for values in (self.survival, self.lower, self.upper)
+            _first_at_or_below(self.time, values, probability)
+            for values in (self.survival, self.lower, self.upper)
         )
         return middle, low, high
 
@@ -127,7 +128,9 @@ class SurvivalCurve:
         ]
 
 
-def estimate_survival(times: Any, events: Any, *, conf_type: str = "log-log", conf: float = 0.95) -> SurvivalCurve:
+def estimate_survival(
+    times: Any, events: Any, *, conf_type: str = "log-log", conf: float = 0.95
+) -> SurvivalCurve:
     """Return the Kaplan-Meier curve of one group.
 
     Parameters
@@ -155,7 +158,9 @@ def estimate_survival(times: Any, events: Any, *, conf_type: str = "log-log", co
     [0.667, 0.667, 0.0]
     """
     if conf_type not in CONF_TYPES:
-        raise NotFoundError(expected=f"one of {', '.join(CONF_TYPES)}", given=f"'{conf_type}'", where="conf-type")
+        raise NotFoundError(
+            expected=f"one of {', '.join(CONF_TYPES)}", given=f"'{conf_type}'", where="conf-type"
+        )
     check_probability(conf, name="confidence level")
     data = FollowUp.from_arrays(times, events)
     time, first, count = np.unique(data.times, return_index=True, return_counts=True)
@@ -164,7 +169,9 @@ def estimate_survival(times: Any, events: Any, *, conf_type: str = "log-log", co
     survival = np.cumprod(1.0 - n_event / n_risk)
     with np.errstate(divide="ignore"):
         std_err = np.sqrt(np.cumsum(np.where(n_event > 0, n_event / (n_risk * (n_risk - n_event)), 0.0)))
-    lower, upper = _derive_limits(survival, std_err, z=measure_normal_quantile((1 + conf) / 2), conf_type=conf_type)
+    lower, upper = _derive_limits(
+        survival, std_err, z=measure_normal_quantile((1 + conf) / 2), conf_type=conf_type
+    )
     return SurvivalCurve(
         time=time,
         n_risk=n_risk,
@@ -179,7 +186,9 @@ def estimate_survival(times: Any, events: Any, *, conf_type: str = "log-log", co
     )
 
 
-def estimate_follow_up(times: Any, events: Any, *, conf_type: str = "log-log", conf: float = 0.95) -> SurvivalCurve:
+def estimate_follow_up(
+    times: Any, events: Any, *, conf_type: str = "log-log", conf: float = 0.95
+) -> SurvivalCurve:
     """Return the reverse Kaplan-Meier curve: how long patients were, or would have been, followed."""
     data = FollowUp.from_arrays(times, events)
     return estimate_survival(data.times, 1 - data.events, conf_type=conf_type, conf=conf)
@@ -213,7 +222,11 @@ def start_at_landmark(times: Any, events: Any, *, landmark: float, status_times:
             where="landmark analysis",
         )
     kept = time > landmark
-    return time[kept] - landmark, event[kept].astype(np.int64), np.nan_to_num(reached[kept], nan=np.inf) <= landmark
+    return (
+        time[kept] - landmark,
+        event[kept].astype(np.int64),
+        np.nan_to_num(reached[kept], nan=np.inf) <= landmark,
+    )
 
 
 def _derive_limits(survival: Any, std_err: Any, *, z: float, conf_type: str) -> tuple[Any, Any]:
@@ -227,7 +240,9 @@ def _derive_limits(survival: Any, std_err: Any, *, z: float, conf_type: str) -> 
     log_s = np.log(np.where(alive & moved, survival, 0.5))
     half = z * se / log_s
     lower, upper = np.exp(log_s * np.exp(-half)), np.exp(log_s * np.exp(half))
-    return np.where(moved, np.where(alive, lower, np.nan), s), np.where(moved, np.where(alive, upper, np.nan), s)
+    return np.where(moved, np.where(alive, lower, np.nan), s), np.where(
+        moved, np.where(alive, upper, np.nan), s
+    )
 
 
 def _first_at_or_below(time: Any, values: Any, level: float) -> float | None:

@@ -53,7 +53,9 @@ class FollowUp:
             )
         if not (np.isfinite(time).all() and np.isfinite(event).all()):
             row = int(np.argmin(np.isfinite(time) & np.isfinite(event))) + 1
-            raise NonFiniteError(expected="a time and an event code", given="a missing one", where=f"row {row}")
+            raise NonFiniteError(
+                expected="a time and an event code", given="a missing one", where=f"row {row}"
+            )
         if (time < 0).any():
             row = int(np.argmax(time < 0)) + 1
             raise InputError(
@@ -70,7 +72,9 @@ class FollowUp:
                 expected="codes 0, 1, 2, ..." if competing else "event codes 0 (censored) or 1 (event)",
                 given=f"{event[row - 1]:g}",
                 where=f"row {row}",
-                action="correct the code" if competing else "use competing risks for more than one kind of event",
+                action="correct the code"
+                if competing
+                else "use competing risks for more than one kind of event",
             )
         order = np.argsort(time, kind="stable")
         return cls(times=_merge_close(time[order]), events=event[order].astype(np.int64))

@@ -78,7 +78,9 @@ class BfBoin(Boin):
         ]
         n, x = data.count(current), data.dlts(current)
         if not conflicts:
-            dose, why = move_dose(current, action=own, dose_count=self.dose_count, admissible=base.dose_admissible)
+            dose, why = move_dose(
+                current, action=own, dose_count=self.dose_count, admissible=base.dose_admissible
+            )
             reason = f"{x} of {n} patients at dose {current} had a DLT: {self.explain(n, x, own)}{why}. Next dose {dose}."
             action = own
         else:
@@ -115,4 +117,8 @@ class BfBoin(Boin):
             if n and not self._too_toxic(n, x):
                 safe = d
         dose = min(max(safe, 1), sum(admissible))
-        return dose, action, f"{pooled}de-escalate to the highest dose whose pooled rate is tolerable. Next dose {dose}."
+        return (
+            dose,
+            action,
+            f"{pooled}de-escalate to the highest dose whose pooled rate is tolerable. Next dose {dose}.",
+        )

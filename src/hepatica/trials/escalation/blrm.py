@@ -90,10 +90,16 @@ class Blrm:
         if self.reference_amount is None:
             object.__setattr__(self, "reference_amount", amounts[(self.dose_count - 1) // 2])
         if self.reference_amount is None or self.reference_amount <= 0:
-            raise InputError(expected="a reference above 0", given=str(self.reference_amount), where="reference amount")
+            raise InputError(
+                expected="a reference above 0", given=str(self.reference_amount), where="reference amount"
+            )
         for value in (*self.interval, self.overdose_limit):
             check_probability(value, name="interval and overdose limit")
-        if self.interval[0] >= self.interval[1] or min(self.prior_sd) <= 0 or abs(self.prior_correlation) >= 1:
+        if (
+            self.interval[0] >= self.interval[1]
+            or min(self.prior_sd) <= 0
+            or abs(self.prior_correlation) >= 1
+        ):
             raise InputError(
                 expected="an increasing interval, positive prior SDs, a correlation inside -1 to 1",
                 given=f"{self.interval}, {self.prior_sd}, {self.prior_correlation:g}",
@@ -136,15 +142,16 @@ class Blrm:
             "hold": hold,
         }
         current = data.current_dose
-        if current is None:  # the start is the protocol's choice, whatever the prior says
-            shared["dose_admissible"] = tuple(ok or d <= self.start_dose for d, ok in enumerate(admissible, start=1))
+        start = current if isinstance(current, int) else self.start_dose
+        if not data.total:  # the start is the protocol's choice, whatever the prior says
+            shared["dose_admissible"] = tuple(ok or d <= start for d, ok in enumerate(admissible, start=1))
         words = ", ".join(f"dose {d} {p:.2f}" for d, p in enumerate(overdose, start=1))
         words = f"P(DLT rate > {high:g}): {words}; the limit is {self.overdose_limit:g}"
-        if not isinstance(current, int):
+        if not isinstance(current, int) or not data.total:
             return Recommendation(
-                recommended_dose=self.start_dose,
+                recommended_dose=start,
                 continue_=True,
-                reason=f"No outcome yet: start at dose {self.start_dose}.",
+                reason=f"No outcome yet: dose {start}.",
                 **shared,
             )
         if not any(admissible):
@@ -176,9 +183,13 @@ class Blrm:
             for n in range(3, max_n + 1, 3):
                 row: dict[str, Any] = {"dose": dose, "n": n}
                 for x in range(min(n, 4) + 1):
-                    counts = tuple(3 if d < dose else n if d == dose else 0 for d in range(1, self.dose_count + 1))
+                    counts = tuple(
+                        3 if d < dose else n if d == dose else 0 for d in range(1, self.dose_count + 1)
+                    )
                     dlts = tuple(x if d == dose else 0 for d in range(1, self.dose_count + 1))
-                    row[f"dlts_{x}"] = self.next_dose(to_outcomes(counts, dlts, current=dose)).recommended_dose
+                    row[f"dlts_{x}"] = self.next_dose(
+                        to_outcomes(counts, dlts, current=dose)
+                    ).recommended_dose
                 rows.append(row)
         columns = {"dose": "current dose", "n": "patients at it"}
         columns |= {f"dlts_{x}": f"{x} DLT" for x in range(5)}

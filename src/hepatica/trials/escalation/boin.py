@@ -19,7 +19,9 @@ BOUNDARY_TOLERANCE: Final = 1e-12
 """Rates this close to a boundary count as at it: rounding of x / n is below 1e-15."""
 
 
-def derive_boin_boundaries(target: float, *, phi1: float | None = None, phi2: float | None = None) -> tuple[float, float]:
+def derive_boin_boundaries(
+    target: float, *, phi1: float | None = None, phi2: float | None = None
+) -> tuple[float, float]:
     """Return (lambda_e, lambda_d).
 
     Parameters

@@ -86,7 +86,12 @@ class Boin12(IntervalDesign):
 
     def desirability(self, data: TrialData, dose: int) -> float:
         """Return P(mean utility > benchmark) for a dose."""
-        utility = {(False, True): self.u1, (False, False): self.u2, (True, True): self.u3, (True, False): self.u4}
+        utility = {
+            (False, True): self.u1,
+            (False, False): self.u2,
+            (True, True): self.u3,
+            (True, False): self.u4,
+        }
         scores = [utility[p.dlt, p.efficacy] for p in data.evaluable_patients() if p.dose == dose]
         x = sum(scores) / 100
         return measure_beta_survival(self.benchmark / 100, a=1 + x, b=1 + len(scores) - x)
@@ -153,7 +158,9 @@ class Boin12(IntervalDesign):
             **shared,
         )
 
-    def _candidates(self, data: TrialData, *, current: int, n: int, x: int) -> tuple[tuple[int, ...], bool, str]:
+    def _candidates(
+        self, data: TrialData, *, current: int, n: int, x: int
+    ) -> tuple[tuple[int, ...], bool, str]:
         """Return the doses to choose among, whether a tie goes to the higher one, and why."""
         action = self.action(n, x)
         if action is Action.DEESCALATE:
@@ -191,7 +198,9 @@ class Boin12(IntervalDesign):
                 where="BOIN12 table",
                 action="ask for next-dose instead",
             )
-        rows: list[dict[str, Any]] = [{"n": 0, "dlts": 0, "responses": 0, "score": self.desirability(TrialData(), 1)}]
+        rows: list[dict[str, Any]] = [
+            {"n": 0, "dlts": 0, "responses": 0, "score": self.desirability(TrialData(), 1)}
+        ]
         for n in range(3, max_n + 1, 3):
             for x in range(n + 1):
                 for e in range(n + 1):
@@ -203,11 +212,18 @@ class Boin12(IntervalDesign):
                     rows.append({"n": n, "dlts": x, "responses": e, "score": score})
         scores = sorted({round(row["score"], 12) for row in rows if row["score"] is not None})
         ranked = [
-            {**row, "rank": None if row["score"] is None else scores.index(round(row["score"], 12)) + 1} for row in rows
+            {**row, "rank": None if row["score"] is None else scores.index(round(row["score"], 12)) + 1}
+            for row in rows
         ]
         return DecisionTable(
             title=f"boin12: rank of a dose by its outcomes, limits {self.target:g} DLT and {self.phi_e:g} response",
-            columns={"n": "patients", "dlts": "DLTs", "responses": "responses", "score": "desirability", "rank": "rank"},
+            columns={
+                "n": "patients",
+                "dlts": "DLTs",
+                "responses": "responses",
+                "score": "desirability",
+                "rank": "rank",
+            },
             rows=tuple(ranked),
             notes=("Higher rank: more desirable. '-': the dose is closed for toxicity or futility.",),
         )

@@ -122,13 +122,20 @@ class BoinCombination:
         )
 
     def _choose(
-        self, data: TrialData, *, current: tuple[int, int], action: Action, admissible: tuple[tuple[bool, ...], ...]
+        self,
+        data: TrialData,
+        *,
+        current: tuple[int, int],
+        action: Action,
+        admissible: tuple[tuple[bool, ...], ...],
     ) -> tuple[int, int]:
         i, j = current
         step = {Action.ESCALATE: 1, Action.DEESCALATE: -1}.get(action, 0)
         options = [(i, j + step), (i + step, j)] if step else []
         rows, columns = self.dose_counts
-        inside = [(a, b) for a, b in options if 1 <= a <= rows and 1 <= b <= columns and admissible[a - 1][b - 1]]
+        inside = [
+            (a, b) for a, b in options if 1 <= a <= rows and 1 <= b <= columns and admissible[a - 1][b - 1]
+        ]
         if inside:
             return max(inside, key=lambda pair: round(self._promise(data, pair), 12))
         if admissible[i - 1][j - 1]:
@@ -155,7 +162,9 @@ class BoinCombination:
             for i, row in enumerate(pairs)
         )
 
-    def select(self, counts: Sequence[Sequence[int]], dlts: Sequence[Sequence[int]]) -> tuple[int, int] | None:
+    def select(
+        self, counts: Sequence[Sequence[int]], dlts: Sequence[Sequence[int]]
+    ) -> tuple[int, int] | None:
         """Return the pair whose matrix isotonic estimate is nearest the target.
 
         Parameters
@@ -175,7 +184,9 @@ class BoinCombination:
         ]
         return min(found)[1] if found and admissible[0][0] else None
 
-    def select_contour(self, counts: Sequence[Sequence[int]], dlts: Sequence[Sequence[int]]) -> tuple[int | None, ...]:
+    def select_contour(
+        self, counts: Sequence[Sequence[int]], dlts: Sequence[Sequence[int]]
+    ) -> tuple[int | None, ...]:
         """Return for each level of the first agent the level of the second nearest the target, None for none.
 
         A level whose next higher level of the first agent already carries the top of the second has no MTD of its own.
@@ -186,7 +197,9 @@ class BoinCombination:
         rows: list[int | None] = []
         for i, row in enumerate(fit, start=1):
             found = [
-                (abs(v + 1e-5 * (i + j) - self.target), j) for j, v in enumerate(row, start=1) if v is not None
+                (abs(v + 1e-5 * (i + j) - self.target), j)
+                for j, v in enumerate(row, start=1)
+                if v is not None
             ]
             rows.append(min(found)[1] if found and admissible[0][0] else None)
         top = self.dose_counts[1]
@@ -199,13 +212,15 @@ class BoinCombination:
     def prob_tox_exceeds(self, data: TrialData, threshold: float) -> tuple[float | None, ...]:
         """Return P(p > threshold) under Beta(1, 1), pairs row by row, None for untried ones."""
         return tuple(
-            measure_beta_survival(threshold, a=1.0 + x, b=1.0 + n - x) if n else None for n, x in self._flat(data)
+            measure_beta_survival(threshold, a=1.0 + x, b=1.0 + n - x) if n else None
+            for n, x in self._flat(data)
         )
 
     def prob_tox_quantile(self, data: TrialData, probability: float) -> tuple[float | None, ...]:
         """Return quantiles under Beta(1, 1), pairs row by row, None for untried ones."""
         return tuple(
-            measure_beta_quantile(probability, a=1.0 + x, b=1.0 + n - x) if n else None for n, x in self._flat(data)
+            measure_beta_quantile(probability, a=1.0 + x, b=1.0 + n - x) if n else None
+            for n, x in self._flat(data)
         )
 
     def _flat(self, data: TrialData) -> list[tuple[int, int]]:

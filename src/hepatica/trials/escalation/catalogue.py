@@ -55,7 +55,10 @@ def find_design(name: str, **options: Any) -> Design:
     designs = _designs()
     if name not in designs:
         raise NotFoundError(
-            expected=f"one of {', '.join(sorted(designs))}", given=f"'{name}'", where="design", action="choose one"
+            expected=f"one of {', '.join(sorted(designs))}",
+            given=f"'{name}'",
+            where="design",
+            action="choose one",
         )
     cls = designs[name]
     known = {field.name for field in fields(cls) if field.init}

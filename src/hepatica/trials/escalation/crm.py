@@ -38,7 +38,13 @@ TIE_TOLERANCE: Final = 1e-12
 
 
 def derive_skeleton(
-    *, halfwidth: float, target: float, prior_mtd: int, dose_count: int, model: str = "empiric", intercept: float = 3.0
+    *,
+    halfwidth: float,
+    target: float,
+    prior_mtd: int,
+    dose_count: int,
+    model: str = "empiric",
+    intercept: float = 3.0,
 ) -> tuple[float, ...]:
     """Return a skeleton by indifference half-width (Lee and Cheung 2009, doi:10.1177/1740774509105076).
 
@@ -146,7 +152,9 @@ class Crm:
             if value not in allowed:
                 raise InputError(expected=" or ".join(allowed), given=f"'{value}'", where=what)
         if self.prior_sd <= 0:
-            raise InputError(expected="a prior standard deviation above 0", given=f"{self.prior_sd:g}", where="prior sd")
+            raise InputError(
+                expected="a prior standard deviation above 0", given=f"{self.prior_sd:g}", where="prior sd"
+            )
         if self.model == "logistic" and any(x >= 0 for x in self.scaled):
             raise InputError(
                 expected="an intercept above the logit of every skeleton probability",
@@ -213,13 +221,14 @@ class Crm:
         data = self.usable(data)
         shared: dict[str, Any] = {"dose_admissible": (True,) * self.dose_count, "hold": hold}
         current = data.current_dose
-        if not isinstance(current, int):
+        if not isinstance(current, int) or not data.total:
+            dose = current if isinstance(current, int) else self.start_dose
             return Recommendation(
-                recommended_dose=self.start_dose,
+                recommended_dose=dose,
                 continue_=True,
                 prob_tox=self.prob_at(0.0),
                 estimate=0.0,
-                reason=f"No outcome yet: start at dose {self.start_dose}.",
+                reason=f"No outcome yet: dose {dose}.",
                 **shared,
             )
         b = self.estimate(data)
@@ -260,9 +269,13 @@ class Crm:
                 for x in range(min(n, 4) + 1):
                     if self.method == "mle" and (x == 0 or (dose == 1 and x == n)):
                         continue
-                    counts = tuple(3 if d < dose else n if d == dose else 0 for d in range(1, self.dose_count + 1))
+                    counts = tuple(
+                        3 if d < dose else n if d == dose else 0 for d in range(1, self.dose_count + 1)
+                    )
                     dlts = tuple(x if d == dose else 0 for d in range(1, self.dose_count + 1))
-                    row[f"dlts_{x}"] = self.next_dose(to_outcomes(counts, dlts, current=dose)).recommended_dose
+                    row[f"dlts_{x}"] = self.next_dose(
+                        to_outcomes(counts, dlts, current=dose)
+                    ).recommended_dose
                 rows.append(row)
         columns = {"dose": "current dose", "n": "patients at it"}
         columns |= {f"dlts_{x}": f"{x} DLT" for x in range(5)}

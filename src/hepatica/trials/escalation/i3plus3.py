@@ -46,7 +46,10 @@ class I3Plus3(IntervalDesign):
 
     def action(self, n: int, x: int) -> Action:
         """Apply the three rules."""
-        low, high = self.target - self.epsilon1 - BOUNDARY_TOLERANCE, self.target + self.epsilon2 + BOUNDARY_TOLERANCE
+        low, high = (
+            self.target - self.epsilon1 - BOUNDARY_TOLERANCE,
+            self.target + self.epsilon2 + BOUNDARY_TOLERANCE,
+        )
         if x / n < low:
             return Action.ESCALATE
         if x / n <= high:

@@ -54,7 +54,11 @@ def derive_posterior_sequence(
 
 
 def select_mtd(
-    counts: tuple[int, ...], estimates: tuple[float | None, ...], *, admissible: tuple[bool, ...], target: float
+    counts: tuple[int, ...],
+    estimates: tuple[float | None, ...],
+    *,
+    admissible: tuple[bool, ...],
+    target: float,
 ) -> int | None:
     """Return the admissible tried dose whose estimate is nearest the target.
 
@@ -172,7 +176,15 @@ class IntervalDesign:
                 f"{self.exclusion_certainty:g}): stop, no dose.",
                 **shared,
             )
-        action = self.action(n, x) if n else Action.STAY
+        if n == 0:
+            dose = min(current, sum(admissible))
+            return Recommendation(
+                recommended_dose=dose,
+                continue_=True,
+                reason=f"No outcome yet at dose {current}: next dose {dose}.",
+                **shared,
+            )
+        action = self.action(n, x)
         dose, why = move_dose(current, action=action, dose_count=self.dose_count, admissible=admissible)
         return Recommendation(
             recommended_dose=dose,
@@ -219,7 +231,8 @@ class IntervalDesign:
         a, b = self.prior
         counts, dlts = data.completed().counts(self.dose_count)
         return tuple(
-            measure_beta_survival(threshold, a=a + x, b=b + n - x) if n else None for n, x in zip(counts, dlts)
+            measure_beta_survival(threshold, a=a + x, b=b + n - x) if n else None
+            for n, x in zip(counts, dlts)
         )
 
     def prob_tox_quantile(self, data: TrialData, probability: float) -> tuple[float | None, ...]:
@@ -227,7 +240,8 @@ class IntervalDesign:
         a, b = self.prior
         counts, dlts = data.completed().counts(self.dose_count)
         return tuple(
-            measure_beta_quantile(probability, a=a + x, b=b + n - x) if n else None for n, x in zip(counts, dlts)
+            measure_beta_quantile(probability, a=a + x, b=b + n - x) if n else None
+            for n, x in zip(counts, dlts)
         )
 
     def select(self, counts: tuple[int, ...], dlts: tuple[int, ...]) -> int | None:

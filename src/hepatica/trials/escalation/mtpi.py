@@ -23,7 +23,13 @@ def check_margins(target: float, *, epsilon1: float, epsilon2: float, where: str
     InputError
         If a margin is negative, both are zero, or the interval leaves 0 to 1.
     """
-    if epsilon1 < 0 or epsilon2 < 0 or epsilon1 + epsilon2 == 0 or target - epsilon1 <= 0 or target + epsilon2 >= 1:
+    if (
+        epsilon1 < 0
+        or epsilon2 < 0
+        or epsilon1 + epsilon2 == 0
+        or target - epsilon1 <= 0
+        or target + epsilon2 >= 1
+    ):
         raise InputError(
             expected="margins that keep the interval inside 0 to 1",
             given=f"{target - epsilon1:g} to {target + epsilon2:g}",

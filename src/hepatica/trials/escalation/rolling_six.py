@@ -163,7 +163,12 @@ class RollingSix:
         ]
         return DecisionTable(
             title="Rolling six: decision for the next patient at the current dose",
-            columns={"enrolled": "enrolled", "evaluable": "evaluable", "dlts": "DLTs (2 = two or more)", "decision": "decision"},
+            columns={
+                "enrolled": "enrolled",
+                "evaluable": "evaluable",
+                "dlts": "DLTs (2 = two or more)",
+                "decision": "decision",
+            },
             rows=tuple(rows),
             notes=("hold: wait until an outcome is known. down: the level is too toxic.",),
         )

@@ -98,7 +98,11 @@ class ThreePlusThree:
 
     def _go_up(self, data: TrialData, *, current: int, seen: str, shared: dict[str, Any]) -> Recommendation:
         if data.count(current) > 6 or current == self.dose_count:
-            why = "this is the top dose" if current == self.dose_count else "the dose is already expanded beyond six"
+            why = (
+                "this is the top dose"
+                if current == self.dose_count
+                else "the dose is already expanded beyond six"
+            )
         elif data.dlts(current + 1) >= 2:
             why = f"dose {current + 1} has {data.dlts(current + 1)} DLTs"
         else:

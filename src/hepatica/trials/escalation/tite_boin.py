@@ -79,7 +79,9 @@ class TiteBoin(Boin):
             action = Action.DEESCALATE
         else:
             action = Action.STAY
-        dose, why = move_dose(current, action=action, dose_count=self.dose_count, admissible=base.dose_admissible)
+        dose, why = move_dose(
+            current, action=action, dose_count=self.dose_count, admissible=base.dose_admissible
+        )
         return replace(
             base,
             recommended_dose=dose,
@@ -93,7 +95,9 @@ class TiteBoin(Boin):
         needed = len(pending) - n // 2
         known = sorted(days for days in pending if days is not None)
         days = known[needed - 1] if len(known) == len(pending) else None
-        return Hold(why="more than half of the patients at this dose are pending", pending=len(pending), days=days)
+        return Hold(
+            why="more than half of the patients at this dose are pending", pending=len(pending), days=days
+        )
 
     def table(self, max_n: int) -> DecisionTable:
         """Return the decision for every count, with follow-up limits where it depends on follow-up."""
@@ -111,7 +115,9 @@ class TiteBoin(Boin):
                         break
                     up, down = self.find_stft(n, s, c, escalate), self.find_stft(n, s, c, deescalate)
                     row["escalate_if_stft_ge"] = max(up, 0.0) if up <= c and s / n <= escalate else None
-                    row["deescalate_if_stft_le"] = min(down, float(c)) if down >= 0 or s / n >= deescalate else None
+                    row["deescalate_if_stft_le"] = (
+                        min(down, float(c)) if down >= 0 or s / n >= deescalate else None
+                    )
                     rows.append({**row, "decision": "by follow-up" if c else str(self.action(n, s))})
         return DecisionTable(
             title=f"tite-boin: what to do at the current dose, target DLT rate {self.target:g}",
@@ -124,5 +130,7 @@ class TiteBoin(Boin):
                 "deescalate_if_stft_le": "de-escalate if STFT <=",
             },
             rows=tuple(rows),
-            notes=("STFT: sum over pending patients of follow-up divided by the window. Between the limits: stay.",),
+            notes=(
+                "STFT: sum over pending patients of follow-up divided by the window. Between the limits: stay.",
+            ),
         )

@@ -63,6 +63,4 @@ class Tpi(IntervalDesign):
     def explain(self, n: int, x: int, action: Action) -> str:
         """Give the three masses."""
         below, between, above = self.masses(n, x)
-        return (
-            f"probability {below:.2f} of being too low, {between:.2f} near the target, {above:.2f} too high, {action}"
-        )
+        return f"probability {below:.2f} of being too low, {between:.2f} near the target, {above:.2f} too high, {action}"

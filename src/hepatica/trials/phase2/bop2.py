@@ -53,7 +53,9 @@ class Bop2Design:
         return {
             "lambda": self.lambda_,
             "gamma": self.gamma,
-            "boundaries": [{"n": n, "stop_if_le": s if s >= 0 else None} for n, s in zip(self.looks, self.stop_if_le)],
+            "boundaries": [
+                {"n": n, "stop_if_le": s if s >= 0 else None} for n, s in zip(self.looks, self.stop_if_le)
+            ],
             "alpha": self.alpha,
             "power": self.power,
             "en0": self.en0,
@@ -117,7 +119,13 @@ def find_bop2_design(
         tied = best is not None and abs(power - best.power) <= TIE_TOLERANCE and en0 < best.en0
         if better or tied:
             best = Bop2Design(
-                lambda_=level, gamma=gamma, looks=looks, stop_if_le=limits, alpha=type_one, power=power, en0=en0
+                lambda_=level,
+                gamma=gamma,
+                looks=looks,
+                stop_if_le=limits,
+                alpha=type_one,
+                power=power,
+                en0=en0,
             )
     if best is None:
         raise NotFoundError(
@@ -181,7 +189,9 @@ def decide_pair(
     """
     a = [c + q for c, q in zip(counts, prior)]
     if min(prior) <= 0 or min(counts) < 0:
-        raise InputError(expected="positive prior parameters and counts of 0 or more", given=str(counts), where="BOP2")
+        raise InputError(
+            expected="positive prior parameters and counts of 0 or more", given=str(counts), where="BOP2"
+        )
     response = measure_beta_survival(response_floor, a=a[0] + a[1], b=a[2] + a[3])
     safe = 1.0 - measure_beta_survival(dlt_ceiling, a=a[1] + a[3], b=a[0] + a[2])
     return response >= cutoff and safe >= cutoff, response, safe

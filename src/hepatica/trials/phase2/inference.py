@@ -44,7 +44,9 @@ class TwoStageInference:
 
     def to_dict(self) -> dict[str, Any]:
         """Return plain values."""
-        return {name: getattr(self, name) for name in ("stage", "naive", "umvue", "p_value", "lower", "upper")}
+        return {
+            name: getattr(self, name) for name in ("stage", "naive", "umvue", "p_value", "lower", "upper")
+        }
 
 
 def infer_two_stage(
@@ -100,7 +102,9 @@ def infer_two_stage(
         umvue=_umvue(responses, at, design),
         p_value=_at_least(responses, at, design, p0),
         lower=0.0 if responses == 0 else _solve(lambda p: _at_least(responses, at, design, p), tail),
-        upper=1.0 if at == 2 and responses == n else _solve(lambda p: -_at_most(responses, at, design, p), -tail),
+        upper=1.0
+        if at == 2 and responses == n
+        else _solve(lambda p: -_at_most(responses, at, design, p), -tail),
     )
 
 
@@ -120,7 +124,8 @@ def _at_least(responses: int, stage: int, design: tuple[int, int, int], p: float
     if stage == 1:
         return measure_tail(responses, n=n1, p=p)
     return sum(
-        measure_binomial_pmf(k, n=n1, p=p) * measure_tail(responses - k, n=n - n1, p=p) for k in range(r1 + 1, n1 + 1)
+        measure_binomial_pmf(k, n=n1, p=p) * measure_tail(responses - k, n=n - n1, p=p)
+        for k in range(r1 + 1, n1 + 1)
     )
 
 
@@ -129,7 +134,8 @@ def _at_most(responses: int, stage: int, design: tuple[int, int, int], p: float)
     if stage == 1:
         return 1.0 - measure_tail(responses + 1, n=n1, p=p)
     above = sum(
-        measure_binomial_pmf(k, n=n1, p=p) * measure_tail(responses + 1 - k, n=n - n1, p=p) for k in range(r1 + 1, n1 + 1)
+        measure_binomial_pmf(k, n=n1, p=p) * measure_tail(responses + 1 - k, n=n - n1, p=p)
+        for k in range(r1 + 1, n1 + 1)
     )
     return 1.0 - above
 

@@ -28,7 +28,9 @@ class ProportionInterval:
     upper: float
 
 
-def derive_interval(x: int, n: int, *, method: str = "clopper-pearson", conf: float = 0.95) -> ProportionInterval:
+def derive_interval(
+    x: int, n: int, *, method: str = "clopper-pearson", conf: float = 0.95
+) -> ProportionInterval:
     """Return a two-sided interval for x of n.
 
     Parameters
@@ -58,7 +60,9 @@ def derive_interval(x: int, n: int, *, method: str = "clopper-pearson", conf: fl
         raise InputError(expected="0 <= x <= n with n at least 1", given=f"x {x}, n {n}", where="interval")
     check_probability(conf, name="confidence level")
     if method not in _METHODS:
-        raise NotFoundError(expected=f"one of {', '.join(_METHODS)}", given=f"'{method}'", where="interval method")
+        raise NotFoundError(
+            expected=f"one of {', '.join(_METHODS)}", given=f"'{method}'", where="interval method"
+        )
     lower, upper = _METHODS[method](x, n, (1 - conf) / 2)
     return ProportionInterval(estimate=x / n, lower=lower, upper=upper)
 

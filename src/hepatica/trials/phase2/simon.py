@@ -97,7 +97,9 @@ def check_two_rates(p0: float, p1: float, *, alpha: float, beta: float) -> None:
     for name, value in (("p0", p0), ("p1", p1), ("alpha", alpha), ("beta", beta)):
         check_probability(value, name=name)
     if p0 >= p1:
-        raise InputError(expected="p0 below p1", given=f"{p0:g} and {p1:g}", where="phase II", action="exchange them")
+        raise InputError(
+            expected="p0 below p1", given=f"{p0:g} and {p1:g}", where="phase II", action="exchange them"
+        )
 
 
 def find_simon_designs(p0: float, p1: float, *, alpha: float, beta: float, nmax: int = 150) -> SimonDesigns:
@@ -243,7 +245,9 @@ class _Search:
         k = np.arange(int(self.most_r1[n1].max()) + 1)
         allowed = k[None, :] <= self.most_r1[n1][:, None]
         passing: list[tuple[int, Any]] = []
-        for r in range(self._critical(n), -1, -1):  # as r falls the power rises, until the type I error is too large
+        for r in range(
+            self._critical(n), -1, -1
+        ):  # as r falls the power rises, until the type I error is too large
             meets = allowed & (k <= r) & (self.null.exceed(n, n1, r, k) <= self.alpha + ERROR_TOLERANCE)
             if not meets.any():
                 break
@@ -272,7 +276,9 @@ class _Search:
 
     def _critical(self, n: int) -> int:
         """Return the least r at which the one-stage test of size n keeps the type I error."""
-        return int((self.null.tail[n, self.nmax + 1 : self.nmax + 1 + n] > self.alpha + ERROR_TOLERANCE).sum())
+        return int(
+            (self.null.tail[n, self.nmax + 1 : self.nmax + 1 + n] > self.alpha + ERROR_TOLERANCE).sum()
+        )
 
 
 @dataclass(frozen=True, slots=True)

@@ -31,7 +31,9 @@ class OneStageDesign:
         return {"r": self.r, "n": self.n, "alpha": self.alpha, "power": self.power}
 
 
-def find_one_stage_design(p0: float, p1: float, *, alpha: float, beta: float, nmax: int = 1000) -> OneStageDesign:
+def find_one_stage_design(
+    p0: float, p1: float, *, alpha: float, beta: float, nmax: int = 1000
+) -> OneStageDesign:
     """Return the least n at which an exact binomial test meets both errors.
 
     Raises

@@ -74,7 +74,12 @@ class SimulationJob:
                 given=f"{len(self.truth)} DLT, {len(self.response)} response",
                 where="truth",
             )
-        if min(self.trials, self.cohort_size, self.cohorts) < 1 or self.window <= 0 or self.gap < 0 or self.seed < 0:
+        if (
+            min(self.trials, self.cohort_size, self.cohorts) < 1
+            or self.window <= 0
+            or self.gap < 0
+            or self.seed < 0
+        ):
             raise InputError(
                 expected="trials, cohorts and their size of at least 1, a window above 0, a seed of 0 or more",
                 given=f"{self.trials}, {self.cohorts}, {self.cohort_size}, {self.window:g}, {self.seed}",
@@ -174,7 +179,9 @@ class OperatingCharacteristics:
 def simulate_trials(
     job: SimulationJob,
     *,
-    run: Callable[[Callable[[tuple[SimulationJob, int]], BlockResult], Iterable[Any]], Iterable[BlockResult]] = map,
+    run: Callable[
+        [Callable[[tuple[SimulationJob, int]], BlockResult], Iterable[Any]], Iterable[BlockResult]
+    ] = map,
     progress: Progress | None = None,
     finished: Mapping[int, BlockResult] | None = None,
     keep: Callable[[int, BlockResult], None] | None = None,
@@ -319,7 +326,9 @@ def _make_plain_runner(job: SimulationJob, design: Design) -> Callable[[Any, int
                 dose, given = advice.recommended_dose, data.total
                 p_response = job.response[dose - 1] if job.response else 0.0
                 data = data.extend(
-                    Patient(dose=dose, dlt=tolerance[i] < job.truth[dose - 1], efficacy=response[i] < p_response)
+                    Patient(
+                        dose=dose, dlt=tolerance[i] < job.truth[dose - 1], efficacy=response[i] < p_response
+                    )
                     for i in range(given, min(given + job.cohort_size, most))
                 )
                 advice = ask(data)

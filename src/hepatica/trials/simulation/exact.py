@@ -59,7 +59,9 @@ def derive_exact_characteristics(
     if len(truth) != levels:
         raise InputError(expected=f"{levels} true probabilities", given=str(len(truth)), where="truth")
     selected, patients, dlts = [0.0] * (levels + 1), [0.0] * levels, [0.0] * levels
-    states: dict[tuple[tuple[int, ...], tuple[int, ...], int], float] = {((0,) * levels, (0,) * levels, 0): 1.0}
+    states: dict[tuple[tuple[int, ...], tuple[int, ...], int], float] = {
+        ((0,) * levels, (0,) * levels, 0): 1.0
+    }
     for step in range(cohorts + 1):
         following: dict[tuple[tuple[int, ...], tuple[int, ...], int], float] = {}
         for (n, x, current), chance in states.items():
@@ -87,4 +89,6 @@ def derive_exact_characteristics(
 
 def _to_data(n: tuple[int, ...], x: tuple[int, ...], current: int) -> TrialData:
     order = [d for d in range(1, len(n) + 1) if d != current] + ([current] if current else [])
-    return TrialData(patients=tuple(Patient(dose=d, dlt=i < x[d - 1]) for d in order for i in range(n[d - 1])))
+    return TrialData(
+        patients=tuple(Patient(dose=d, dlt=i < x[d - 1]) for d in order for i in range(n[d - 1]))
+    )

@@ -52,7 +52,9 @@ def _select(n, x, highest, mean, weight, target, value, mass, length):
         count += 1
         while count > 1 and value[count - 2] > value[count - 1]:
             total = mass[count - 2] + mass[count - 1]
-            value[count - 2] = (value[count - 2] * mass[count - 2] + value[count - 1] * mass[count - 1]) / total
+            value[count - 2] = (
+                value[count - 2] * mass[count - 2] + value[count - 1] * mass[count - 1]
+            ) / total
             mass[count - 2] = total
             length[count - 2] += length[count - 1]
             count -= 1
@@ -163,7 +165,9 @@ def _nearest(n, x, log_p, log_q, log_prior, grid, scaled, intercept, empiric, ta
 
 
 @njit(cache=True, nogil=True)
-def run_crm_block(key, trials, truth, start, cohorts, size, skip, curves, scaled, intercept, empiric, target, keys, answers):
+def run_crm_block(
+    key, trials, truth, start, cohorts, size, skip, curves, scaled, intercept, empiric, target, keys, answers
+):
     """Simulate trials of a CRM; answers to counts already met are kept in an open hash table.
 
     Parameters
@@ -210,7 +214,9 @@ def run_crm_block(key, trials, truth, start, cohorts, size, skip, curves, scaled
                     at = (at + 1) & slots
                 if keys[at] == -1:
                     keys[at] = code
-                    answers[at] = _nearest(n, x, log_p, log_q, log_prior, grid, scaled, intercept, empiric, target)
+                    answers[at] = _nearest(
+                        n, x, log_p, log_q, log_prior, grid, scaled, intercept, empiric, target
+                    )
                 best = np.int64(answers[at])
             else:
                 best = _nearest(n, x, log_p, log_q, log_prior, grid, scaled, intercept, empiric, target)
@@ -256,7 +262,9 @@ def _next_outcome(now, window, d, dose, arrival, event, given):
 
 
 @njit(cache=True, nogil=True)
-def run_tite_boin_block(key, trials, truth, start, cohorts, size, gone, mean, weight, target, limits, window, gap):
+def run_tite_boin_block(
+    key, trials, truth, start, cohorts, size, gone, mean, weight, target, limits, window, gap
+):
     """Simulate trials of TITE-BOIN with accrual in time.
 
     Parameters
@@ -280,7 +288,12 @@ def run_tite_boin_block(key, trials, truth, start, cohorts, size, gone, mean, we
     squares = np.zeros(3, np.int64)
     most = cohorts * size
     dose, arrival, event = np.zeros(most, np.int64), np.zeros(most), np.zeros(most)
-    n, s, c, follow = np.zeros(levels, np.int64), np.zeros(levels, np.int64), np.zeros(levels, np.int64), np.zeros(levels)
+    n, s, c, follow = (
+        np.zeros(levels, np.int64),
+        np.zeros(levels, np.int64),
+        np.zeros(levels, np.int64),
+        np.zeros(levels),
+    )
     value, mass, length = np.zeros(levels), np.zeros(levels), np.zeros(levels, np.int64)
     for trial in range(trials):
         trial_key = _mix(key ^ _mix(np.uint64(trial) * _GOLDEN + np.uint64(1)))

@@ -38,7 +38,17 @@ def make_interval_runner(job: SimulationJob, design: Design) -> Runner | None:
         return _to_result(
             trials,
             run_interval_block(
-                key, trials, truth, design.start_dose - 1, job.cohorts, job.cohort_size, action, gone, mean, weight, design.target
+                key,
+                trials,
+                truth,
+                design.start_dose - 1,
+                job.cohorts,
+                job.cohort_size,
+                action,
+                gone,
+                mean,
+                weight,
+                design.target,
             ),
         )
 
@@ -96,7 +106,17 @@ def make_crm_runner(job: SimulationJob, design: Design) -> Runner | None:
         return _to_result(
             trials,
             run_crm_block(
-                key, trials, truth, *head, curves, scaled, design.intercept, empiric, design.target, own.keys, own.answers
+                key,
+                trials,
+                truth,
+                *head,
+                curves,
+                scaled,
+                design.intercept,
+                empiric,
+                design.target,
+                own.keys,
+                own.answers,
             ),
         )
 
