@@ -10,7 +10,8 @@ from hepatica.core.errors import InputError
 from hepatica.trials.design import Action
 from hepatica.trials.escalation import find_design, list_designs
 from hepatica.trials.outcomes import Patient, TrialData, to_outcomes
-from hepatica.trials.rules import RULE_NAMES, RuledDesign, join_rules
+from hepatica.trials.rule_options import RULE_NAMES, join_rules
+from hepatica.trials.rules import RuledDesign
 
 DOSES = 4
 SETTINGS = settings(max_examples=40, deadline=None, derandomize=True)

@@ -13,7 +13,8 @@ from hepatica.trials.escalation import find_design
 from hepatica.trials.outcomes import Patient, TrialData, parse_outcomes
 from hepatica.trials.pathways import derive_pathways
 from hepatica.trials.populations import FollowingPopulation, derive_cleared_level
-from hepatica.trials.rules import RuledDesign, join_rules, read_rule
+from hepatica.trials.rule_options import join_rules, read_rule
+from hepatica.trials.rules import RuledDesign
 
 SKELETON = (0.05, 0.1, 0.25, 0.4, 0.6)
 
@@ -281,8 +282,8 @@ def test_backfill_opens_below_the_current_dose_after_a_response_and_closes_when_
 @pytest.mark.requirement("E-bf-boin")
 def test_conflicting_data_are_pooled_before_the_dose_changes():
     design = find_design("bf-boin", dose_count=4, target=0.25, escalation_dose=3)
-    # dose 2 alone (3 of 6) calls for less, dose 3 alone (0 of 3) for more; pooled, 3 of 9 is above lambda_d, and no
-    # run of doses from 2 upward is tolerable: below dose 2
+    # dose 2 alone (3 of 6) calls for less, dose 3 alone (0 of 3) for more; pooled, 3 of 9 is above lambda_d,
+    # and no run of doses from 2 upward is tolerable: below dose 2
     advice = design.next_dose(parse_outcomes("1NNN 2NNN 3NNN 2TTT"))
     assert advice.recommended_dose == 1
     assert "conflict" in advice.reason and "3 of 9" in advice.reason

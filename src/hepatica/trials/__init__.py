@@ -1,1 +1,1 @@
-"""Trials: dose escalation, phase II, endpoints and simulated trials, as pure functions of counts and arrays."""
+"""Trials: dose escalation, phase II, endpoints, simulated trials: pure functions of counts and arrays."""

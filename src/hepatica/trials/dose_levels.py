@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from datetime import date, timedelta
+from itertools import pairwise
 
 from hepatica.core.errors import InputError, ProtocolError
 from hepatica.trials.outcomes import Dose, Patient, TrialData
@@ -51,7 +52,8 @@ class EscalationProtocol:
     delay_days
         Least time between two first doses at a level.
     replace_non_evaluable
-        Whether a patient who cannot be judged for DLT is replaced (counted nowhere) or counts as one without DLT.
+        Whether a patient who cannot be judged for DLT is replaced (counted nowhere) or counts as one without
+        DLT.
     """
 
     levels: tuple[DoseLevel, ...]
@@ -62,7 +64,7 @@ class EscalationProtocol:
     def __post_init__(self) -> None:
         """Refuse levels that fall and windows that are not positive."""
         amounts = [level.ceiling_pfu for level in self.levels]
-        if not amounts or any(a >= b for a, b in zip(amounts, amounts[1:])):
+        if not amounts or any(a >= b for a, b in pairwise(amounts)):
             raise ProtocolError(
                 expected="levels whose total amount rises",
                 given=", ".join(f"{amount:g} PFU" for amount in amounts) or "none",

@@ -1,4 +1,4 @@
-"""Linked populations: one population's level opens only after another has cleared it, each under its own design.
+"""Linked populations: a level opens for one only after the other, under its own design, cleared it.
 
 In the founding trial patients with HCC waited at every level for patients without HCC.
 """
@@ -16,8 +16,8 @@ from hepatica.trials.outcomes import TrialData
 def derive_cleared_level(design: Design, data: TrialData) -> int:
     """Return the highest level the leading population has cleared, 0 for none.
 
-    A level is cleared when the design, after the data, goes on above it, is complete with it or above it, or would
-    escalate beyond the top.
+    A level is cleared when the design, after the data, goes on above it, is complete with it or above it, or
+    would escalate beyond the top.
 
     Examples
     --------

@@ -5,13 +5,11 @@ A size or precision stop can be overruled by a later demand; a stop for toxicity
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import ClassVar, Protocol
 
-from hepatica.core.errors import InputError
 from hepatica.trials.design import Action, DecisionTable, Design, Recommendation, StopKind
-from hepatica.trials.outcomes import Dose, TrialData, parse_outcomes
+from hepatica.trials.outcomes import Dose, TrialData
 
 
 class Rule(Protocol):
@@ -82,7 +80,7 @@ class StopNAtDose:
 
 @dataclass(frozen=True, kw_only=True)
 class DemandN:
-    """Go on until `n` patients had one dose, overruling earlier size and precision stops, never a toxicity stop."""
+    """Go on until `n` patients had one dose, overruling earlier size stops, never a toxicity stop."""
 
     n: int
     where: str | int = "recommended"
@@ -131,7 +129,8 @@ class StopTooToxic:
             continue_=False,
             stop_kind=StopKind.TOXICITY,
             action=Action.STOP,
-            reason=f"{advice.reason} Stop: dose {min(toxic)} is too toxic, P(DLT rate > {self.threshold:g}) is "
+            reason=f"{advice.reason} Stop: dose {min(toxic)} is too toxic, P(DLT rate > "
+            f"{self.threshold:g}) is "
             f"{chances[min(toxic) - 1]:.2f}, at or above {self.confidence:g}.",
         )
 
@@ -162,7 +161,7 @@ class StopCiCovered:
 
 @dataclass(frozen=True, kw_only=True)
 class StickOn:
-    """Stay when exactly `x` of exactly `n` patients at the current dose had a DLT, unless the dose is eliminated."""
+    """Stay when exactly `x` of `n` patients at the current dose had a DLT, unless it is eliminated."""
 
     x: int
     n: int
@@ -292,7 +291,7 @@ class FollowPath:
 
 @dataclass(frozen=True, kw_only=True)
 class ExpandCohort:
-    """Go on until the recommended dose has `n` patients, where the design is complete; never after toxicity."""
+    """Go on until the recommended dose of a complete design has `n` patients; never after toxicity."""
 
     n: int
 
@@ -329,6 +328,7 @@ class RuledDesign:
     Examples
     --------
     >>> from hepatica.trials.escalation.boin import Boin
+    >>> from hepatica.trials.outcomes import parse_outcomes
     >>> ruled = RuledDesign(design=Boin(dose_count=5, target=0.3), rules=(StopAtN(n=6),))
     >>> ruled.next_dose(parse_outcomes("1NNN 2NNN")).continue_
     False
@@ -379,135 +379,3 @@ class RuledDesign:
         if name.startswith("_") or name in ("design", "rules"):
             raise AttributeError(name)
         return getattr(self.design, name)
-
-
-def read_rule(name: str, text: str) -> Rule:
-    """Return a rule from its command-line name and value.
-
-    Raises
-    ------
-    InputError
-        If the value does not fit the rule.
-
-    Examples
-    --------
-    >>> read_rule("stop-n-at-dose", "12:recommended")
-    StopNAtDose(n=12, where='recommended')
-    """
-    try:
-        return _READERS[name](text)
-    except (ValueError, KeyError) as error:
-        if isinstance(error, InputError):
-            raise
-        raise InputError(
-            expected=f"a value such as {_EXAMPLES.get(name, name)}",
-            given=f"'{text}'",
-            where=f"--{name}",
-            action="correct the option",
-        ) from None
-
-
-def join_rules(pairs: Sequence[tuple[str, str]]) -> tuple[Rule, ...]:
-    """Return rules in order; an ``expand-cohort`` after a ``follow-path`` completes the cohort the path is left in."""
-    rules: list[Rule] = []
-    for name, text in pairs:
-        rule = read_rule(name, text)
-        path = next((i for i, r in enumerate(rules) if isinstance(r, FollowPath)), None)
-        if isinstance(rule, ExpandCohort) and path is not None:
-            followed = rules[path]
-            assert isinstance(followed, FollowPath)
-            rules[path] = replace(followed, expand_cohort=rule.n)
-        else:
-            rules.append(rule)
-    return tuple(rules)
-
-
-def _read_where(text: str, default: str) -> tuple[int, str | int]:
-    count, _, where = text.partition(":")
-    if where in ("", "any", "recommended"):
-        return _read_count(count), where or default
-    return _read_count(count), _read_count(where)
-
-
-def _read_count(text: str) -> int:
-    value = int(text)
-    if value < 1:
-        raise ValueError(text)
-    return value
-
-
-def _read_too_toxic(text: str) -> StopTooToxic:
-    dose, threshold, confidence = (part.strip() for part in text.split(","))
-    where: str | int = dose if dose in ("any", "recommended") else _read_count(dose)
-    if not (0 < float(threshold) < 1 and 0 < float(confidence) <= 1):
-        raise ValueError(text)
-    return StopTooToxic(where=where, threshold=float(threshold), confidence=float(confidence))
-
-
-def _read_covered(text: str) -> StopCiCovered:
-    low, high = (float(part) for part in text.split(","))
-    if not 0 <= low < high <= 1:
-        raise ValueError(text)
-    return StopCiCovered(low=low, high=high)
-
-
-def _read_pair(text: str) -> tuple[int, int]:
-    first, second = (int(part) for part in text.split(","))
-    if first < 0 or second < 1:
-        raise ValueError(text)
-    return first, second
-
-
-def _read_direction(text: str) -> NoSkip:
-    if text not in ("up", "down", "both"):
-        raise ValueError(text)
-    return NoSkip(direction=text)
-
-
-def _read_stop_n(text: str) -> StopNAtDose:
-    n, where = _read_where(text, "any")
-    return StopNAtDose(n=n, where=where)
-
-
-def _read_demand(text: str) -> DemandN:
-    n, where = _read_where(text, "recommended")
-    return DemandN(n=n, where=where)
-
-
-def _read_stick(text: str) -> StickOn:
-    x, n = _read_pair(text)
-    return StickOn(x=x, n=n)
-
-
-def _read_rescue(text: str) -> Rescue:
-    dose, n = _read_pair(text)
-    return Rescue(dose=max(dose, 1), n=n)
-
-
-_READERS = {
-    "stop-at-n": lambda text: StopAtN(n=_read_count(text)),
-    "stop-n-at-dose": _read_stop_n,
-    "demand-n": _read_demand,
-    "stop-too-toxic": _read_too_toxic,
-    "stop-ci-covered": _read_covered,
-    "stick-on": _read_stick,
-    "rescue": _read_rescue,
-    "no-skip": _read_direction,
-    "unadmit-untested": lambda text: UnadmitUntested(),
-    "follow-path": lambda text: FollowPath(path=parse_outcomes(text)),
-    "expand-cohort": lambda text: ExpandCohort(n=_read_count(text)),
-}
-_EXAMPLES = {
-    "stop-at-n": "30",
-    "stop-n-at-dose": "12:recommended",
-    "demand-n": "9",
-    "stop-too-toxic": "1,0.35,0.8",
-    "stop-ci-covered": "0.1,0.4",
-    "stick-on": "1,3",
-    "rescue": "1,2",
-    "no-skip": "up, down or both",
-    "follow-path": '"1NNN 2NNN"',
-    "expand-cohort": "6",
-}
-RULE_NAMES: tuple[str, ...] = tuple(_READERS)
-"""Names of the rules, as at the command line."""

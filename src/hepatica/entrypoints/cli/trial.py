@@ -14,7 +14,7 @@ from hepatica.entrypoints.cli.trial_survival import survival
 
 app = typer.Typer(
     name="trial",
-    help="Run a trial and design the next one: dose escalation, phase II, intervals, survival, simulated trials.",
+    help="Run a trial and design the next one: escalation, phase II, intervals, survival, simulated trials.",
     no_args_is_help=True,
     context_settings={"help_option_names": ["-h", "--help"]},
 )
@@ -282,16 +282,23 @@ def interval(
         print_json({"x": x, "n": n, "method": method, "conf": conf, **limits})
     else:
         typer.echo(
-            f"{x}/{n} = {found.estimate:.3f}, {100 * conf:g} % {method} {found.lower:.3f} to {found.upper:.3f}"
+            f"{x}/{n} = {found.estimate:.3f}, {100 * conf:g} % {method} {found.lower:.3f} to "
+            f"{found.upper:.3f}"
         )
 
 
 def describe_assumptions(job: Any) -> Iterable[str]:
     """Yield what a simulation takes for granted, in words for a protocol."""
-    yield f"Every patient has a fixed tolerance drawn from seed {job.seed}; designs with one seed treat the same patients."
+    yield (
+        f"Every patient has a fixed tolerance drawn from seed {job.seed}; designs with one seed "
+        f"treat the same patients."
+    )
     yield f"Cohorts of {job.cohort_size}, at most {job.cohorts * job.cohort_size} patients."
     if job.design == "tite-boin":
-        yield f"Arrivals follow a Poisson process, one in {job.gap:g} DLT windows; DLT times are uniform in the window."
+        yield (
+            f"Arrivals follow a Poisson process, one in {job.gap:g} DLT windows; DLT times are "
+            f"uniform in the window."
+        )
         yield "Each cohort is assigned when its first patient arrives, or when suspended accrual may go on."
     else:
         yield "Each cohort is followed for its whole DLT window before the next is assigned."

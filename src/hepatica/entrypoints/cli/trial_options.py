@@ -17,11 +17,16 @@ if TYPE_CHECKING:
 META_KEY = "hepatica.trial.options"
 EXPLICIT = ("dose_count", "dose_counts", "target")
 EPILOG = (
-    "Options of designs: --allow-deescalation (3+3); --k1 --k2 (tpi); --epsilon1 --epsilon2 (mtpi, mtpi2, keyboard, i3+3); "
-    "--phi1 --phi2 (boin, tite-boin, bf-boin); --capacity --escalation-dose (bf-boin); --skeleton --model --intercept --prior-sd "
-    "--method --allow-skipping (crm, tite-crm); --weighting (tite-crm); --dose-amounts --reference-amount --prior-mean "
-    "--prior-sd --prior-correlation --interval --overdose-limit (blrm); --phi-t --phi-e --u1 --u2 --u3 --u4 --n-star --c-t "
-    "--c-e --explore-from (boin12); --exclusion-certainty, --start-dose where a design has one.  Rules, applied in the order "
+    "Options of designs: --allow-deescalation (3+3); --k1 --k2 (tpi); --epsilon1 --epsilon2 "
+    "(mtpi, mtpi2, keyboard, i3+3); "
+    "--phi1 --phi2 (boin, tite-boin, bf-boin); --capacity --escalation-dose (bf-boin); "
+    "--skeleton --model --intercept --prior-sd "
+    "--method --allow-skipping (crm, tite-crm); --weighting (tite-crm); --dose-amounts "
+    "--reference-amount --prior-mean "
+    "--prior-sd --prior-correlation --interval --overdose-limit (blrm); --phi-t --phi-e --u1 "
+    "--u2 --u3 --u4 --n-star --c-t "
+    "--c-e --explore-from (boin12); --exclusion-certainty, --start-dose where a design has one. "
+    " Rules, applied in the order "
     "given: --stop-at-n N, --stop-n-at-dose N[:any|recommended|D], --demand-n N[:any|recommended|D], "
     "--stop-too-toxic D,THRESHOLD,CONFIDENCE, --stop-ci-covered L,U, --stick-on x,n, --rescue D,n, "
     '--no-skip up|down|both, --unadmit-untested, --follow-path "1NNN 2NNN", --expand-cohort n.'
@@ -60,7 +65,7 @@ def split_arguments(arguments: Sequence[str]) -> tuple[Chosen, list[str]]:
     >>> chosen.rules, rest
     ((('stop-at-n', '30'),), ['boin', '--target=0.3'])
     """
-    from hepatica.trials.rules import RULE_NAMES
+    from hepatica.trials.rule_options import RULE_NAMES
 
     kinds = _list_kinds()
     options: dict[str, Any] = {}
@@ -225,7 +230,7 @@ def read_table(path: Any) -> list[dict[str, str]]:
 
 
 def _make_rules(chosen: Chosen) -> tuple[Rule, ...]:
-    from hepatica.trials.rules import join_rules
+    from hepatica.trials.rule_options import join_rules
 
     return join_rules(chosen.rules)
 

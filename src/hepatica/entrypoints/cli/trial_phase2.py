@@ -134,7 +134,8 @@ def bop2(
 
     found = find_bop2_design(p0, p1, alpha=alpha, looks=read_counts(looks, where="--looks"))
     lines = [
-        f"lambda {found.lambda_:.2f}, gamma {found.gamma:.2f}: alpha {found.alpha:.4f}, power {found.power:.4f}"
+        f"lambda {found.lambda_:.2f}, gamma {found.gamma:.2f}: alpha {found.alpha:.4f}, power "
+        f"{found.power:.4f}"
     ]
     lines += [
         f"  at {n}: stop with {limit if limit >= 0 else 'no'} responses or fewer"
@@ -146,7 +147,8 @@ def bop2(
 def _say(design: Any) -> str:
     return (
         f"stop after {design.n1} with {design.r1} or fewer; of interest above {design.r} of {design.n}; "
-        f"expected size {design.en:.1f}, early stop {design.pet:.2f}, alpha {design.alpha:.4f}, power {design.power:.4f}"
+        f"expected size {design.en:.1f}, early stop {design.pet:.2f}, alpha {design.alpha:.4f}, "
+        f"power {design.power:.4f}"
     )
 
 

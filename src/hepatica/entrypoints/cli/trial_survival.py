@@ -34,7 +34,7 @@ def survival(
         bool, typer.Option("--json", help="Print exactly one JSON document on stdout.")
     ] = False,
 ) -> None:
-    """Kaplan-Meier curves with medians and limits, log-rank, Cox, landmark rates, restricted means, competing risks."""
+    """Kaplan-Meier curves, medians, log-rank, Cox, landmark rates, restricted means, competing risks."""
     import numpy as np
 
     from hepatica.entrypoints.cli.screen import print_json
@@ -211,11 +211,13 @@ def _to_lines(document: dict[str, Any]) -> list[str]:
             lines.append(f"  at {g['landmark']['time']:g}: {g['landmark']['survival']:.3f}")
         if "rmst" in g:
             lines.append(
-                f"  restricted mean to {g['rmst']['tau']:g}: {g['rmst']['mean']:.3f} (se {g['rmst']['se']:.3f})"
+                f"  restricted mean to {g['rmst']['tau']:g}: {g['rmst']['mean']:.3f} (se "
+                f"{g['rmst']['se']:.3f})"
             )
         for c in g.get("incidence", []):
             lines.append(
-                f"  kind {c['cause']}: {c['events']} events, incidence at the end {c['curve'][-1]['incidence']:.3f}"
+                f"  kind {c['cause']}: {c['events']} events, incidence at the end "
+                f"{c['curve'][-1]['incidence']:.3f}"
             )
     if document["logrank"]:
         test = document["logrank"]

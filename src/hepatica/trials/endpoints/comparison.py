@@ -17,7 +17,7 @@ SCORE_TOLERANCE: Final = 1e-9
 MOST_STEPS: Final = 50
 """Newton needs about five steps; more means that the likelihood has no maximum."""
 FLAT_LIMIT: Final = 20.0
-"""A coefficient, in standard deviations of its covariate, beyond which the maximum is taken to lie at infinity."""
+"""Coefficient, per standard deviation of its covariate, beyond which the maximum lies at infinity."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

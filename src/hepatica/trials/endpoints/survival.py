@@ -1,8 +1,8 @@
 """Kaplan-Meier curves with limits, medians, landmark rates, restricted means and follow-up.
 
 Conventions: Greenwood variance; log, log-log or plain limits; limits are undefined where the curve is 0. A
-quantile and each of its limits follow one rule: the first time at which the curve, or the band, is at or below it;
-flat within 1e-8 of it, the midpoint to the next drop. A lower limit may exist without a median.
+quantile and each of its limits follow one rule: the first time at which the curve, or the band, is at or
+below it; flat within 1e-8 of it, the midpoint to the next drop. A lower limit may exist without a median.
 """
 
 from __future__ import annotations
@@ -53,7 +53,7 @@ class SurvivalCurve:
     conf: float
 
     def quantile(self, probability: float = 0.5) -> tuple[float | None, float | None, float | None]:
-        """Return the time at which survival falls to a probability, with lower and upper limit; None where undefined.
+        """Return the time at which survival falls to a probability, with limits; None where undefined.
 
         Examples
         --------
@@ -197,8 +197,9 @@ def estimate_follow_up(
 def start_at_landmark(times: Any, events: Any, *, landmark: float, status_times: Any) -> tuple[Any, Any, Any]:
     """Return follow-up from a landmark, with the status each patient had reached by then.
 
-    Patients who had the event or left before the landmark are left out: comparing responders with non-responders
-    from the start would credit responders with the time they needed to respond (immortal time).
+    Patients who had the event or left before the landmark are left out: comparing responders with
+    non-responders from the start would credit responders with the time they needed to respond (immortal
+    time).
 
     Parameters
     ----------

@@ -62,7 +62,8 @@ class FollowUp:
                 expected="times of 0 or more",
                 given=f"{time[row - 1]:g}",
                 where=f"row {row}",
-                action="an event before time 0 cannot be followed up; correct the start or leave the patient out",
+                action="an event before time 0 cannot be followed up; correct the start or leave the "
+                "patient out",
             )
         allowed = event == np.round(event)
         allowed &= (event >= 0) if competing else ((event == 0) | (event == 1))

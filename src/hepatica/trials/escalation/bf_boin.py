@@ -1,9 +1,9 @@
 """BF-BOIN: BOIN with backfilling (Zhao, Yuan, Korn and Freidlin 2024, doi:10.1158/1078-0432.CCR-23-2585).
 
-A lower dose is open for further patients once it has a response (or another sign of activity), while its rate, or
-its rate pooled with the next higher dose, is below lambda_d, and while it holds fewer than `capacity` patients.
-Backfilled patients count. Where data of a lower dose conflict with those of the current dose, the doses from the
-lower to the current one are pooled before the dose changes.
+A lower dose is open for further patients once it has a response (or another sign of activity), while its
+rate, or its rate pooled with the next higher dose, is below lambda_d, and while it holds fewer than
+`capacity` patients. Backfilled patients count. Where data of a lower dose conflict with those of the current
+dose, the doses from the lower to the current one are pooled before the dose changes.
 """
 
 from __future__ import annotations
@@ -81,7 +81,10 @@ class BfBoin(Boin):
             dose, why = move_dose(
                 current, action=own, dose_count=self.dose_count, admissible=base.dose_admissible
             )
-            reason = f"{x} of {n} patients at dose {current} had a DLT: {self.explain(n, x, own)}{why}. Next dose {dose}."
+            reason = (
+                f"{x} of {n} patients at dose {current} had a DLT: {self.explain(n, x, own)}{why}. "
+                f"Next dose {dose}."
+            )
             action = own
         else:
             dose, action, reason = self._resolve(

@@ -1,8 +1,9 @@
 """BLRM with overdose control (Neuenschwander, Branson and Gsponer 2008, doi:10.1002/sim.3230).
 
 logit p = alpha + exp(beta) ln(d / d_ref), (alpha, beta) bivariate normal. A dose is admissible when
-P(p > upper limit) is below the overdose threshold; of the admissible doses the one with the largest probability of
-the target interval is next. The posterior is integrated on a two-dimensional grid: no sampling.
+P(p > upper limit) is below the overdose threshold; of the admissible doses the one with the largest
+probability of the target interval is next. The posterior is integrated on a two-dimensional grid: no
+sampling.
 """
 
 from __future__ import annotations
@@ -47,8 +48,8 @@ class Blrm:
     reference_amount
         Amount at which alpha is the logit of the DLT probability; the middle level unless given.
     prior_mean, prior_sd, prior_correlation
-        Bivariate normal prior of (alpha, beta). The default is weak and unverified: median DLT probability 0.25 at
-        the reference.
+        Bivariate normal prior of (alpha, beta). The default is weak and unverified: median DLT probability
+        0.25 at the reference.
     interval
         Target interval.
     overdose_limit
@@ -107,7 +108,7 @@ class Blrm:
             )
 
     def summarise(self, data: TrialData, *, limits: tuple[float, ...]) -> tuple[Any, Any, Any]:
-        """Return posterior means of the DLT probabilities, P(p <= limit) by level and limit, and parameter means."""
+        """Return posterior means of the DLT probabilities, P(p <= limit) by level, parameter means."""
         import numpy as np
 
         alpha, beta, density = self._posterior(data)
@@ -177,7 +178,7 @@ class Blrm:
         )
 
     def table(self, max_n: int) -> DecisionTable:
-        """Return the next dose for n patients at a dose after three patients without DLT at each lower one."""
+        """Return the next dose for n patients at a dose, each lower dose having had 0 DLTs in 3."""
         rows = []
         for dose in range(1, self.dose_count + 1):
             for n in range(3, max_n + 1, 3):

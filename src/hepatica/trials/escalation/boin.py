@@ -1,8 +1,8 @@
-"""BOIN: Bayesian optimal interval design (Liu and Yuan 2015, doi:10.1111/rssc.12089), local and non-informative.
+"""BOIN: Bayesian optimal interval design (Liu and Yuan 2015, doi:10.1111/rssc.12089), local version.
 
 Escalate when the DLT rate at the current dose is at or below lambda_e, de-escalate at or above lambda_d.
-A dose with three or more patients is eliminated, with all above, when P(p > target) under Beta(1, 1) is above 0.95.
-The maximum tolerated dose has the isotonic estimate, prior Beta(0.05, 0.05), nearest the target.
+A dose with three or more patients is eliminated, with all above, when P(p > target) under Beta(1, 1) is above
+0.95. The maximum tolerated dose has the isotonic estimate, prior Beta(0.05, 0.05), nearest the target.
 """
 
 from __future__ import annotations

@@ -1,9 +1,9 @@
 """BOIN12 (Lin, Zhou, Yan, Li and Yuan 2020, doi:10.1200/PO.20.00257): the dose with the best trade-off.
 
-Utilities: u1 efficacy without toxicity, u2 neither, u3 both, u4 toxicity alone. The mean utility, on 0 to 1, has a
-quasi-binomial likelihood and a Beta(1, 1) prior; a dose's desirability is P(mean utility > benchmark), the benchmark
-lying half way between the utility of the limits phi_t, phi_e and 100. Toxicity decides how far to move, desirability
-where to.
+Utilities: u1 efficacy without toxicity, u2 neither, u3 both, u4 toxicity alone. The mean utility, on 0 to 1,
+has a quasi-binomial likelihood and a Beta(1, 1) prior; a dose's desirability is P(mean utility > benchmark),
+the benchmark lying half way between the utility of the limits phi_t, phi_e and 100. Toxicity decides how far
+to move, desirability where to.
 """
 
 from __future__ import annotations
@@ -174,7 +174,7 @@ class Boin12(IntervalDesign):
         return neighbours, True, "the DLT rate allows a neighbouring dose"
 
     def select_best(self, data: TrialData) -> int | None:
-        """Return the optimal biological dose: the most desirable tried, admissible dose up to the tolerated one."""
+        """Return the optimal biological dose: the most desirable tried dose up to the tolerated one."""
         counts, dlts = data.counts(self.dose_count)
         tolerated = self.select(counts, dlts)
         if tolerated is None:
@@ -216,7 +216,8 @@ class Boin12(IntervalDesign):
             for row in rows
         ]
         return DecisionTable(
-            title=f"boin12: rank of a dose by its outcomes, limits {self.target:g} DLT and {self.phi_e:g} response",
+            title=f"boin12: rank of a dose by its outcomes, limits {self.target:g} DLT and "
+            f"{self.phi_e:g} response",
             columns={
                 "n": "patients",
                 "dlts": "DLTs",

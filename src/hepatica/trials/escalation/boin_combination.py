@@ -1,9 +1,10 @@
 """BOIN for combinations (Lin and Yin 2017, doi:10.1177/0962280215594494), for example concentration x volume.
 
-The boundaries are those of BOIN. Escalation raises one agent, de-escalation lowers one; of the two neighbours the
-one with the larger P(p in (lambda_e, lambda_d)) under Beta(0.5, 0.5) is taken, with a small bonus for patients
-already there, and on a tie the second agent (the volume) moves. A toxic pair eliminates every pair at or above it in both agents. At
-the end matrix isotonic estimates give one MTD, or a contour: one for each level of the first agent.
+The boundaries are those of BOIN. Escalation raises one agent, de-escalation lowers one; of the two neighbours
+the one with the larger P(p in (lambda_e, lambda_d)) under Beta(0.5, 0.5) is taken, with a small bonus for
+patients already there, and on a tie the second agent (the volume) moves. A toxic pair eliminates every pair
+at or above it in both agents. At the end matrix isotonic estimates give one MTD, or a contour: one for each
+level of the first agent.
 """
 
 from __future__ import annotations
@@ -189,7 +190,8 @@ class BoinCombination:
     ) -> tuple[int | None, ...]:
         """Return for each level of the first agent the level of the second nearest the target, None for none.
 
-        A level whose next higher level of the first agent already carries the top of the second has no MTD of its own.
+        A level whose next higher level of the first agent already carries the top of the second has no MTD of
+        its own.
         """
         data = self._to_data(counts, dlts)
         admissible = self.derive_admissible(data)

@@ -38,7 +38,8 @@ def find_design(name: str, **options: Any) -> Design:
     name
         As listed by `list_designs`.
     options
-        Fields of the design, for example ``dose_count`` and ``target``. ``target`` is ignored by designs without one.
+        Fields of the design, for example ``dose_count`` and ``target``. ``target`` is ignored by designs
+        without one.
 
     Raises
     ------

@@ -1,9 +1,9 @@
 """CRM and TITE-CRM (O'Quigley et al. 1990, doi:10.2307/2531628; Cheung and Chappell 2000), one parameter.
 
-Empiric: p = skeleton ** exp(b). Logistic: logit p = intercept + exp(b) x, with x fitted to the skeleton at b = 0.
-b ~ N(0, prior_sd**2). The plug-in estimate at the posterior mean (or the maximum of the likelihood) gives the dose
-nearest the target, ties to the lower. Integrals are trapezoidal sums on a fixed grid: for such smooth
-integrands they converge geometrically, so the result is exact to rounding and no sampling is involved.
+Empiric: p = skeleton ** exp(b). Logistic: logit p = intercept + exp(b) x, with x fitted to the skeleton at b
+= 0. b ~ N(0, prior_sd**2). The plug-in estimate at the posterior mean (or the maximum of the likelihood)
+gives the dose nearest the target, ties to the lower. Integrals are trapezoidal sums on a fixed grid: for such
+smooth integrands they converge geometrically, so the result is exact to rounding and no sampling is involved.
 """
 
 from __future__ import annotations
@@ -145,12 +145,12 @@ class Crm:
                 where="skeleton",
                 action="order the probabilities",
             )
-        for value, allowed, what in (
+        for word, allowed, what in (
             (self.model, ("empiric", "logistic"), "model"),
             (self.method, ("bayes", "mle"), "method"),
         ):
-            if value not in allowed:
-                raise InputError(expected=" or ".join(allowed), given=f"'{value}'", where=what)
+            if word not in allowed:
+                raise InputError(expected=" or ".join(allowed), given=f"'{word}'", where=what)
         if self.prior_sd <= 0:
             raise InputError(
                 expected="a prior standard deviation above 0", given=f"{self.prior_sd:g}", where="prior sd"
@@ -261,7 +261,7 @@ class Crm:
         return data.completed()
 
     def table(self, max_n: int) -> DecisionTable:
-        """Return the next dose for n patients at a dose after three patients without DLT at each lower one."""
+        """Return the next dose for n patients at a dose, each lower dose having had 0 DLTs in 3."""
         rows = []
         for dose in range(1, self.dose_count + 1):
             for n in range(3, max_n + 1, 3):

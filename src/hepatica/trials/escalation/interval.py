@@ -216,7 +216,8 @@ class IntervalDesign:
                 }
             )
         return DecisionTable(
-            title=f"{getattr(self, 'name', '')}: what to do at the current dose, target DLT rate {self.target:g}",
+            title=f"{getattr(self, 'name', '')}: what to do at the current dose, target DLT rate "
+            f"{self.target:g}",
             columns=TABLE_COLUMNS,
             rows=tuple(rows),
             notes=(
@@ -260,8 +261,8 @@ def move_dose(
 ) -> tuple[int, str]:
     """Return the level an action leads to, and what limited it, in words.
 
-    De-escalation at dose 1 and escalation at the top stay. A level that is eliminated gives way to the highest
-    admissible level below it. Dose 1 must be admissible.
+    De-escalation at dose 1 and escalation at the top stay. A level that is eliminated gives way to the
+    highest admissible level below it. Dose 1 must be admissible.
     """
     step = {Action.ESCALATE: 1, Action.STAY: 0, Action.DEESCALATE: -1, Action.STOP: 0}[action]
     wanted = current + step

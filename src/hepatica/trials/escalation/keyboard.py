@@ -1,7 +1,7 @@
 """Keyboard (Yan, Mandrekar and Yuan 2017, doi:10.1158/1078-0432.CCR-17-0220): keys as long as the target key.
 
-As mTPI-2, but the two ends of the line that are too short for a whole key are left out. Margins that give no whole
-key on one side still work: the target key then competes with the others alone.
+As mTPI-2, but the two ends of the line that are too short for a whole key are left out. Margins that give no
+whole key on one side still work: the target key then competes with the others alone.
 """
 
 from __future__ import annotations

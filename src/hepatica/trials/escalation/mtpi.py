@@ -1,7 +1,7 @@
 """mTPI: modified toxicity probability intervals (Ji et al. 2010, doi:10.1177/1740774510382799).
 
-Posterior under Beta(1, 1). The interval with the largest unit probability mass, that is mass divided by length,
-decides among (0, target - e1), [target - e1, target + e2] and (target + e2, 1).
+Posterior under Beta(1, 1). The interval with the largest unit probability mass, that is mass divided by
+length, decides among (0, target - e1), [target - e1, target + e2] and (target + e2, 1).
 """
 
 from __future__ import annotations
@@ -80,4 +80,7 @@ class Mtpi(IntervalDesign):
     def explain(self, n: int, x: int, action: Action) -> str:
         """Give the three unit masses."""
         below, inside, above = self.unit_masses(n, x)
-        return f"unit probability mass {below:.2f} below, {inside:.2f} in, {above:.2f} above the interval, {action}"
+        return (
+            f"unit probability mass {below:.2f} below, {inside:.2f} in, {above:.2f} above the "
+            f"interval, {action}"
+        )

@@ -1,7 +1,7 @@
-"""mTPI-2 (Guo et al. 2017, doi:10.1016/j.cct.2017.04.006): the line cut in pieces as long as the target interval.
+"""mTPI-2 (Guo et al. 2017, doi:10.1016/j.cct.2017.04.006): pieces as long as the target interval.
 
-Posterior under Beta(1, 1). Pieces of length e1 + e2 run down and up from the target interval; the end pieces may
-be shorter and count by unit mass. The piece with the largest unit mass decides.
+Posterior under Beta(1, 1). Pieces of length e1 + e2 run down and up from the target interval; the end pieces
+may be shorter and count by unit mass. The piece with the largest unit mass decides.
 """
 
 from __future__ import annotations

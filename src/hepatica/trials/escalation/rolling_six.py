@@ -1,7 +1,7 @@
 """Rolling six (Skolnik et al. 2008, doi:10.1200/JCO.2007.12.7712): enrol up to six without waiting for three.
 
-No DLT: up when all enrolled, at least three, are evaluable, or when five of six are. One DLT: up only when six of
-six are evaluable. Otherwise go on at this level below six, hold at six. Two DLTs: down.
+No DLT: up when all enrolled, at least three, are evaluable, or when five of six are. One DLT: up only when
+six of six are evaluable. Otherwise go on at this level below six, hold at six. Two DLTs: down.
 """
 
 from __future__ import annotations

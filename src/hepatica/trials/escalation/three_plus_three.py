@@ -1,8 +1,8 @@
 """3+3 (Storer 1989, doi:10.2307/2531693), with or without de-escalation (Korn et al. 1994).
 
-Decided at the last-dosed level on complete cohorts (three or six). None of three, or at most one of six: go up; at
-the top, or below a level with two DLTs, stop with this level. One of three: three more. Two or more: the nearest
-lower level with fewer than two DLTs is the answer; with de-escalation it is filled to six first.
+Decided at the last-dosed level on complete cohorts (three or six). None of three, or at most one of six: go
+up; at the top, or below a level with two DLTs, stop with this level. One of three: three more. Two or more:
+the nearest lower level with fewer than two DLTs is the answer; with de-escalation it is filled to six first.
 """
 
 from __future__ import annotations
@@ -177,7 +177,7 @@ class ThreePlusThree:
         return (None,) * self.dose_count
 
     def select(self, counts: tuple[int, ...], dlts: tuple[int, ...]) -> int | None:
-        """Return the highest level, below any with two DLTs, with three or more patients and at most 1/6 DLT rate."""
+        """Return the highest level, below any too toxic, with 0 of 3 or at most 1 DLT in 6."""
         best = None
         for d, (n, x) in enumerate(zip(counts, dlts), start=1):
             if n >= 3 and not _tolerable(n, x) and not (n < 6 and x == 1):

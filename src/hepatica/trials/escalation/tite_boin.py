@@ -1,9 +1,9 @@
 """TITE-BOIN (Yuan, Lin et al. 2018, doi:10.1158/1078-0432.CCR-18-0246): BOIN that uses open windows.
 
 With n patients at the dose, s DLTs, c pending and STFT the sum of their follow-up over the window,
-p_bar = (s + target / 2) / (n - c + 1) and p_hat = (s + p_bar / (1 - p_bar) (c - STFT)) / n against the boundaries of
-BOIN. Accrual is suspended while more than half of the patients at the dose are pending. Elimination counts a pending
-patient as one without DLT, as the printed tables do.
+p_bar = (s + target / 2) / (n - c + 1) and p_hat = (s + p_bar / (1 - p_bar) (c - STFT)) / n against the
+boundaries of BOIN. Accrual is suspended while more than half of the patients at the dose are pending.
+Elimination counts a pending patient as one without DLT, as the printed tables do.
 """
 
 from __future__ import annotations
@@ -87,8 +87,10 @@ class TiteBoin(Boin):
             recommended_dose=dose,
             action=action,
             estimate=rate,
-            reason=f"{s} DLTs in {n} patients at dose {current}, {c} pending with {stft:.2f} windows of follow-up: "
-            f"predicted rate {rate:.3f} against {escalate:.3f} and {deescalate:.3f}, {action}{why}. Next dose {dose}.",
+            reason=f"{s} DLTs in {n} patients at dose {current}, {c} pending with {stft:.2f} windows of "
+            f"follow-up: "
+            f"predicted rate {rate:.3f} against {escalate:.3f} and {deescalate:.3f}, "
+            f"{action}{why}. Next dose {dose}.",
         )
 
     def _suspend(self, *, n: int, pending: list[float | None]) -> Hold:
@@ -131,6 +133,7 @@ class TiteBoin(Boin):
             },
             rows=tuple(rows),
             notes=(
-                "STFT: sum over pending patients of follow-up divided by the window. Between the limits: stay.",
+                "STFT: sum over pending patients of follow-up divided by the window. Between "
+                "the limits: stay.",
             ),
         )

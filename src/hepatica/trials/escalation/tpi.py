@@ -1,7 +1,7 @@
 """TPI: toxicity probability intervals (Ji, Li and Bekele 2007, doi:10.1177/1740774507079442).
 
-Posterior under Beta(0.005, 0.005). The largest of the posterior masses below target - k2 sd, between, and above
-target + k1 sd decides, sd being the posterior standard deviation.
+Posterior under Beta(0.005, 0.005). The largest of the posterior masses below target - k2 sd, between, and
+above target + k1 sd decides, sd being the posterior standard deviation.
 """
 
 from __future__ import annotations
@@ -63,4 +63,7 @@ class Tpi(IntervalDesign):
     def explain(self, n: int, x: int, action: Action) -> str:
         """Give the three masses."""
         below, between, above = self.masses(n, x)
-        return f"probability {below:.2f} of being too low, {between:.2f} near the target, {above:.2f} too high, {action}"
+        return (
+            f"probability {below:.2f} of being too low, {between:.2f} near the target, {above:.2f} "
+            f"too high, {action}"
+        )

@@ -1,13 +1,14 @@
 """BOP2 (Zhou, Lee and Yuan 2017, doi:10.1002/sim.7338): optimal Bayesian phase II, one endpoint or a pair.
 
-Stop when P(p > p0 | data) < lambda (n / N) ** gamma. lambda and gamma are searched on a grid for the largest power
-under a type I limit; every probability is exact, by following the counts from look to look. A pair (response, DLT)
-has a Dirichlet prior on the four outcomes; it stops when either margin fails.
+Stop when P(p > p0 | data) < lambda (n / N) ** gamma. lambda and gamma are searched on a grid for the largest
+power under a type I limit; every probability is exact, by following the counts from look to look. A pair
+(response, DLT) has a Dirichlet prior on the four outcomes; it stops when either margin fails.
 """
 
 from __future__ import annotations
 
 from dataclasses import dataclass
+from itertools import pairwise
 from typing import Any, Final
 
 import numpy as np
@@ -91,7 +92,7 @@ def find_bop2_design(
     """
     for name, value in (("p0", p0), ("p1", p1), ("alpha", alpha)):
         check_probability(value, name=name)
-    if p0 >= p1 or not looks or looks[0] < 1 or any(a >= b for a, b in zip(looks, looks[1:])):
+    if p0 >= p1 or not looks or looks[0] < 1 or any(a >= b for a, b in pairwise(looks)):
         raise InputError(
             expected="p0 below p1 and increasing looks", given=f"{p0:g}, {p1:g}, {looks}", where="BOP2"
         )

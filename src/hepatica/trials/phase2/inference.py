@@ -1,8 +1,8 @@
 """Inference after a two-stage trial: what the early look does to the estimate.
 
-Outcomes are ordered by stage and responses: every trial stopped early lies below every trial that went on, which is
-also the order of the unbiased estimate (Jung and Kim 2004, doi:10.1002/sim.1693; Koyama and Chen 2008,
-doi:10.1002/sim.3068).
+Outcomes are ordered by stage and responses: every trial stopped early lies below every trial that went on,
+which is also the order of the unbiased estimate (Jung and Kim 2004, doi:10.1002/sim.1693; Koyama and Chen
+2008, doi:10.1002/sim.3068).
 """
 
 from __future__ import annotations

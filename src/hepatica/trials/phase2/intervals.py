@@ -39,7 +39,8 @@ def derive_interval(
         Patients with the event, patients in the full group.
     method
         ``clopper-pearson``; ``wilson``; ``wilson-cc`` with continuity correction (Newcombe 1998, method 4);
-        ``jeffreys`` with the lower limit 0 at x = 0 and the upper limit 1 at x = n; ``agresti-coull`` clipped to 0-1.
+        ``jeffreys`` with the lower limit 0 at x = 0 and the upper limit 1 at x = n; ``agresti-coull`` clipped
+        to 0-1.
     conf
         Confidence level.
 

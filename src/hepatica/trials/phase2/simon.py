@@ -1,8 +1,8 @@
 """Simon's two-stage designs (Simon 1989, doi:10.1016/0197-2456(89)90015-9), by an exact search.
 
-Stop after n1 patients with r1 responses or fewer; after n patients the treatment is of interest above r responses.
-For given n and n1 the expected size falls as r1 grows, so the largest r1 that still meets both errors is the best;
-bounds on the expected size leave only a few pairs to examine.
+Stop after n1 patients with r1 responses or fewer; after n patients the treatment is of interest above r
+responses. For given n and n1 the expected size falls as r1 grows, so the largest r1 that still meets both
+errors is the best; bounds on the expected size leave only a few pairs to examine.
 """
 
 from __future__ import annotations
@@ -151,7 +151,7 @@ def find_simon_designs(p0: float, p1: float, *, alpha: float, beta: float, nmax:
 def list_admissible_designs(
     p0: float, p1: float, *, alpha: float, beta: float, nmax: int = 150
 ) -> tuple[AdmissibleDesign, ...]:
-    """Return the designs between minimax and optimal that are best for some weight of size against expected size.
+    """Return the designs between minimax and optimal that are best for some weight of size.
 
     The first is the minimax design (q up to 1), the last the optimal one (q from 0).
     """
@@ -219,7 +219,7 @@ class _Search:
         self.most_pet = below[np.arange(nmax + 1), self.most_r1 + 1]
 
     def least_size(self) -> int:
-        """Return the least size at which a randomised one-stage test, better than any two-stage one, could do."""
+        """Return the least size at which a randomised one-stage test, the best there is, could do."""
         for n in range(2, self.nmax + 1):
             r = self._critical(n)
             share = (self.alpha - self.null.above(n, r)) / self.null.pmf[n, r]

@@ -1,1 +1,1 @@
-"""Simulated trials: blocks of trials with their own random stream, so that any number of workers gives the same bytes."""
+"""Simulated trials in blocks with their own random stream: any number of workers, the same bytes."""

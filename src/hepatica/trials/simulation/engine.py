@@ -1,4 +1,4 @@
-"""Simulate trials of any design in blocks; whole numbers are summed, so the order of the blocks does not matter."""
+"""Simulate trials of any design in blocks; whole numbers are summed, so their order does not matter."""
 
 from __future__ import annotations
 
@@ -13,7 +13,8 @@ from hepatica.core.progress import Progress, Silent
 from hepatica.trials.design import Design, Recommendation, StopKind, check_probability
 from hepatica.trials.escalation import find_design
 from hepatica.trials.outcomes import Patient, TrialData
-from hepatica.trials.rules import FollowPath, RuledDesign, join_rules
+from hepatica.trials.rule_options import join_rules
+from hepatica.trials.rules import FollowPath, RuledDesign
 
 BLOCK_TRIALS: Final = 4096
 """Trials in one block: small enough to share among workers, large enough to hide the cost of starting one."""
@@ -81,7 +82,8 @@ class SimulationJob:
             or self.seed < 0
         ):
             raise InputError(
-                expected="trials, cohorts and their size of at least 1, a window above 0, a seed of 0 or more",
+                expected="trials, cohorts and their size of at least 1, a window above 0, a seed of 0 or "
+                "more",
                 given=f"{self.trials}, {self.cohorts}, {self.cohort_size}, {self.window:g}, {self.seed}",
                 where="simulation",
             )
@@ -116,7 +118,8 @@ class BlockResult:
     patients, dlts
         Patients and DLTs by level.
     squares
-        Sums of squared patients and squared DLTs of a trial, and of durations in 1/1000 windows (0 without time).
+        Sums of squared patients and squared DLTs of a trial, and of durations in 1/1000 windows (0 without
+        time).
     """
 
     trials: int
@@ -352,7 +355,7 @@ def _make_plain_runner(job: SimulationJob, design: Design) -> Callable[[Any, int
 
 
 def select_final(design: Design, data: TrialData, advice: Recommendation) -> int | None:
-    """Return the dose a finished trial selects: its own answer when complete, else the design's selection rule."""
+    """Return the dose a finished trial selects: its answer when complete, else the selection rule's."""
     dose = advice.recommended_dose if isinstance(advice.recommended_dose, int) else None
     if not advice.continue_ and advice.stop_kind in (StopKind.TOXICITY, StopKind.COMPLETE, StopKind.FUTILITY):
         return dose

@@ -51,7 +51,8 @@ def derive_exact_characteristics(
     Examples
     --------
     >>> from hepatica.trials.escalation.three_plus_three import ThreePlusThree
-    >>> exact = derive_exact_characteristics(ThreePlusThree(dose_count=1), truth=(0.5,), cohort_size=3, cohorts=2)
+    >>> design = ThreePlusThree(dose_count=1)
+    >>> exact = derive_exact_characteristics(design, truth=(0.5,), cohort_size=3, cohorts=2)
     >>> round(exact.selected[0], 6)  # 0 of 3, or 1 of 3 and then 0 of 3
     0.171875
     """

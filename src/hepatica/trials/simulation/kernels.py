@@ -1,10 +1,13 @@
 """Compiled loops over simulated trials.
 
 Every patient of every trial owns fixed random numbers, found by counting (SplitMix64, Steele et al. 2014,
-doi:10.1145/2660193.2660195): the key of the block, the trial, the patient and a lane. Two designs simulated with one seed
-therefore treat the same patients, and a trial's result does not depend on the trials before it.
+doi:10.1145/2660193.2660195): the key of the block, the trial, the patient and a lane. Two designs simulated
+with one seed therefore treat the same patients, and a trial's result does not depend on the trials before it.
 Lanes: 0 tolerance (a DLT when below the dose's DLT probability), 1 response, 2 time of the DLT, 3 arrival.
 """
+
+# mypy: disable-error-code="no-untyped-def"
+# ruff: noqa: PLR0913, PLR0915, C901  compiled loops take plain arrays, and calls inside them cost time
 
 from __future__ import annotations
 
@@ -43,7 +46,7 @@ def draw_patients(key: np.uint64, trial: int, patients: int, lane: int) -> np.nd
 
 @njit(cache=True)
 def _select(n, x, highest, mean, weight, target, value, mass, length):
-    """Return the level (from 0) with the isotonic estimate nearest the target among tried admissible ones, or -1."""
+    """Return the tried admissible level (from 0) with the isotonic estimate nearest the target, or -1."""
     count = 0
     for d in range(highest):
         if n[d] == 0:
@@ -177,11 +180,13 @@ def run_crm_block(
     skip
         Whether levels may be skipped.
     curves
-        Log DLT and log no-DLT probability by level and grid point, then log prior, then grid: (2 levels + 2, points).
+        Log DLT and log no-DLT probability by level and grid point, then log prior, then grid: (2 levels + 2,
+        points).
     scaled, intercept, empiric
         The working model.
     keys, answers
-        Hash table of counts met before; empty entries of `keys` are -1. Size a power of two, or 1 for no table.
+        Hash table of counts met before; empty entries of `keys` are -1. Size a power of two, or 1 for no
+        table.
     """
     levels = truth.size
     log_p, log_q = curves[:levels], curves[levels : 2 * levels]
@@ -274,13 +279,14 @@ def run_tite_boin_block(
     limits
         lambda_e and lambda_d.
     window, gap
-        DLT window and mean time between arrivals, in one unit. DLT times are uniform over the window, arrivals a
-        Poisson process. A new cohort is assigned when its first patient arrives, or waits while accrual is suspended.
+        DLT window and mean time between arrivals, in one unit. DLT times are uniform over the window,
+        arrivals a Poisson process. A new cohort is assigned when its first patient arrives, or waits while
+        accrual is suspended.
 
     Returns
     -------
-    As `run_interval_block`, and the sum of trial durations in 1/1000 windows (whole numbers, so that sums do not
-    depend on their order).
+    As `run_interval_block`, and the sum of trial durations in 1/1000 windows (whole numbers, so that sums do
+    not depend on their order).
     """
     levels = truth.size
     selected = np.zeros(levels + 1, np.int64)

@@ -25,7 +25,8 @@ Runner = Callable[[Any, int], BlockResult]
 
 def make_interval_runner(job: SimulationJob, design: Design) -> Runner | None:
     """Return a table-driven runner for interval designs without rules, None for other designs."""
-    if not isinstance(design, IntervalDesign) or isinstance(design, (Boin12, BfBoin, TiteBoin)):
+    plain: object = design
+    if isinstance(plain, (Boin12, BfBoin, TiteBoin)) or not isinstance(design, IntervalDesign):
         return None
     import numpy as np
 
@@ -79,7 +80,7 @@ def make_tite_boin_runner(job: SimulationJob, design: Design) -> Runner | None:
 
 
 def make_crm_runner(job: SimulationJob, design: Design) -> Runner | None:
-    """Return a runner for the Bayesian CRM without rules and with complete outcomes, None for other designs."""
+    """Return a runner for the Bayesian CRM without rules, outcomes complete; None for other designs."""
     if not isinstance(design, Crm) or design.method != "bayes":
         return None
     import numpy as np
