@@ -7,7 +7,7 @@ Lanes: 0 tolerance (a DLT when below the dose's DLT probability), 1 response, 2 
 """
 
 # mypy: disable-error-code="no-untyped-def"
-# ruff: noqa: PLR0913, PLR0915, C901  compiled loops take plain arrays, and calls inside them cost time
+# ruff: noqa: PLR0913  compiled loops take plain arrays, and calls inside them cost time
 
 from __future__ import annotations
 
@@ -266,6 +266,34 @@ def _next_outcome(now, window, d, dose, arrival, event, given):
     return soon
 
 
+@njit(cache=True)
+def _assign_cohort(now, window, d, dose, arrival, event, given, gone, target, limits, n, s, c, follow):
+    """Return when the next cohort starts, after any suspension of accrual, and its level, -1 for none."""
+    levels = n.size
+    while True:
+        _look(now, window, dose, arrival, event, given, levels, n, s, c, follow)
+        highest = levels
+        for j in range(levels):
+            if gone[n[j], s[j]]:
+                highest = j
+                break
+        if highest == 0:
+            return now, -1
+        if d >= highest or 2 * c[d] <= n[d]:
+            break
+        now = _next_outcome(now, window, d, dose, arrival, event, given)
+    p_bar = (s[d] + 0.5 * target) / (n[d] - c[d] + 1)
+    rate = float(s[d])
+    if c[d] > follow[d]:
+        rate += p_bar / (1.0 - p_bar) * (c[d] - follow[d])
+    rate /= n[d]
+    if rate <= limits[0] + 1e-12:
+        d += 1
+    elif rate >= limits[1] - 1e-12:
+        d -= 1
+    return now, min(max(d, 0), levels - 1, highest - 1)
+
+
 @njit(cache=True, nogil=True)
 def run_tite_boin_block(
     key, trials, truth, start, cohorts, size, gone, mean, weight, target, limits, window, gap
@@ -307,31 +335,12 @@ def run_tite_boin_block(
         while given < most and not stopped:
             now += -gap * np.log(1.0 - _draw(trial_key, given, 3))
             if given % size == 0 and given > 0:
-                while True:
-                    _look(now, window, dose, arrival, event, given, levels, n, s, c, follow)
-                    highest = levels
-                    for j in range(levels):
-                        if gone[n[j], s[j]]:
-                            highest = j
-                            break
-                    if highest == 0:
-                        stopped = True
-                        break
-                    if d >= highest or 2 * c[d] <= n[d]:
-                        break
-                    now = _next_outcome(now, window, d, dose, arrival, event, given)
-                if stopped:
+                now, d = _assign_cohort(
+                    now, window, d, dose, arrival, event, given, gone, target, limits, n, s, c, follow
+                )
+                if d < 0:
+                    stopped = True
                     break
-                p_bar = (s[d] + 0.5 * target) / (n[d] - c[d] + 1)
-                rate = float(s[d])
-                if c[d] > follow[d]:
-                    rate += p_bar / (1.0 - p_bar) * (c[d] - follow[d])
-                rate /= n[d]
-                if rate <= limits[0] + 1e-12:
-                    d += 1
-                elif rate >= limits[1] - 1e-12:
-                    d -= 1
-                d = min(max(d, 0), levels - 1, highest - 1)
             dose[given], arrival[given] = d, now
             event[given] = np.inf
             if _draw(trial_key, given, 0) < truth[d]:
