@@ -28,7 +28,8 @@ def measure_simulation(
     name: str, options: dict[str, object], *, trials: int, cohorts: int, bar: str, peer: str
 ) -> Rate:
     """Simulate on one core with new tables; compiled loops may come from the disk cache, as for a user."""
-    from hepatica.trials.simulation.engine import SimulationJob, simulate_trials
+    from hepatica.trials.simulation.engine import simulate_trials
+    from hepatica.trials.simulation.job import SimulationJob
 
     shared = {"design": name, "options": options, "truth": TRUTH, "cohorts": cohorts}
     simulate_trials(

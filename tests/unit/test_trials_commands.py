@@ -313,3 +313,29 @@ def test_impossible_input_is_a_coded_refusal(arguments):
     done = RUNNER.invoke(app, [*arguments, "--json"])
     assert isinstance(done.exception, HepaticaError)
     assert done.exception.expected and done.exception.given
+
+
+@pytest.mark.requirement("E-baskets")
+def test_basket_command_marks_borrowing_with_unverified_priors():
+    answer = ask(
+        "phase2", "basket", "--x", "2,3,3,0,1", "--n", "24,22,18,10,5", "--p0", ".1", "--method", "exnex"
+    )
+    assert len(answer["prob_above_p0"]) == 5
+    assert "unverified" in answer["notes"][0]
+
+
+@pytest.mark.requirement("E-same-bytes")
+def test_two_processes_print_the_bytes_of_one():
+    words = (
+        "simulate",
+        "boin",
+        "--target",
+        "0.3",
+        "--truth",
+        ".05,.15,.3",
+        "--trials",
+        "9000",
+        "--seed",
+        "4",
+    )
+    assert ask(*words, "--workers", "2") == ask(*words)

@@ -11,8 +11,9 @@ import pytest
 from hepatica.core.errors import CancelledError, InputError
 from hepatica.trials.escalation import find_design
 from hepatica.trials.simulation import engine
-from hepatica.trials.simulation.engine import SimulationJob, simulate_block, simulate_trials
+from hepatica.trials.simulation.engine import simulate_block, simulate_trials
 from hepatica.trials.simulation.exact import derive_exact_characteristics
+from hepatica.trials.simulation.job import BLOCK_TRIALS, SimulationJob
 from hepatica.trials.simulation.kernels import draw_patients
 
 TRUTH = (0.1, 0.25, 0.45)
@@ -63,7 +64,7 @@ def test_compiled_loops_treat_the_same_patients_in_the_same_way_as_the_plain_loo
 @pytest.mark.parametrize("name", ["boin", "crm", "tite-boin"])
 def test_any_number_of_workers_gives_the_same_bytes(name):
     options = SKELETON if name == "crm" else {"target": 0.25}
-    job = SimulationJob(design=name, options=options, truth=TRUTH, trials=3 * engine.BLOCK_TRIALS + 5, seed=8)
+    job = SimulationJob(design=name, options=options, truth=TRUTH, trials=3 * BLOCK_TRIALS + 5, seed=8)
     alone = repr(simulate_trials(job).to_dict())
     with ThreadPoolExecutor(3) as pool:
         assert repr(simulate_trials(job, run=pool.map).to_dict()) == alone
@@ -90,9 +91,7 @@ class StopAfter:
 
 @pytest.mark.requirement("E-cancel-resume")
 def test_a_cancelled_run_resumes_from_the_blocks_it_kept():
-    job = SimulationJob(
-        design="boin", options={"target": 0.25}, truth=TRUTH, trials=4 * engine.BLOCK_TRIALS, seed=5
-    )
+    job = SimulationJob(design="boin", options={"target": 0.25}, truth=TRUTH, trials=4 * BLOCK_TRIALS, seed=5)
     kept = {}
     with pytest.raises(CancelledError):
         simulate_trials(job, progress=StopAfter(2), keep=kept.__setitem__)

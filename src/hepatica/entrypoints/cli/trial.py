@@ -319,7 +319,7 @@ def _make_job(
     from dataclasses import fields
 
     from hepatica.entrypoints.cli.trial_options import make_bare_design, read_numbers
-    from hepatica.trials.simulation.engine import SimulationJob
+    from hepatica.trials.simulation.job import SimulationJob
 
     chosen = take_chosen(ctx)
     options = dict(chosen.options)

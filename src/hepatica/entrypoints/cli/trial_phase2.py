@@ -144,6 +144,43 @@ def bop2(
     _show(found.to_dict(), as_json, lines)
 
 
+@phase2.command()
+def basket(
+    x: Annotated[str, typer.Option("--x", help="Responses by basket: 2,3,3,0,1.")],
+    n: Annotated[str, typer.Option("--n", help="Patients by basket.")],
+    p0: P0,
+    method: Annotated[
+        str, typer.Option("--method", help="independent, fujikawa, hierarchical or exnex.")
+    ] = "independent",
+    truth: Annotated[
+        str | None, typer.Option("--truth", help="True rates, for how often each is called.")
+    ] = None,
+    cutoff: Annotated[
+        float, typer.Option("--cutoff", help="Posterior probability that calls a basket.")
+    ] = 0.95,
+    trials: Annotated[int, typer.Option("--trials", min=1)] = 1000,
+    seed: Annotated[int, typer.Option("--seed", min=0)] = 1,
+    as_json: Json = False,
+) -> None:
+    """Probability that each basket responds better than p0, alone or borrowing strength."""
+    from hepatica.entrypoints.cli.trial_options import read_counts, read_numbers
+    from hepatica.trials.phase2.basket import assess_baskets, simulate_baskets
+
+    counts = read_counts(n, where="--n")
+    chances = assess_baskets(read_counts(x, where="--x"), counts, p0=p0, method=method)
+    document: dict[str, Any] = {"method": method, "p0": p0, "prob_above_p0": list(chances)}
+    document["notes"] = [] if method == "independent" else ["borrowing uses weak default priors (unverified)"]
+    lines = ["P(rate > p0): " + ", ".join(f"{chance:.3f}" for chance in chances), *document["notes"]]
+    if truth is not None:
+        rates = read_numbers(truth, where="--truth")
+        called = simulate_baskets(
+            counts, rates, p0=p0, method=method, cutoff=cutoff, trials=trials, seed=seed
+        )
+        document["called"] = list(called)
+        lines.append("called of interest: " + ", ".join(f"{share:.3f}" for share in called))
+    _show(document, as_json, lines)
+
+
 def _say(design: Any) -> str:
     return (
         f"stop after {design.n1} with {design.r1} or fewer; of interest above {design.r} of {design.n}; "

@@ -12,7 +12,7 @@ from hepatica.trials.escalation.boin12 import Boin12
 from hepatica.trials.escalation.crm import Crm
 from hepatica.trials.escalation.interval import IntervalDesign
 from hepatica.trials.escalation.tite_boin import TiteBoin
-from hepatica.trials.simulation.engine import (
+from hepatica.trials.simulation.job import (
     CRM_GRID_POINTS,
     HASH_SLOTS,
     LARGEST_CODE,
