@@ -1,0 +1,1 @@
+"""Endpoints: survival curves, tests and competing risks from arrays of times."""
