@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import subprocess
-import time
 
 import numpy as np
 import pydicom
@@ -25,8 +24,6 @@ from hepatica.adapters.dicom.stored_planes import find_planned_planes
 from hepatica.core.progress import SILENT
 
 OBJECTS = ("plan_sr.dcm", "segmentation.dcm", "sheet.dcm")
-WRITING_LIMIT_S = 6.0
-"""Promise for a scan of 512 x 512 x 62 with about ten segments, on one core of the reference machine."""
 CENTROID_TOLERANCE_MM = 0.02
 """The label map and the slices state the same grid in different words, to two decimals of a millimetre."""
 
@@ -106,12 +103,10 @@ def _check_real(context, folder):
 @pytest.mark.requirement("A-dicom-conformance")
 @pytest.mark.real_data(HCC)
 @pytest.mark.tool("dciodvfy", "dicom3tools")
-def test_dciodvfy_finds_no_error_for_the_demo_scan_and_writing_keeps_its_time(tmp_path, real_data):
+def test_dciodvfy_finds_no_error_for_the_demo_scan(tmp_path, real_data):
     context = make_hcc_context(real_data)
     assert len(list_segments(context)) >= 10
-    started = time.perf_counter()
     write_all(context, read_files, tmp_path)
-    assert time.perf_counter() - started < WRITING_LIMIT_S
     _check_real(context, tmp_path)
 
 

@@ -1,7 +1,6 @@
 """Derived structures against labels that others drew on real scans."""
 
 import io
-import time
 import zipfile
 from pathlib import Path
 
@@ -137,21 +136,14 @@ def hcc(real_data):
         for name in ("liver", "lesion")
     ]
     assembled = assemble_anatomy(volume.grid, segments)
-    start = time.process_time()
     derived = derive_anatomy(volume, assembled.anatomy)
-    return volume, truth, derived[0], derived[1], time.process_time() - start
-
-
-@pytest.mark.real_data(HCC)
-@pytest.mark.requirement("A-demo-speed")
-def test_derivation_of_the_demo_scan_leaves_the_demo_its_minute(hcc):
-    assert hcc[4] < 12  # seconds of one processor; measured 3.4
+    return volume, truth, derived[0], derived[1]
 
 
 @pytest.mark.real_data(HCC)
 @pytest.mark.requirement("A-derive-body")
 def test_body_and_lung_agree_with_the_semiautomatic_labels(hcc):
-    _, truth, derived, _, _ = hcc
+    _, truth, derived, _ = hcc
     body = np.any(list(truth.values()), axis=0)
     assert dice(derived.select(K.BODY), body) > 0.995  # measured 0.998
     # Measured 0.94; the rim of the lung and the vessels at its edge are counted as lung here.
@@ -162,7 +154,7 @@ def test_body_and_lung_agree_with_the_semiautomatic_labels(hcc):
 @pytest.mark.requirement("A-derive-bone")
 def test_contrast_filled_organs_of_the_demo_scan_are_contrast_and_not_bone(hcc):
     """Half of the voxels above 250 HU are contrast here. Centres were placed by eye."""
-    volume, _, derived, _, _ = hcc
+    volume, _, derived, _ = hcc
     organs = {
         "right kidney": (163, 276, 24, 22), "left kidney": (329, 303, 28, 22), "aorta": (260, 273, 41, 7),
         "stomach": (342, 242, 46, 12), "colon": (156, 152, 5, 15),

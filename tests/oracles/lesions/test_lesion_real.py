@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import io
-import time
 import zipfile
 
 import nibabel
@@ -92,11 +91,9 @@ def near(demo) -> Mask:
 @pytest.mark.real_data(DEMO)
 @pytest.mark.requirement("A-lesion-real")
 def test_the_demo_lesion_measures_what_its_description_says(demo):
-    begin = time.perf_counter()
     (lesion,), findings = describe_lesions(
         [("lesion", demo["lesion"])], volume=demo["venous"], anatomy=demo["anatomy"]
     )
-    took_s = time.perf_counter() - begin
     pixels_mm = float(np.linalg.norm(demo["venous"].grid.spacing_mm[:2]))
     assert lesion.longest_diameter.length_mm == pytest.approx(48.0, abs=pixels_mm)
     assert lesion.short_axis.length_mm == pytest.approx(48.0, abs=pixels_mm)
@@ -111,7 +108,6 @@ def test_the_demo_lesion_measures_what_its_description_says(demo):
         "lesions.liver_share",
         "lesions.may_be_several",
     }
-    assert took_s < 4.0  # 0.6 s alone; the rest is for a busy machine
 
 
 @pytest.mark.real_data(DEMO)

@@ -11,6 +11,8 @@ import typer
 
 from hepatica.core.errors import CancelledError, HepaticaError, UsageError
 from hepatica.entrypoints.cli.exit_status import CANCELLED, USAGE, to_exit_status
+from hepatica.entrypoints.cli.response import response_app
+from hepatica.entrypoints.cli.trial import app as trial_app
 
 app = typer.Typer(
     name="hepatica",
@@ -21,6 +23,9 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     context_settings={"help_option_names": ["-h", "--help"]},
 )
+
+app.add_typer(response_app)
+app.add_typer(trial_app, name="trial")
 
 JSON_HELP = "Print exactly one JSON document on stdout."
 Json = Annotated[bool, typer.Option("--json", help=JSON_HELP)]
