@@ -145,6 +145,33 @@ def test_a_derived_label_does_not_clear_a_plan_and_a_labelled_one_does(torso):
     assert "stomach" not in labelled.anatomy.missing_for_clearance()
 
 
+@pytest.mark.requirement("A-not-cleared")
+@pytest.mark.parametrize(
+    ("names", "group", "missing"),
+    [
+        (["kidney_left"], "kidney", True),
+        (["kidney_cyst_right"], "kidney", True),
+        (["kidney_left", "kidney_right"], "kidney", False),
+        (["leftkidney", "rightkidney"], "kidney", False),
+        (["Kidney L", "Kidney R"], "kidney", False),
+        (["kidneys"], "kidney", False),
+        (["duodenum"], "bowel", True),
+        (["duodenum", "colon"], "bowel", True),
+        (["small_bowel", "duodenum", "colon"], "bowel", False),
+        (["bowel bag"], "bowel", False),
+        (["atrial_appendage_left"], "heart", True),
+        (["heart", "atrial_appendage_left"], "heart", False),
+    ],
+)
+def test_a_part_of_an_organ_does_not_stand_for_the_organ(torso, names, group, missing):
+    liver, lesion = parts(torso)
+    stand_in = torso.anatomy.select(K.STOMACH)
+    base = [segment(liver, "liver", torso), segment(lesion, "tumour", torso)]
+    result = assemble_anatomy(torso.volume.grid, [*base, *(segment(stand_in, name, torso) for name in names)])
+    assert (group in result.anatomy.missing_for_clearance()) is missing
+    assert ("anatomy.part_not_labelled" in rules(result)) is missing
+
+
 def test_declared_absent_groups_count_as_cleared_and_contradictions_are_told(torso):
     liver, lesion = parts(torso)
     base = [segment(liver, "liver", torso), segment(lesion, "tumour", torso)]

@@ -265,6 +265,17 @@ def test_a_source_without_frame_of_reference_gets_one_derived_from_its_series_an
     assert (dataset.PatientID, dataset.StudyID, dataset.PatientSex, dataset.StudyDate) == ("", "", "", "")
 
 
+@pytest.mark.requirement("A-dicom-study")
+def test_a_source_without_study_uid_gets_one_derived_from_its_series(tmp_path):
+    context = make_small_context()
+    headers = list(make_headers(context.image.volume.grid, frame="2.25.5"))
+    for header in headers:
+        del header.StudyInstanceUID
+    write(context, to_files(headers), tmp_path)
+    dataset = pydicom.dcmread(tmp_path / "segmentation.dcm")
+    assert dataset.StudyInstanceUID == derive_uid(context.image.facts.series_uid, "study")
+
+
 def test_nothing_is_written_where_the_scan_is_not_dicom(tmp_path):
     assert write(make_context(), [], tmp_path) == ()
     assert list(tmp_path.iterdir()) == []

@@ -265,10 +265,21 @@ def test_sizes_that_are_no_numbers_are_refused(longest_mm: float) -> None:
 
 def test_wrong_requests_are_refused() -> None:
     with pytest.raises(InputError, match="above 0"):
-        allocate_dose([lesion("L1", 0.0)], protocol=LABEL, visit=1)
+        allocate_dose([lesion("L1", -1.0)], protocol=LABEL, visit=1)
     with pytest.raises(InputError, match="twice"):
         allocate_dose([lesion("L1", 10), lesion("L1", 20)], protocol=LABEL, visit=1)
     with pytest.raises(InputError, match="visit"):
         allocate_dose([lesion("L1", 10)], protocol=LABEL, visit=0)
     with pytest.raises(InputError, match="dead space"):
         allocate_dose([lesion("L1", 10)], protocol=LABEL, visit=1, dead_space_ml=-0.1)
+
+
+def test_a_lesion_one_pixel_wide_gets_nothing_and_does_not_stop_the_others():
+    lesions = [
+        DoseLesion(lesion_id="L1", longest_diameter_mm=32.0, volume_ml=14.0),
+        DoseLesion(lesion_id="L2", longest_diameter_mm=0.0, volume_ml=0.01),
+    ]
+    allocation = allocate_dose(lesions, protocol=read_protocol("tvec-label"), visit=1)
+    by_id = {injection.lesion_id: injection for injection in allocation.injections}
+    assert (by_id["L1"].volume_ml, by_id["L2"].volume_ml) == (2.0, 0.0)
+    assert "one pixel" in by_id["L2"].reason

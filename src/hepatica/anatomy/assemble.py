@@ -16,6 +16,7 @@ from hepatica.anatomy.segments import (
     check_lesion_overlaps,
     check_lesion_place,
     check_parts,
+    check_whole,
     count_sides,
     explain_names,
     touches,
@@ -138,6 +139,7 @@ def assemble_anatomy(
     _add_enclosed_vessels(liver, reads, table)
     anatomy = _unite(grid, reads, liver, declared_absent)
     findings += check_declared(anatomy, declared_absent)
+    findings += check_whole(anatomy)
     return AssembledAnatomy(
         anatomy=anatomy,
         lesion_segments=tuple(lesions),

@@ -256,3 +256,22 @@ def check_declared(anatomy: Anatomy, declared_absent: frozenset[str]) -> list[Fi
         for group in sorted(declared_absent)
         if any(anatomy.has(kind) for kind in NEEDED_FOR_CLEARANCE[group])
     ]
+
+
+def check_whole(anatomy: Anatomy) -> list[Finding]:
+    """Return a finding for each needed organ of which only a part is labelled: it does not clear a plan."""
+    needed = [kind for kinds in NEEDED_FOR_CLEARANCE.values() for kind in kinds]
+    return [
+        Finding(
+            rule="anatomy.part_not_labelled",
+            severity=Severity.WARNING,
+            message=f"Of {kind.value} only {', '.join(source.names)} is labelled; "
+            f"{', '.join(source.unnamed_parts)} is not, and counts as not labelled.",
+            subject=kind.value,
+        )
+        for kind in needed
+        if (source := anatomy.sources.get(kind)) is not None
+        and source.origin is Origin.LABELLED
+        and source.unnamed_parts
+        and not any(kind in NEEDED_FOR_CLEARANCE[group] for group in anatomy.declared_absent)
+    ]

@@ -10,6 +10,7 @@ from typing import Final
 import numpy as np
 from numpy.typing import NDArray
 
+from hepatica.anatomy.whole import find_unnamed_parts
 from hepatica.core.errors import GeometryError
 from hepatica.core.geometry import BoolArray, Grid
 from hepatica.imaging.mask import Mask
@@ -120,6 +121,16 @@ class StructureSource:
     names: tuple[str, ...]
     source: str
 
+    @property
+    def unnamed_parts(self) -> tuple[str, ...]:
+        """Parts of the organ that none of the names stands for."""
+        return find_unnamed_parts(self.kind.value, self.names)
+
+    @property
+    def whole(self) -> bool:
+        """Whether a person labelled all of it."""
+        return self.origin is Origin.LABELLED and not self.unnamed_parts
+
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class Anatomy:
@@ -168,14 +179,12 @@ class Anatomy:
         return chosen
 
     def missing_for_clearance(self) -> tuple[str, ...]:
-        """Return the groups that are neither labelled by the user nor declared absent."""
+        """Return the groups that are not wholly labelled by the user and not declared absent."""
         return tuple(
             group
             for group, kinds in NEEDED_FOR_CLEARANCE.items()
             if group not in self.declared_absent
-            and not all(
-                kind in self.sources and self.sources[kind].origin is Origin.LABELLED for kind in kinds
-            )
+            and not all(kind in self.sources and self.sources[kind].whole for kind in kinds)
         )
 
     def with_structures(self, additions: Iterable[tuple[StructureSource, Mask]]) -> Anatomy:

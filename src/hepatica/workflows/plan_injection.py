@@ -8,7 +8,7 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any
 
-from hepatica.core.errors import InputError
+from hepatica.core.errors import InputError, OutputExistsError
 from hepatica.core.progress import SILENT, Progress
 from hepatica.core.provenance import Manifest, digest_bytes
 from hepatica.planning.plan import Plan
@@ -51,11 +51,14 @@ def plan_injection(
 
     Raises
     ------
+    OutputExistsError
+        If ``out`` is, holds or lies in an input.
     HepaticaError
         With a stable code for everything that cannot be used as given.
     """
     if request.visit < 1:
         raise InputError(expected="a visit number from 1", given=str(request.visit), where="--visit")
+    _require_apart(request, out)
     run_time = ports.clock.now()
     with ports.stage_output(out, overwrite=overwrite) as stage:
         case = read_case(request, ports=ports, progress=progress)
@@ -83,6 +86,23 @@ def plan_injection(
     return PlanOutcome(
         plan=planned.plan, document=document, manifest=manifest, folder=out, files=(*files, "manifest.json")
     )
+
+
+def _require_apart(request: PlanRequest, out: Path) -> None:
+    """Refuse a result that would replace an input, or become part of one: it holds DICOM files itself."""
+    target = out.resolve()
+    for role, source in request.sources.items():
+        path = Path(source)
+        if not path.is_absolute() or not path.exists():
+            continue
+        path = path.resolve()
+        if path == target or target in path.parents or (path.is_dir() and path in target.parents):
+            raise OutputExistsError(
+                expected="an output folder apart from every input",
+                given=f"a folder that is, holds or lies in the input '{role}'",
+                where=str(out),
+                action="choose another --out",
+            )
 
 
 def _start_manifest(request: PlanRequest, case: Case, *, ports: PlanPorts, run_time: datetime) -> Manifest:

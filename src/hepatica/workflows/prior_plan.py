@@ -46,7 +46,19 @@ class PriorLesion:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PriorDose:
-    """What an earlier plan meant to give to one lesion; ``dose`` is None where it was not evaluable."""
+    """What an earlier plan meant to give to one lesion.
+
+    Parameters
+    ----------
+    lesion_id
+        Its name in that plan.
+    volume_ml
+        Planned volume, less what found no place.
+    dose
+        Amount of the planned volume; None where it was not evaluable.
+    dose_unit
+        Its unit.
+    """
 
     lesion_id: str
     volume_ml: float
@@ -105,6 +117,8 @@ def from_plan_document(document: Any) -> PriorPlan:
     names = [lesion.lesion_id for lesion in lesions]
     if len(set(names)) != len(names):
         raise _refuse("one entry for each lesion id", "a lesion id that comes twice", "lesions")
+    if len({lesion.tracking_uid for lesion in lesions}) != len(lesions):
+        raise _refuse("a tracking UID for each lesion", "a tracking UID that comes twice", "lesions")
     frame = plan.get("frame_of_reference")
     return PriorPlan(
         plan_id=plan_id,
@@ -138,11 +152,13 @@ def _read_dose(entry: Mapping[str, Any], where: str, lesion_ids: Sequence[str]) 
     lesion_id = _text(entry, "lesion_id", where)
     if lesion_id not in lesion_ids:
         raise _refuse("a lesion of the same plan", "another lesion id", f"{where}.lesion_id")
+    volume_ml = _number(entry.get("volume_ml"), f"{where}.volume_ml", low=0.0)
+    left_ml = _number(entry.get("undelivered_ml", 0.0), f"{where}.undelivered_ml", low=0.0, high=volume_ml)
     dose = entry.get("dose")
     unknown = isinstance(dose, Mapping) and isinstance(dose.get("not_evaluable"), str)
     return PriorDose(
         lesion_id=lesion_id,
-        volume_ml=_number(entry.get("volume_ml"), f"{where}.volume_ml", low=0.0),
+        volume_ml=volume_ml - left_ml,
         dose=None if unknown else _number(dose, f"{where}.dose", low=0.0, high=math.inf),
         dose_unit=_text(entry, "dose_unit", where),
     )

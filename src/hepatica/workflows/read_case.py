@@ -29,6 +29,8 @@ from hepatica.workflows.state_position import check_position, state_position
 
 EVIDENCE: Final = ("hepatica.anatomy.tables", "hepatica.lesions.tables", "hepatica.planning.tables")
 """Packages whose tables a plan leans on."""
+LARGEST_HU: Final = 70_000.0
+"""No scanner stores more: 16 bits with a slope of 1; extended scales of metal end far below."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
@@ -94,6 +96,7 @@ def read_case(request: PlanRequest, *, ports: PlanPorts, progress: Progress) -> 
             where="the planning scan",
             action="choose a CT series",
         )
+    _require_ct_numbers(image)
     digests["ct"] = image.digest
     progress.stage("Reading labels")
     labels = read_label_sources(request.labels, image=image, ports=ports, progress=progress)
@@ -114,6 +117,17 @@ def read_case(request: PlanRequest, *, ports: PlanPorts, progress: Progress) -> 
         table_digests={f"protocol:{protocol.name}": protocol.digest, **digest_tables(EVIDENCE)},
         findings=(*image.findings, *labels.findings, *(arterial.findings if arterial else ())),
     )
+
+
+def _require_ct_numbers(image: ReadImage) -> None:
+    largest_hu = float(image.volume.values.max())
+    if largest_hu > LARGEST_HU:
+        raise ModalityError(
+            expected=f"CT numbers up to {LARGEST_HU:g} HU",
+            given=f"{largest_hu:.6g} HU",
+            where="the planning scan",
+            action="export the original series: its rescale slope or intercept is damaged",
+        )
 
 
 def _check_choices(request: PlanRequest) -> None:

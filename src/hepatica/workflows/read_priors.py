@@ -7,7 +7,7 @@ from pathlib import Path
 
 from hepatica.anatomy.assemble import assemble_anatomy
 from hepatica.anatomy.structures import StructureKind
-from hepatica.core.errors import HepaticaError, NotFoundError, SourceFormatError
+from hepatica.core.errors import HepaticaError, InputError, NotFoundError, SourceFormatError
 from hepatica.core.progress import SILENT
 from hepatica.core.provenance import digest_bytes
 from hepatica.imaging.mask import Mask
@@ -53,7 +53,7 @@ def read_priors(
     digests
         Takes the digest of each plan.
     """
-    cases = []
+    cases: list[PriorCase] = []
     for number, folder in enumerate(folders):
         file = folder / "plan.json" if folder.is_dir() else folder
         if not file.exists():
@@ -66,6 +66,13 @@ def read_priors(
         raw = ports.read_bytes(file)
         digests[f"prior[{number}]"] = digest_bytes(raw)
         plan = from_plan_document(to_object(raw, where=str(file), error=SourceFormatError))
+        if any(plan.plan_id == case.plan.plan_id for case in cases):
+            raise InputError(
+                expected="each earlier plan once",
+                given="one plan twice, which would count its doses twice",
+                where=str(folder),
+                action="give each plan folder once",
+            )
         if frame is not None and plan.frame_of_reference == frame:
             cases.append(PriorCase(plan=plan, liver=None, reason="not needed: same frame"))
             continue

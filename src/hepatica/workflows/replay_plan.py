@@ -7,7 +7,7 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any, Final
 
-from hepatica.core.errors import ReplayMismatchError, SourceFormatError
+from hepatica.core.errors import OutputExistsError, ReplayMismatchError, SourceFormatError
 from hepatica.core.progress import SILENT, Progress
 from hepatica.workflows.documents import to_object
 from hepatica.workflows.plan_injection import PlanOutcome, plan_injection
@@ -36,9 +36,12 @@ def replay_plan(
 
     Raises
     ------
+    OutputExistsError
+        If ``out`` would replace the plan it is compared with.
     ReplayMismatchError
         If an input has changed, or an output comes out different; says which.
     """
+    _require_apart(folder, out)
     manifest = _read_manifest(folder, ports=ports)
     request = PlanRequest.from_manifest(manifest, where=str(folder))
     clock = FixedClock(_to_run_time(manifest, folder))
@@ -49,6 +52,17 @@ def replay_plan(
     for part in COMPARED:
         _require_equal(manifest, again, part=part, folder=folder)
     return outcome
+
+
+def _require_apart(folder: Path, out: Path) -> None:
+    before, after = folder.resolve(), out.resolve()
+    if before == after or before in after.parents or after in before.parents:
+        raise OutputExistsError(
+            expected="an output folder apart from the plan to repeat",
+            given="the same folder, or one in it or around it",
+            where=str(out),
+            action="choose another --out",
+        )
 
 
 def _read_manifest(folder: Path, *, ports: PlanPorts) -> dict[str, Any]:

@@ -147,6 +147,7 @@ class PlanRequest:
         """
         try:
             sources, parameters = document["sources"], document["parameters"]
+            _require_texts(sources, parameters)
             return cls(
                 image=Path(sources["ct"]),
                 labels=tuple(
@@ -172,7 +173,7 @@ class PlanRequest:
         except (KeyError, TypeError, ValueError, AttributeError) as error:
             raise SourceFormatError(
                 expected="the manifest of a plan",
-                given=f"a document without a usable {error}",
+                given=f"a document that is none ({type(error).__name__})",
                 where=where,
                 action="give the folder that 'hepatica plan' wrote",
             ) from error
@@ -186,6 +187,17 @@ def _to_source(name: str) -> str:
     """Make a path absolute; leave the name of something built in as it is."""
     path = Path(name)
     return str(path.absolute()) if path.suffix or path.is_file() else name
+
+
+def _require_texts(sources: Mapping[str, Any], parameters: Mapping[str, Any]) -> None:
+    """Raise TypeError where an edited manifest holds another type than `PlanRequest` wrote."""
+    optional = [parameters[key] for key in ("series", "arterial_series") if parameters[key] is not None]
+    texts = [parameters["tumour_type"], parameters["needle"], *parameters["absent"], *optional]
+    texts.append(parameters.get("placement", ""))
+    if isinstance(parameters["absent"], str) or not all(
+        isinstance(text, str) for text in (*sources.values(), *texts)
+    ):
+        raise TypeError("text expected")
 
 
 NO_NAMES = "-"

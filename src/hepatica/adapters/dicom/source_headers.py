@@ -196,6 +196,8 @@ def _read_series(facts: ImageFacts, files: Iterable[tuple[str, bytes]]) -> Sourc
     if derived:
         frame = derive_uid(uid, "frame of reference")
         notes.append("The source declares no Frame of Reference UID; one was derived from its series UID.")
+    if not str(found[0].get("StudyInstanceUID", "") or ""):
+        notes.append("The source declares no Study Instance UID; one was derived from its series UID.")
     wanted = ("PatientID", "PatientName", "StudyID")
     missing = [word for word in wanted if not str(found[0].get(word, "") or "")]
     if missing:
@@ -246,6 +248,8 @@ def _clean(header: Dataset, frame: str) -> Dataset:
             setattr(clean, keyword, "")
     if not _is_time(str(clean.StudyTime)):
         clean.StudyTime = ""
+    if not str(clean.get("StudyInstanceUID", "") or ""):
+        clean.StudyInstanceUID = derive_uid(str(header.SeriesInstanceUID), "study")
     clean.FrameOfReferenceUID = frame
     clean.SpecificCharacterSet = CHARACTER_SET
     return clean

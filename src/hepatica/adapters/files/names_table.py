@@ -8,7 +8,7 @@ from pathlib import Path
 from types import MappingProxyType
 from typing import Final
 
-from hepatica.core.errors import InputError, NotFoundError, SourceFormatError
+from hepatica.core.errors import InputError, NotFoundError, SourceFormatError, refuse_unreadable
 
 _VALUE_HEADERS: Final = (
     "value",
@@ -68,11 +68,14 @@ def read_names_table(path: Path) -> Mapping[int, str]:
     """
     text = _read_text(path)
     delimiter = max(_DELIMITERS, key=text.count)
-    rows = [
-        (number, [cell.strip() for cell in row])
-        for number, row in enumerate(csv.reader(text.splitlines(), delimiter=delimiter), start=1)
-        if any(cell.strip() for cell in row) and not row[0].lstrip().startswith("#")
-    ]
+    with refuse_unreadable(
+        expected="a table of short rows", where=path.name, action="look for a quotation mark without its pair"
+    ):
+        rows = [
+            (number, [cell.strip() for cell in row])
+            for number, row in enumerate(csv.reader(text.splitlines(), delimiter=delimiter), start=1)
+            if any(cell.strip() for cell in row) and not row[0].lstrip().startswith("#")
+        ]
     if not rows:
         raise InputError(expected="rows of label value and name", given="an empty table", where=path.name)
     columns = _find_columns(rows[0][1])

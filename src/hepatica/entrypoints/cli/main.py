@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import signal
 import sys
 from pathlib import Path
 from typing import Annotated, NoReturn
@@ -245,13 +246,34 @@ def version() -> None:
     typer.echo(find_version("hepatica"))
 
 
+class _Stopped(BaseException):
+    """A request to end from the system; unwinding clears what was half-written."""
+
+
+def _stop(number: int, frame: object) -> None:
+    # A second request must not interrupt the clearing up of the first.
+    signal.signal(number, signal.SIG_IGN)
+    raise _Stopped(number)
+
+
+def _listen() -> None:
+    """Let a request to end pass through the code like Ctrl-C does, unless the caller has it ignored."""
+    for name in ("SIGTERM", "SIGHUP"):
+        number = getattr(signal, name, None)
+        if number is not None and signal.getsignal(number) is signal.SIG_DFL:
+            signal.signal(number, _stop)
+
+
 def main() -> None:
     """Run the command line; every refusal becomes a message and an exit status, never a traceback."""
     as_json = "--json" in sys.argv
+    _listen()
     try:
         app()
     except HepaticaError as error:
         _end(error, as_json=as_json)
+    except _Stopped as stopped:
+        _end(CancelledError(where="nothing was written"), as_json=as_json, status=128 + stopped.args[0])
     except SystemExit as end:
         # The option parser turns an interrupt into this status, and has told wrong options on stderr.
         if end.code == CANCELLED:
@@ -276,11 +298,11 @@ def main() -> None:
         _end(fault, as_json=as_json)
 
 
-def _end(error: HepaticaError, *, as_json: bool) -> NoReturn:
+def _end(error: HepaticaError, *, as_json: bool, status: int | None = None) -> NoReturn:
     from hepatica.entrypoints.cli.screen import print_error
 
     print_error(error, as_json=as_json)
-    sys.exit(to_exit_status(error))
+    sys.exit(to_exit_status(error) if status is None else status)
 
 
 if __name__ == "__main__":

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from rich.markup import escape
+
 from hepatica.core.findings import NotEvaluable, Severity
 from hepatica.planning.eligibility.values import Answer
 from hepatica.planning.path.placement_values import PlacementRisk
@@ -34,15 +36,15 @@ def print_summary(outcome: PlanOutcome) -> None:
     _print_unreached(console, plan)
     _print_eligibility(console, plan)
     _print_findings(console, plan)
-    console.print(
-        f"\nOpen [bold]{outcome.folder}/sheet.pdf[/bold] (sheet) or {outcome.folder}/report.html (all details)."
-    )
+    folder = escape(str(outcome.folder))
+    console.print(f"\nOpen [bold]{folder}/sheet.pdf[/bold] (sheet) or {folder}/report.html (all details).")
     console.print("Research use, not a medical device.")
 
 
 def _print_head(console: Console, plan: Plan) -> None:
     status = "[bold green]cleared[/]" if plan.status is PlanStatus.CLEARED else "[bold red]NOT CLEARED[/]"
-    console.print(f"\n[bold]{plan.protocol.title}[/] - {plan.protocol.agent}, visit {plan.visit}: {status}")
+    title, agent = escape(plan.protocol.title), escape(plan.protocol.agent)
+    console.print(f"\n[bold]{title}[/] - {agent}, visit {plan.visit}: {status}")
     if plan.missing_structures:
         console.print(f"  neither labelled nor declared absent: {', '.join(plan.missing_structures)}")
     for notice in plan.protocol.notices:
@@ -69,7 +71,7 @@ def _print_lesions(console: Console, plan: Plan) -> None:
             f"{injection.volume_ml:.2f}",
             "n/e" if isinstance(dose, NotEvaluable) else f"{dose:.3g}",
             f"{injection.undelivered_ml:.2f}",
-            (injection.reason or injection.rule) + unverified,
+            escape(injection.reason or injection.rule) + unverified,
         )
     console.print()
     console.print(table)

@@ -84,7 +84,7 @@ def parse_document(data: bytes, *, where: str, level: str = "") -> ProtocolDocum
     """
     try:
         raw = tomllib.loads(data.decode("utf-8"))
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError, RecursionError) as error:
         raise ProtocolError(
             expected="a TOML file in UTF-8",
             given=str(error),

@@ -38,7 +38,8 @@ def check_lesions(lesions: Sequence[DoseLesion]) -> None:
                 raise NonFiniteError(
                     expected=f"a finite {name}", given=f"{size}", where=f"lesion {lesion.lesion_id}"
                 )
-            if size <= 0:
+            # A lesion one pixel wide has a longest diameter of 0: measured, but no size to dose by.
+            if size < 0 or (size == 0 and name == "volume"):
                 raise InputError(
                     expected=f"a {name} above 0", given=f"{size}", where=f"lesion {lesion.lesion_id}"
                 )
@@ -93,6 +94,8 @@ def _find_obstacle(lesion: DoseLesion, *, protocol: Protocol, visit: int) -> str
     """Return why a lesion gets nothing at this visit; empty where nothing stands against it."""
     if not lesion.injectable:
         return lesion.reason or "marked not injectable"
+    if lesion.longest_diameter_mm == 0:
+        return "it is one pixel wide: no longest diameter to dose by"
     sites = protocol.sites
     if lesion.site not in sites.injected and sites.others == "exclude":
         return f"site '{lesion.site}' is not a site of this protocol ({', '.join(sites.injected)})"

@@ -1,0 +1,62 @@
+"""A run that is told to stop, and names that look like markup."""
+
+from __future__ import annotations
+
+import signal
+import subprocess
+import sys
+
+import nibabel
+import numpy as np
+import pytest
+from cases import plan_arguments, run_hepatica, write_phantom
+from phantom import make_phantom
+
+pytestmark = pytest.mark.xdist_group("refusals")
+
+
+@pytest.fixture(scope="module")
+def case(tmp_path_factory):
+    return write_phantom(tmp_path_factory.mktemp("case"), phantom=make_phantom(spacing_mm=(6.0, 6.0, 8.0)))
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGHUP, signal.SIGINT])
+def test_a_run_told_to_stop_leaves_nothing_and_says_so(case, tmp_path, number):
+    out = tmp_path / "out" / "plan"
+    command = [sys.executable, "-m", "hepatica.entrypoints.cli.main", *plan_arguments(case, out)]
+    run = subprocess.Popen(list(map(str, command)), stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+    assert run.stderr is not None
+    # The scene is announced with the stage open and most of the work ahead.
+    for line in run.stderr:
+        if "scene" in line.lower() or "Measur" in line:
+            break
+    assert any(out.parent.iterdir()), "the stage is open while the run works"
+    run.send_signal(number)
+    _, err = run.communicate(timeout=120)
+    assert run.returncode == 128 + number
+    assert "nothing was written" in err
+    assert list(out.parent.iterdir()) == []
+
+
+def test_brackets_in_a_title_and_in_the_output_folder_are_printed_as_they_are(case, tmp_path):
+    protocol = tmp_path / "own.toml"
+    protocol.write_text('extends = "tvec-label"\nname = "own"\ntitle = "Site [/x] [b]table"\n')
+    out = tmp_path / "plan [b] [" / "x]"
+    arguments = plan_arguments(case, out)
+    arguments[arguments.index("tvec-label")] = protocol
+    run = run_hepatica(*arguments)
+    assert run.status == 0, run.err
+    printed = run.out.replace("\n", "")
+    assert "Site [/x] [b]table" in printed
+    assert "plan [b] [/x]/sheet.pdf" in printed
+
+
+def test_ct_numbers_no_scanner_stores_are_refused(case, tmp_path):
+    image = nibabel.load(case["ct"])
+    hu = np.asarray(image.dataobj, dtype=np.float32) * np.float32(1e30)
+    path = tmp_path / "ct.nii.gz"
+    nibabel.save(nibabel.Nifti1Image(hu, image.affine), path)
+    run = run_hepatica(*plan_arguments({**case, "ct": path}, tmp_path / "plan"))
+    assert run.status == 30
+    assert "70000 HU" in run.err
+    assert not (tmp_path / "plan").exists()
