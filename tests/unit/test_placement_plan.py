@@ -14,6 +14,7 @@ from placement_scenes import declare_all, make_model, make_puncture, make_slab_s
 from hepatica.adapters.reports.view import derive_plan_view
 from hepatica.core.errors import InputError, NotFoundError
 from hepatica.core.evidence import EvidenceStatus
+from hepatica.core.progress import SILENT
 from hepatica.planning.path.placement_error import simulate_placement
 from hepatica.workflows.plan_document import read_plan_schema, to_plan_document
 from hepatica.workflows.read_case import read_case
@@ -21,8 +22,8 @@ from hepatica.workflows.request import LabelInput, PlanRequest
 
 
 def simulate(scene, status, seed=5):
-    puncture = make_puncture((30, 4, 50), (45, 50, 50), stops_mm=(0.0, 5.0))
-    model = make_model(status, in_plane=6.0, depth=3.0)
+    puncture = make_puncture((30, 4, 50), (42, 50, 50), stops_mm=(0.0, 5.0))
+    model = make_model(status, in_plane=9.0, depth=3.0)
     risk = simulate_placement(puncture, scene, model=model, draws=2000, rng=np.random.default_rng(seed))
     return replace(puncture, risk=replace(risk, seed=seed))
 
@@ -66,7 +67,7 @@ def test_plan_json_holds_every_chance_with_its_error_and_follows_the_schema(cont
         d.in_target.probability for d in risk.deposits
     ]
     assert found["expected_ml_in_target"]["mean_ml"] == pytest.approx(risk.expected_in_target.mean_ml)
-    assert {s["name"]: s["sigma_mm"] for s in found["sigmas"]}["in_plane"] == 6.0
+    assert {s["name"]: s["sigma_mm"] for s in found["sigmas"]}["in_plane"] == 9.0
 
 
 def test_a_puncture_without_simulation_has_no_risk_in_plan_json(context):
@@ -89,7 +90,9 @@ def test_sheet_and_report_say_lower_bound_and_unverified_only_where_they_are(con
     assert asdict(view)["risk"]["expected"].endswith("of 1.00 mL")
 
 
-REQUEST = PlanRequest(image=Path("/ct"), labels=(LabelInput(path=Path("/l")),), protocol="p", visit=1)
+REQUEST = PlanRequest(
+    image=Path("/ct"), labels=(LabelInput(path=Path("/l")),), protocol="tvec-label", visit=1
+)
 
 
 @pytest.mark.requirement("B-risk-seed")
@@ -105,6 +108,6 @@ def test_the_manifest_keeps_seed_and_placement_and_older_ones_are_still_read():
 
 def test_an_unknown_placement_or_a_negative_seed_is_refused_before_anything_is_read():
     with pytest.raises(NotFoundError, match="freehand, stereotactic"):
-        read_case(replace(REQUEST, placement="magic"), ports=None, progress=None)
+        read_case(replace(REQUEST, placement="magic"), ports=None, progress=SILENT)
     with pytest.raises(InputError, match="--seed"):
-        read_case(replace(REQUEST, seed=-1), ports=None, progress=None)
+        read_case(replace(REQUEST, seed=-1), ports=None, progress=SILENT)
