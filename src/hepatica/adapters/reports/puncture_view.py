@@ -93,10 +93,10 @@ class ClearanceRow:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RiskView:
-    """What placement error makes of the puncture; ``touch_title`` says where chances are lower bounds."""
+    """What placement error makes of the puncture; ``bound`` says where chances to touch are lower bounds."""
 
     title: Cell
-    touch_title: str
+    bound: str
     any_touched: str
     any_within_margin: str
     tip: str
@@ -405,13 +405,12 @@ def _derive_clearances(puncture: Puncture) -> tuple[ClearanceRow, ...]:
 
 def _derive_risk(risk: PlacementRisk) -> RiskView:
     volume = risk.expected_in_target
-    bound = ", lower bound" if risk.lower_bound else ""
     return RiskView(
         title=Cell(
             text=f"Placement error, {risk.model.name}, {to_count_words(risk.draws)} needles",
             unverified=risk.unverified,
         ),
-        touch_title=f"P(touch){bound}",
+        bound="lower bound" if risk.lower_bound else "",
         any_touched=to_chance_words(risk.any_touched),
         any_within_margin=to_chance_words(risk.any_within_margin),
         tip=to_chance_words(risk.tip_in_target),

@@ -272,21 +272,32 @@ def meets_block(  # noqa: PLR0913
     layers: NDArray[np.uint8],
     room: FloatArray,
 ) -> bool:
-    """Whether the stretch comes nearer than ``reach`` to one of a block's boxes of a layer."""
-    q, lo, hi = room[0], room[1], room[2]
+    """Whether the stretch comes nearer than ``reach`` to one of a block's boxes of a layer.
+
+    A box lies within half its diagonal of its centre, and holds everything nearer to the centre than half its
+    shortest edge: the centre's distance to the stretch decides most boxes.
+    """
+    lo, hi = room[1], room[2]
     length2 = d[0] * d[0] + d[1] * d[1] + d[2] * d[2]
-    half = 0.5 * math.sqrt(spacing[0] ** 2 + spacing[1] ** 2 + spacing[2] ** 2)
-    near = reach + 0.5 * (t1 - t0) * math.sqrt(length2) + half
+    outer = reach + 0.5 * math.sqrt(spacing[0] ** 2 + spacing[1] ** 2 + spacing[2] ** 2)
+    inner = reach + 0.5 * min(spacing[0], spacing[1], spacing[2])
+    outer2, inner2 = outer * outer * (1.0 + 1e-9), inner * inner * (1.0 - 1e-9)
     for n in range(layers.shape[0]):
         if layers[n] != layer:
             continue
-        total = 0.0
+        x = (voxels[n, 0] + 0.5) * spacing[0] - p[0]
+        y = (voxels[n, 1] + 0.5) * spacing[1] - p[1]
+        z = (voxels[n, 2] + 0.5) * spacing[2] - p[2]
+        along = x * d[0] + y * d[1] + z * d[2]
+        t = t0 if length2 == 0.0 else min(max(along / length2, t0), t1)
+        away = (x - t * d[0]) ** 2 + (y - t * d[1]) ** 2 + (z - t * d[2]) ** 2
+        if away > outer2:
+            continue
+        if away < inner2:
+            return True
         for axis in range(3):
             lo[axis] = voxels[n, axis] * spacing[axis]
             hi[axis] = lo[axis] + spacing[axis]
-            total += (0.5 * (lo[axis] + hi[axis]) - q[axis]) ** 2
-        if total > near * near * (1.0 + 1e-9):
-            continue
         if comes_near(p, d, t0, t1, lo, hi, reach * reach, closed):
             return True
     return False
