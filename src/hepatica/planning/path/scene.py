@@ -18,8 +18,9 @@ from hepatica.core.progress import SILENT, Progress
 from hepatica.imaging.mask import Mask
 from hepatica.imaging.volume import Volume
 from hepatica.planning.path import kernels
+from hepatica.planning.path.fields import SlackField, derive_slack_field, find_crop
 from hepatica.planning.path.obstacles import Obstacles, derive_obstacles, to_layers
-from hepatica.planning.path.skin import Skin, derive_skin, find_outside
+from hepatica.planning.path.skin import Skin, derive_skin, find_outside, thin_skin
 from hepatica.planning.path.values import Needle, PriorTrack
 
 
@@ -72,6 +73,25 @@ class Scene:
     def needle_radius_mm(self) -> float:
         """Half the needle's outer diameter."""
         return 0.5 * self.needle.outer_diameter_mm
+
+    @cached_property
+    def needed_mm(self) -> FloatArray:
+        """The (layers,) distance from needle axis to each obstacle layer: margin plus needle radius."""
+        return self.obstacles.margins_mm() + self.needle_radius_mm
+
+    @cached_property
+    def slack(self) -> SlackField:
+        """Room beyond every margin on the coarse grid; made when first asked for."""
+        return derive_slack_field(self.obstacles.cells, needed_mm=self.needed_mm)
+
+    @cached_property
+    def skin_sample(self) -> Skin:
+        """Fewer skin points, evenly spread, on which the cost of each limit is estimated."""
+        return thin_skin(
+            self.skin,
+            edge_mm=self.limits["skin_sample_spacing"].number,
+            anchor=self.grid.bounds_lps_mm.mean(axis=0),
+        )
 
     @cached_property
     def largest_margin_mm(self) -> float:
@@ -171,7 +191,9 @@ def build_scene(
         tissue[lesion.box][lesion.crop] = kernels.CODE_OTHER_LESION | kernels.LIVER_FLAG
     outside = find_outside(_find_inside(anatomy, tissue), grid=grid)
     progress.check_cancelled()
-    obstacles = derive_obstacles(anatomy, layers=to_layers(anatomy, limits), tissue=tissue)
+    obstacles = derive_obstacles(
+        anatomy, layers=to_layers(anatomy, limits), tissue=tissue, box=find_crop(~outside)
+    )
     _flag_tissue(tissue, volume, anatomy, outside=outside, air_hu=limits["skin_air_max"].number)
     tissue.setflags(write=False)
     progress.check_cancelled()

@@ -233,6 +233,8 @@ class LesionPath:
         Skin point and target pairs looked at.
     findings
         About the search itself.
+    alternatives
+        Other paths that none beats in every term of the ranking, in default order; without deposits.
     """
 
     lesion_id: str
@@ -241,6 +243,7 @@ class LesionPath:
     blocks: tuple[SkinBlock, ...]
     examined_paths: int
     findings: tuple[Finding, ...] = ()
+    alternatives: tuple[Puncture, ...] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
