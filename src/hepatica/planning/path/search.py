@@ -26,11 +26,12 @@ from hepatica.planning.path.ranking import (
 )
 from hepatica.planning.path.scene import Scene
 from hepatica.planning.path.settle import Candidates
+from hepatica.planning.path.skin import group_by_cube
 from hepatica.planning.path.targets import choose_targets
 from hepatica.planning.path.values import LesionPath, Puncture, Track
 
-PATCH_ROUNDING: Final = 1e-6
-"""A point on the face between two patches belongs to the second, however it was rounded."""
+PATCH_TRIES: Final = 96
+"""Pairs settled in a patch of skin for an alternative: enough to be good, alternatives are not proved best."""
 
 
 def plan_lesion_path(
@@ -116,7 +117,7 @@ def _find_roomy(
 
     Room counts up to ``wanted`` stops and must be more than ``above``.
     """
-    stops = candidates.count_stops(wanted)
+    stops = candidates.count_stops(wanted) if wanted else np.zeros(len(candidates), np.int64)
     for room in range(wanted, above, -1):
         chosen = np.flatnonzero(stops >= room)
         best = find_puncture(candidates, chosen, name="P1", progress=progress)
@@ -150,18 +151,23 @@ def find_alternatives(
 ) -> tuple[Puncture, ...]:
     """Return paths from elsewhere on the skin that no other is better than in every term, in default order.
 
-    The skin is cut into patches; the best path of each of the most promising patches competes.
+    The skin is cut into patches; of each of the most promising ones the best of its likeliest paths competes.
     """
     limits = candidates.scene.limits
-    patch = np.floor(
-        candidates.entries_lps_mm[chosen] / limits["alternative_patch"].number + PATCH_ROUNDING
-    ).astype(np.int64)
-    _, patch_of = np.unique(patch, axis=0, return_inverse=True)
-    patch_of = patch_of.reshape(-1)
+    chosen = chosen[~candidates.broken[chosen]]
+    patch_of, _ = group_by_cube(
+        candidates.entries_lps_mm[chosen],
+        anchor=candidates.scene.grid.bounds_lps_mm.mean(axis=0),
+        edge_mm=limits["alternative_patch"].number,
+    )
     lowest = np.full(int(patch_of.max(initial=-1)) + 1, np.inf)
-    np.minimum.at(lowest, patch_of, np.where(candidates.broken[chosen], np.inf, candidates.bound[chosen]))
+    np.minimum.at(lowest, patch_of, candidates.bound[chosen])
     order = np.argsort(lowest, kind="stable")[: int(limits["alternative_patches"].number)]
-    found = [candidates.find_best(chosen[patch_of == number], progress=progress) for number in order]
+    found = []
+    for number in order:
+        here = chosen[patch_of == number]
+        likely = here[np.argsort(candidates.bound[here], kind="stable")[:PATCH_TRIES]]
+        found.append(candidates.find_best(likely, progress=progress))
     index = np.array([n for n in found if n is not None], dtype=np.int64)
     front = index[find_front(candidates.to_terms(index))] if len(index) else index
     front = front[np.argsort(candidates.bound[front], kind="stable")]

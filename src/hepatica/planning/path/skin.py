@@ -156,14 +156,7 @@ def _thin(
     points: FloatArray, *, anchor: FloatArray, edge_mm: float
 ) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
     """Choose in each cube of the world the point nearest to its centre; returns choices and cubes."""
-    relative = np.round(points - anchor, ORDER_DECIMALS) / edge_mm
-    cubes = np.floor(relative + 1e-9)
-    away = np.round(np.linalg.norm(relative - cubes - 0.5, axis=1), ORDER_DECIMALS)
-    cubes -= cubes.min(axis=0, initial=0)
-    size = cubes.max(axis=0, initial=0) + 1
-    key = ((cubes[:, 0] * size[1] + cubes[:, 1]) * size[2] + cubes[:, 2]).astype(np.int64)
-    _, group = np.unique(key, return_inverse=True)
-    group = group.reshape(-1)
+    group, away = group_by_cube(points, anchor=anchor, edge_mm=edge_mm)
     nearest = np.full(int(group.max(initial=-1)) + 1, np.inf)
     np.minimum.at(nearest, group, away)
     chosen = np.flatnonzero(away == nearest[group])
@@ -172,6 +165,21 @@ def _thin(
     first = np.ones(len(order), dtype=bool)
     first[1:] = group[order][1:] != group[order][:-1]
     return order[first], group
+
+
+def group_by_cube(
+    points: FloatArray, *, anchor: FloatArray, edge_mm: float
+) -> tuple[NDArray[np.int64], FloatArray]:
+    """Return the number of the world's cube each of (n, 3) points lies in, and how far it is from its centre,
+    in edges. Cubes that hold points are numbered from 0."""
+    relative = np.round(points - anchor, ORDER_DECIMALS) / edge_mm
+    cubes = np.floor(relative + 1e-9)
+    away = np.round(np.linalg.norm(relative - cubes - 0.5, axis=1), ORDER_DECIMALS)
+    cubes -= cubes.min(axis=0, initial=0)
+    size = cubes.max(axis=0, initial=0) + 1
+    key = ((cubes[:, 0] * size[1] + cubes[:, 1]) * size[2] + cubes[:, 2]).astype(np.int64)
+    _, group = np.unique(key, return_inverse=True)
+    return group.reshape(-1), away
 
 
 def thin_skin(skin: Skin, *, edge_mm: float, anchor: FloatArray) -> Skin:
