@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from typing import Final
 
 import numpy as np
@@ -32,6 +32,25 @@ from hepatica.planning.path.values import LesionPath, Puncture, Track
 
 PATCH_TRIES: Final = 96
 """Pairs settled in a patch of skin for an alternative: enough to be good, alternatives are not proved best."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class LesionSearch:
+    """The answer for one lesion with the pairs it was found among.
+
+    Parameters
+    ----------
+    path
+        The answer.
+    candidates
+        All pairs screening left.
+    chosen
+        Numbers of those with the most room for the volume.
+    """
+
+    path: LesionPath
+    candidates: Candidates
+    chosen: NDArray[np.int64]
 
 
 def plan_lesion_path(
@@ -66,6 +85,11 @@ def plan_lesion_path(
     >>> path.best.length_mm  # doctest: +SKIP
     84.2
     """
+    return search_lesion(scene, lesion_id=lesion_id, volume_ml=volume_ml, progress=progress).path
+
+
+def search_lesion(scene: Scene, *, lesion_id: str, volume_ml: float, progress: Progress) -> LesionSearch:
+    """Search as `plan_lesion_path` does, and keep what was found out about every pair."""
     progress.stage(f"path {lesion_id}")
     tissue = scene.paint_target(lesion_id)
     target = scene.find_lesion(lesion_id)[1]
@@ -96,7 +120,7 @@ def plan_lesion_path(
     sample = judge_pairs(
         scene, tissue, tips_lps_mm=tips[: int(scene.limits["target_sample"].number)], progress=progress
     )
-    return LesionPath(
+    path = LesionPath(
         lesion_id=lesion_id,
         best=best,
         backup=backup,
@@ -108,6 +132,7 @@ def plan_lesion_path(
             *_list_findings(candidates, sample, examined=examined, best=best, backup=backup),
         ),
     )
+    return LesionSearch(path=path, candidates=candidates, chosen=chosen)
 
 
 def _find_roomy(

@@ -177,6 +177,8 @@ class Puncture:
         What it passes, how it ranked, where it deposits, with what.
     findings
         Soft limits it misses.
+    pivot_lps_mm
+        (3,) coaxial tip at which the tracks of a fan turn; None where every track runs straight from the entry.
     """
 
     puncture_id: str
@@ -193,6 +195,7 @@ class Puncture:
     tracks: tuple[Track, ...]
     needle: Needle
     findings: tuple[Finding, ...] = ()
+    pivot_lps_mm: FloatArray | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
