@@ -6,14 +6,13 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from path_scenes import SUPINE, change_limits, to_scene, world
+from path_scenes import LIMITS, SUPINE, brute_clearance, change_limits, make_parts, to_scene, world
 
 from hepatica.anatomy.structures import StructureKind as Kind
 from hepatica.core.findings import NotEvaluable, Severity
 from hepatica.core.geometry import Grid
 from hepatica.core.progress import SILENT
 from hepatica.planning.path.checks import check_path
-from hepatica.planning.path.clearance import measure_box_distance_mm
 from hepatica.planning.path.measure import measure_track, to_clearances
 from hepatica.planning.path.pairs import FIRST_LAYER_BIT, judge_pairs
 from hepatica.planning.path.search import plan_lesion_path
@@ -24,52 +23,6 @@ SAME_MM = 1e-6
 
 SKIN_AREA_SHARE = 0.1
 """Skin is sampled in cubes of the world; on so coarse a trunk the share of cut cubes changes by as much."""
-
-LIMITS = {
-    "skin_spacing": 12.0,
-    "target_candidates": 3,
-    "liver_before_lesion_min": 3.0,
-    "length_min": 5.0,
-    "run_out": 3.0,
-    "margin_lung": 2.0,
-    "margin_bowel": 3.0,
-    "margin_gas": 1.0,
-    "margin_contrast_lumen": 1.0,
-    "margin_stomach": 1.0,
-    "margin_heart": 1.0,
-    "margin_oesophagus": 1.0,
-    "backup_entry_distance": 10.0,
-}
-"""Small margins for small phantoms; the largest decides how near the end of the scan a path may run."""
-
-
-def make_parts(seed, spacing=(3.0, 2.5, 5.0)):
-    """A small random trunk in voxels: liver, lesion, and lumps of lung and bowel anywhere in the body."""
-    rng = np.random.default_rng(seed)
-    shape = (28, 26, 14)
-    index = np.stack(np.meshgrid(*(np.arange(n) for n in shape), indexing="ij"), -1).astype(float)
-    centre = np.array([13.5, 12.5, 6.5])
-    body = (((index - centre) / (12, 11, 99)) ** 2).sum(-1) <= 1
-    liver = (((index - centre) / (9, 8, 5)) ** 2).sum(-1) <= 1
-    lesion = (((index - centre - rng.uniform(-2, 2, 3)) / (2.5, 2.5, 1.6)) ** 2).sum(-1) <= 1
-    parts = {Kind.BODY: body, Kind.LIVER: liver, Kind.LESION: lesion & liver}
-    for kind, count in ((Kind.LUNG, 6), (Kind.BOWEL, 5)):
-        lump = np.zeros(shape, bool)
-        for _ in range(count):
-            at = centre + rng.uniform(-11, 11, 3) * (1, 1, 0.6)
-            lump |= (((index - at) / rng.uniform(1, 3, 3)) ** 2).sum(-1) <= 1
-        parts[kind] = lump & body & ~lesion
-    grid = Grid.from_axes(shape=shape, spacing_mm=spacing, origin_lps_mm=(-40, -30, -33))
-    return grid, parts
-
-
-def brute_clearance(mask, grid, start, end, radius):
-    """Smallest distance over every voxel box of the structure, without any pruning."""
-    spacing = grid.spacing_mm
-    p, q = ((grid.to_index(x) + 0.5) * spacing for x in (start, end))
-    return (
-        min(measure_box_distance_mm(p, q, v * spacing, (v + 1) * spacing) for v in np.argwhere(mask)) - radius
-    )
 
 
 @pytest.mark.requirement("A-path-never-through")

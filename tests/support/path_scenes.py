@@ -13,6 +13,7 @@ from hepatica.core.evidence import Evidence, EvidenceStatus
 from hepatica.core.geometry import Grid
 from hepatica.imaging.mask import Mask
 from hepatica.imaging.volume import Volume
+from hepatica.planning.path.clearance import measure_box_distance_mm
 from hepatica.planning.path.scene import build_scene, read_path_limits
 from hepatica.planning.path.values import Needle
 
@@ -178,3 +179,50 @@ def read_ircadb(real_data: Path):
         StructureKind.BONE: mask("bone"),
     }
     return values, grid, parts, tumours, position
+
+
+LIMITS = {
+    "skin_spacing": 12.0,
+    "target_candidates": 3,
+    "liver_before_lesion_min": 3.0,
+    "length_min": 5.0,
+    "run_out": 3.0,
+    "margin_lung": 2.0,
+    "margin_bowel": 3.0,
+    "margin_gas": 1.0,
+    "margin_contrast_lumen": 1.0,
+    "margin_stomach": 1.0,
+    "margin_heart": 1.0,
+    "margin_oesophagus": 1.0,
+    "backup_entry_distance": 10.0,
+}
+"""Small margins for small phantoms; the largest decides how near the end of the scan a path may run."""
+
+
+def make_parts(seed, spacing=(3.0, 2.5, 5.0)):
+    """A small random trunk in voxels: liver, lesion, and lumps of lung and bowel anywhere in the body."""
+    rng = np.random.default_rng(seed)
+    shape = (28, 26, 14)
+    index = np.stack(np.meshgrid(*(np.arange(n) for n in shape), indexing="ij"), -1).astype(float)
+    centre = np.array([13.5, 12.5, 6.5])
+    body = (((index - centre) / (12, 11, 99)) ** 2).sum(-1) <= 1
+    liver = (((index - centre) / (9, 8, 5)) ** 2).sum(-1) <= 1
+    lesion = (((index - centre - rng.uniform(-2, 2, 3)) / (2.5, 2.5, 1.6)) ** 2).sum(-1) <= 1
+    parts = {StructureKind.BODY: body, StructureKind.LIVER: liver, StructureKind.LESION: lesion & liver}
+    for kind, count in ((StructureKind.LUNG, 6), (StructureKind.BOWEL, 5)):
+        lump = np.zeros(shape, bool)
+        for _ in range(count):
+            at = centre + rng.uniform(-11, 11, 3) * (1, 1, 0.6)
+            lump |= (((index - at) / rng.uniform(1, 3, 3)) ** 2).sum(-1) <= 1
+        parts[kind] = lump & body & ~lesion
+    grid = Grid.from_axes(shape=shape, spacing_mm=spacing, origin_lps_mm=(-40, -30, -33))
+    return grid, parts
+
+
+def brute_clearance(mask, grid, start, end, radius):
+    """Smallest distance over every voxel box of the structure, without any pruning."""
+    spacing = grid.spacing_mm
+    p, q = ((grid.to_index(x) + 0.5) * spacing for x in (start, end))
+    return (
+        min(measure_box_distance_mm(p, q, v * spacing, (v + 1) * spacing) for v in np.argwhere(mask)) - radius
+    )

@@ -95,17 +95,25 @@ def test_the_best_path_has_the_smallest_score_of_all_allowed_pairs():
     from hepatica.core.progress import SILENT
     from hepatica.planning.path.clearance import measure_slack_mm
     from hepatica.planning.path.pairs import judge_pairs
-    from hepatica.planning.path.ranking import derive_clearance_term, derive_scores, derive_terms
-    from hepatica.planning.path.search import _to_rank_input
+    from hepatica.planning.path.ranking import RankInput, derive_clearance_term, derive_scores, derive_terms
 
     grid, parts, lesion = torso(**{Kind.BOWEL: lambda x, y, z: (y < -38) & (x > -38) & (z < 30)})
-    limits = change_limits(skin_spacing=12.0, target_candidates=4)
+    limits = change_limits(skin_spacing=12.0, skin_sample_spacing=0.5, target_candidates=4)
     scene, path = plan(grid, parts, lesion, limits=limits)
+    assert (scene.skin_sample.areas_mm2 > 0).sum() == len(scene.skin.points_lps_mm)
     tips = choose_targets(scene.lesions["L1"][1], limits=limits)
     pairs = judge_pairs(scene, scene.paint_target("L1"), tips_lps_mm=tips, progress=SILENT)
     allowed = np.flatnonzero(pairs.broken == 0)
     assert len(allowed) > 50
-    bounds = derive_scores(derive_terms(_to_rank_input(pairs, allowed), limits=limits), limits=limits)
+    values = RankInput(
+        length_mm=pairs.length_mm[allowed],
+        tilt_deg=pairs.tilt_deg[allowed],
+        in_plane_deg=pairs.in_plane_deg[allowed],
+        capsule_deg=pairs.capsule_deg[allowed],
+        parenchyma_mm=pairs.parenchyma_mm[allowed],
+        viable_mm=pairs.viable_mm[allowed],
+    )
+    bounds = derive_scores(derive_terms(values, limits=limits), limits=limits)
     whole = [
         bound
         + limits["weight_clearance"].number
@@ -396,7 +404,7 @@ def test_targets_of_a_necrotic_ring_lie_in_the_viable_rim():
     targets = choose_targets(scene.lesions["L1"][1], limits=scene.limits)
     index = np.round(grid.to_index(targets)).astype(int)
     assert rim[tuple(index.T)].all()
-    assert len(targets) == 10
+    assert len(targets) == scene.limits["target_candidates"].number
     path = plan_lesion_path(scene, lesion_id="L1")
     tip = np.round(grid.to_index(path.best.tracks[0].tip_lps_mm)).astype(int)
     assert rim[tuple(tip)]

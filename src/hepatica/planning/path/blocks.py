@@ -24,9 +24,9 @@ def derive_blocks(pairs: Pairs, scene: Scene) -> tuple[SkinBlock, ...]:
     pairs
         Judged pairs of one lesion.
     scene
-        Scene they were judged in.
+        Scene they were judged in, on its skin sample.
     """
-    areas = scene.skin.areas_mm2
+    areas = scene.skin_sample.areas_mm2
     if len(areas) == 0:
         return ()
     broken = pairs.broken.reshape(len(areas), -1)

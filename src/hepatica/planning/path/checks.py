@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterator
 from typing import Final
 
 import numpy as np
+from numpy.typing import NDArray
 
 from hepatica.anatomy.structures import StructureKind
 from hepatica.core.errors import GeometryError
@@ -14,13 +15,14 @@ from hepatica.core.findings import Finding, NotEvaluable, Severity
 from hepatica.core.geometry import FloatArray
 from hepatica.imaging.mask import Mask
 from hepatica.planning.path import kernels
+from hepatica.planning.path.bent import derive_redirection_deg, measure_bent_track
 from hepatica.planning.path.entry import find_hub_under_table, is_on_skin, measure_implant_distance_mm
 from hepatica.planning.path.measure import TrackMeasure, measure_track, to_clearances
 from hepatica.planning.path.neighbours import list_rib_findings
 from hepatica.planning.path.pairs import ANGLE_TOLERANCE_DEG, LENGTH_TOLERANCE_MM
 from hepatica.planning.path.scene import Scene
 from hepatica.planning.path.skin import derive_directions
-from hepatica.planning.path.values import Puncture, TissueClass
+from hepatica.planning.path.values import Puncture, TissueClass, Track
 
 Check = Callable[[TrackMeasure, Scene], Iterator[Finding]]
 
@@ -61,18 +63,33 @@ def check_path(puncture: Puncture, scene: Scene) -> tuple[Finding, ...]:
                 where=puncture.puncture_id,
             )
         tissue = scene.paint_target(lesion_id)
-        measure = measure_track(
-            scene,
-            tissue,
-            lesion_id=lesion_id,
-            entry_lps_mm=puncture.entry_lps_mm,
-            tip_lps_mm=track.tip_lps_mm,
-        )
-        findings.extend(check_measure(measure, scene))
+        findings.extend(_check_track(puncture, track, scene, tissue=tissue, lesion_id=lesion_id))
     findings.extend(_check_deposits(puncture, scene))
     order = (Severity.ERROR, Severity.WARNING, Severity.INFO)
     unique = tuple(dict.fromkeys(findings))
     return tuple(sorted(unique, key=lambda finding: order.index(finding.severity)))
+
+
+def _check_track(
+    puncture: Puncture, track: Track, scene: Scene, *, tissue: NDArray[np.uint8], lesion_id: str
+) -> Iterator[Finding]:
+    entry, pivot, tip = puncture.entry_lps_mm, puncture.pivot_lps_mm, track.tip_lps_mm
+    turn = 0.0 if pivot is None else derive_redirection_deg(entry, pivot, tip)
+    if pivot is None or turn <= ANGLE_TOLERANCE_DEG:
+        yield from check_measure(
+            measure_track(scene, tissue, lesion_id=lesion_id, entry_lps_mm=entry, tip_lps_mm=tip), scene
+        )
+        return
+    measure = measure_bent_track(
+        scene, tissue, lesion_id=lesion_id, entry_lps_mm=entry, pivot_lps_mm=pivot, tip_lps_mm=tip
+    )
+    yield from check_measure(measure, scene)
+    rule = scene.limits["redirect_max"]
+    if turn > rule.number + ANGLE_TOLERANCE_DEG:
+        yield _hard(rule, measure, turn, "The inner needle turns too far at the coaxial tip.")
+    index = tuple(np.floor(scene.grid.to_index(pivot) + 0.5).astype(int))
+    if tissue[index] & kernels.CODE_MASK != kernels.CODE_LIVER:
+        yield _hard(rule, measure, turn, "The coaxial tip does not lie in liver.", name="pivot_in_liver")
 
 
 def check_measure(measure: TrackMeasure, scene: Scene) -> tuple[Finding, ...]:

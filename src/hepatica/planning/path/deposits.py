@@ -12,8 +12,8 @@ from numpy.typing import NDArray
 from hepatica.core.errors import InputError
 from hepatica.core.evidence import EvidenceTable
 from hepatica.core.geometry import FloatArray
+from hepatica.planning.path import kernels
 from hepatica.planning.path.checks import contains
-from hepatica.planning.path.pairs import LENGTH_TOLERANCE_MM
 from hepatica.planning.path.scene import Scene
 from hepatica.planning.path.values import Deposit, Puncture, Track
 
@@ -105,18 +105,16 @@ def count_stops(
 ) -> NDArray[np.int64]:
     """Return for (n, 3) paths how many of the first stops that `find_stops` would give exist, up to a number."""
     target = scene.find_lesion(lesion_id)[1]
-    start = np.array(target.start_ijk)
-    way = entries_lps_mm - tips_lps_mm
-    length = np.maximum(np.linalg.norm(way, axis=1), LENGTH_TOLERANCE_MM)
-    spacing = scene.limits["deposit_spacing"].number
-    longest = float(np.linalg.norm((np.array(target.crop.shape) + 1) * target.grid.spacing_mm))
-    count = np.zeros(len(way), np.int64)
-    for step in range(math.ceil(longest / spacing) + 1 if up_to else 0):
-        points = tips_lps_mm + way * (step * spacing / length)[:, None]
-        index = np.floor(target.grid.to_index(points) + 0.5).astype(int) - start
-        within = ((index >= 0) & (index < target.crop.shape)).all(axis=1) & (step * spacing < length)
-        i, j, k = np.where(within[:, None], index, 0).T
-        count += within & target.crop[i, j, k]
+    count = np.empty(len(entries_lps_mm), np.int64)
+    kernels.count_stops(
+        scene.to_local_mm(entries_lps_mm),
+        scene.to_local_mm(tips_lps_mm),
+        np.asfortranarray(target.crop),
+        np.array(target.start_ijk, np.int64),
+        scene.grid.spacing_mm,
+        scene.limits["deposit_spacing"].number,
+        count,
+    )
     return np.minimum(count, up_to)
 
 

@@ -368,47 +368,85 @@ def leaves_liver(
 
 
 @compiled
-def evaluate_paths(  # noqa: PLR0913
+def trace_paths(
+    starts_mm: FloatArray,
+    ends_mm: FloatArray,
+    tissue: NDArray[np.uint8],
+    spacing: FloatArray,
+    metrics: FloatArray,
+) -> None:
+    """Fill the metrics of (n, 3) paths but the capsule angle, in whose place goes t of the liver entry."""
+    room = tissue.shape[0] + tissue.shape[1] + tissue.shape[2] + 4
+    visited, exits, d = np.empty((room, 3), np.int64), np.empty(room), np.empty(3)
+    for n in range(starts_mm.shape[0]):
+        for axis in range(3):
+            d[axis] = ends_mm[n, axis] - starts_mm[n, axis]
+        metrics[n, 1] = trace(starts_mm[n], d, tissue, spacing, visited, exits, metrics[n])
+
+
+@compiled
+def measure_capsule_sines(
     starts_mm: FloatArray,
     ends_mm: FloatArray,
     tissue: NDArray[np.uint8],
     spacing: FloatArray,
     sigma: float,
+    metrics: FloatArray,
+) -> None:
+    """Turn t of the liver entry in ``metrics[:, 1]`` into the sine of the capsule angle."""
+    gradient, d, q = np.empty(3), np.empty(3), np.empty(3)
+    for n in range(starts_mm.shape[0]):
+        entered = metrics[n, 1]
+        metrics[n, 1] = -1.0
+        if entered < 0.0:
+            continue
+        for axis in range(3):
+            d[axis] = ends_mm[n, axis] - starts_mm[n, axis]
+            q[axis] = starts_mm[n, axis] + entered * d[axis]
+        length = math.sqrt(d[0] * d[0] + d[1] * d[1] + d[2] * d[2])
+        smooth_gradient(q, tissue, LIVER_FLAG, spacing, sigma, gradient)
+        norm = math.sqrt(gradient[0] ** 2 + gradient[1] ** 2 + gradient[2] ** 2)
+        metrics[n, 1] = -2.0
+        if norm > SMALLEST_GRADIENT:
+            dot = d[0] * gradient[0] + d[1] * gradient[1] + d[2] * gradient[2]
+            metrics[n, 1] = min(1.0, abs(dot) / (norm * length))
+
+
+@compiled
+def clear_paths(
+    starts_mm: FloatArray,
+    ends_mm: FloatArray,
+    tissue: NDArray[np.uint8],
+    spacing: FloatArray,
     run_out: float,
+    comfort: float,
     block: NDArray[np.int64],
     starts: NDArray[np.int64],
     voxels: NDArray[np.int16],
     layers: NDArray[np.uint8],
     reach: FloatArray,
     broken: NDArray[np.uint32],
-    metrics: FloatArray,
+    slack: FloatArray,
 ) -> None:
-    """Judge (n, 3) pairs: set bit ``layer`` of ``broken`` where a layer is nearer than its reach; fill
-    metrics.
+    """Judge (n, 3) paths: set bit ``layer`` of ``broken`` where a layer is nearer than its reach; ``slack``
+    becomes the least distance beyond the reach, at most ``comfort``.
 
-    The part of the run-out that lies outside the liver counts like the path itself.
+    The part of the run-out that lies outside the liver is judged like the path itself, without slack.
     """
     room = tissue.shape[0] + tissue.shape[1] + tissue.shape[2] + 4
     visited, exits = np.empty((room, 3), np.int64), np.empty(room)
-    gradient, best, d, q = np.empty(3), np.empty(reach.shape[0]), np.empty(3), np.empty(3)
+    best, d, q = np.empty(reach.shape[0]), np.empty(3), np.empty(3)
     for n in range(starts_mm.shape[0]):
         p = starts_mm[n]
         for axis in range(3):
             d[axis] = ends_mm[n, axis] - p[axis]
         length = math.sqrt(d[0] * d[0] + d[1] * d[1] + d[2] * d[2])
-        entered = trace(p, d, tissue, spacing, visited, exits, metrics[n])
-        metrics[n, 1] = -1.0
-        if entered >= 0.0:
-            for axis in range(3):
-                q[axis] = p[axis] + entered * d[axis]
-            smooth_gradient(q, tissue, LIVER_FLAG, spacing, sigma, gradient)
-            norm = math.sqrt(gradient[0] ** 2 + gradient[1] ** 2 + gradient[2] ** 2)
-            metrics[n, 1] = -2.0
-            if norm > SMALLEST_GRADIENT:
-                dot = d[0] * gradient[0] + d[1] * gradient[1] + d[2] * gradient[2]
-                metrics[n, 1] = min(1.0, abs(dot) / (norm * length))
-        best[:] = reach
+        best[:] = reach + comfort
         scan_clearances(p, d, spacing, block, starts, voxels, layers, best)
+        slack[n] = comfort
+        for layer in range(reach.shape[0]):
+            slack[n] = min(slack[n], best[layer] - reach[layer])
+            best[layer] = min(best[layer], reach[layer])
         for axis in range(3):
             q[axis] = ends_mm[n, axis]
             d[axis] *= run_out / length
@@ -423,3 +461,38 @@ def evaluate_paths(  # noqa: PLR0913
             if best[layer] < reach[layer]:
                 bits |= np.uint32(1) << np.uint32(layer)
         broken[n] = bits
+
+
+@compiled
+def count_stops(
+    starts_mm: FloatArray,
+    ends_mm: FloatArray,
+    target: NDArray[np.bool_],
+    corner: NDArray[np.int64],
+    spacing: FloatArray,
+    pull_back: float,
+    counts: NDArray[np.int64],
+) -> None:
+    """Count, for (n, 3) paths, the points at whole pull-back steps from the tip that lie in the target."""
+    longest = 0.0
+    for axis in range(3):
+        longest += ((target.shape[axis] + 1) * spacing[axis]) ** 2
+    steps = math.ceil(math.sqrt(longest) / pull_back) + 1
+    for n in range(starts_mm.shape[0]):
+        total = 0.0
+        for axis in range(3):
+            total += (starts_mm[n, axis] - ends_mm[n, axis]) ** 2
+        length = math.sqrt(total)
+        counts[n] = 0
+        for step in range(steps):
+            if step * pull_back >= length:
+                break
+            inside = True
+            at = np.empty(3, np.int64)
+            for axis in range(3):
+                way = (starts_mm[n, axis] - ends_mm[n, axis]) / length
+                x = ends_mm[n, axis] + step * pull_back * way
+                at[axis] = math.floor(x / spacing[axis]) - corner[axis]
+                inside &= 0 <= at[axis] < target.shape[axis]
+            if inside and target[at[0], at[1], at[2]]:
+                counts[n] += 1

@@ -14,6 +14,7 @@ from hepatica.core.evidence import Evidence, EvidenceTable
 from hepatica.core.geometry import FloatArray
 from hepatica.imaging.mask import find_box
 from hepatica.planning.path import kernels, obstacle_kernels
+from hepatica.planning.path.fields import Cells, derive_cells
 
 VESSELS: Final = (
     StructureKind.AORTA,
@@ -87,6 +88,8 @@ class Obstacles:
         (x, y, z, 2) first voxel of each block and one past its last.
     voxels, layer_of_voxel
         (n, 3) indices and (n,) layer.
+    cells
+        The same layers, whole, on a coarse grid: for screening only.
     """
 
     layers: tuple[Layer, ...]
@@ -94,6 +97,7 @@ class Obstacles:
     starts: NDArray[np.int64]
     voxels: NDArray[np.int16]
     layer_of_voxel: NDArray[np.uint8]
+    cells: Cells
 
     def margins_mm(self) -> FloatArray:
         """Return the (n,) margin of each layer."""
@@ -123,7 +127,9 @@ def to_layers(anatomy: Anatomy, limits: EvidenceTable) -> tuple[Layer, ...]:
     return tuple(layers)
 
 
-def derive_obstacles(anatomy: Anatomy, *, layers: tuple[Layer, ...], tissue: NDArray[np.uint8]) -> Obstacles:
+def derive_obstacles(
+    anatomy: Anatomy, *, layers: tuple[Layer, ...], tissue: NDArray[np.uint8], box: tuple[slice, ...]
+) -> Obstacles:
     """Sort the boundary voxels of all layers, and write tissue codes of labelled voxels into ``tissue``.
 
     Parameters
@@ -138,6 +144,8 @@ def derive_obstacles(anatomy: Anatomy, *, layers: tuple[Layer, ...], tissue: NDA
         gas, bone, lung, liver. Clearances do not depend on it: every layer keeps its own voxels, except that
         a structure which was only derived gives way inside a lesion somebody drew (a calcified tumour is not
         bone).
+    box
+        Voxels that hold everything inside the patient.
     """
     grid = anatomy.grid
     of_bit, codes = np.zeros(32, np.uint32), np.full(32, CODE_NONE, np.uint8)
@@ -153,7 +161,8 @@ def derive_obstacles(anatomy: Anatomy, *, layers: tuple[Layer, ...], tissue: NDA
     for number, layer in enumerate(layers):
         if layer.calibre_mm is not None:
             _keep_wide(layer_bits, bit=1 << number, calibre_mm=layer.calibre_mm, spacing_mm=grid.spacing_mm)
-    return _collect(layer_bits, layers=layers, spacing_mm=grid.spacing_mm)
+    cells = derive_cells(layer_bits, spacing_mm=grid.spacing_mm, box=box)
+    return _collect(layer_bits, layers=layers, spacing_mm=grid.spacing_mm, cells=cells)
 
 
 def _keep_wide(bits: NDArray[np.uint32], *, bit: int, calibre_mm: float, spacing_mm: FloatArray) -> None:
@@ -182,7 +191,9 @@ def derive_ball(radius_mm: float, spacing_mm: FloatArray) -> NDArray[np.int64]:
     return np.ascontiguousarray(offsets[near | (offsets == 0).all(axis=1)], dtype=np.int64)
 
 
-def _collect(bits: NDArray[np.uint32], *, layers: tuple[Layer, ...], spacing_mm: FloatArray) -> Obstacles:
+def _collect(
+    bits: NDArray[np.uint32], *, layers: tuple[Layer, ...], spacing_mm: FloatArray, cells: Cells
+) -> Obstacles:
     block = np.maximum(1, np.round(BLOCK_EDGE_MM / spacing_mm)).astype(np.int64)
     shape = tuple(int(n) for n in -(-np.array(bits.shape) // block))
     starts = np.zeros((*shape, 2), np.int64)
@@ -195,4 +206,6 @@ def _collect(bits: NDArray[np.uint32], *, layers: tuple[Layer, ...], spacing_mm:
     obstacle_kernels.collect_surface(bits, block, starts, voxels, of_voxel, True)  # noqa: FBT003
     for array in (starts, voxels, of_voxel):
         array.setflags(write=False)
-    return Obstacles(layers=layers, block=block, starts=starts, voxels=voxels, layer_of_voxel=of_voxel)
+    return Obstacles(
+        layers=layers, block=block, starts=starts, voxels=voxels, layer_of_voxel=of_voxel, cells=cells
+    )

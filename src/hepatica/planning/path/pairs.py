@@ -1,4 +1,4 @@
-"""Every skin point against every target point: what each pair breaks, exactly."""
+"""A sample of skin points against a few tips: all that each pair breaks, exactly."""
 
 from __future__ import annotations
 
@@ -83,7 +83,7 @@ def to_limit_names(scene: Scene) -> dict[str, np.uint64]:
 def judge_pairs(
     scene: Scene, tissue: NDArray[np.uint8], *, tips_lps_mm: FloatArray, progress: Progress
 ) -> Pairs:
-    """Judge every skin point of the scene against every tip.
+    """Judge every point of the scene's skin sample against every tip.
 
     Parameters
     ----------
@@ -94,7 +94,7 @@ def judge_pairs(
     progress
         What to report to.
     """
-    points = scene.skin.points_lps_mm
+    points = scene.skin_sample.points_lps_mm
     count = len(points)
     entries = np.repeat(points, len(tips_lps_mm), axis=0)
     tips = np.tile(tips_lps_mm, (count, 1))
@@ -135,14 +135,16 @@ def _judge_geometry(
     scene: Scene, entries: FloatArray, tips: FloatArray, *, tilt_deg: FloatArray
 ) -> NDArray[np.uint64]:
     limits, needle = scene.limits, scene.needle
-    per_point = max(1, len(entries) // max(1, len(scene.skin.points_lps_mm)))
+    per_point = max(1, len(entries) // max(1, len(scene.skin_sample.points_lps_mm)))
     way = tips - entries
     length = np.linalg.norm(way, axis=1)
     run_out = tips + way * (limits["run_out"].number / np.maximum(length, 1e-9))[:, None]
     face = np.minimum(scene.measure_face_distance_mm(entries), scene.measure_face_distance_mm(run_out))
     implant = limits["entry_implant_distance"].number
-    near_implant = measure_implant_distance_mm(scene, scene.skin.points_lps_mm, up_to_mm=implant) < implant
-    on_table = np.repeat(scene.skin.on_table, per_point)
+    near_implant = (
+        measure_implant_distance_mm(scene, scene.skin_sample.points_lps_mm, up_to_mm=implant) < implant
+    )
+    on_table = np.repeat(scene.skin_sample.on_table, per_point)
     bad = {
         "length_max": length > limits["length_max"].number + LENGTH_TOLERANCE_MM,
         "length_min": length < limits["length_min"].number - LENGTH_TOLERANCE_MM,
@@ -184,31 +186,62 @@ def _trace(
     traced: NDArray[np.int64],
     progress: Progress,
 ) -> tuple[FloatArray, NDArray[np.uint32]]:
-    obstacles = scene.obstacles
     metrics = np.full((len(entries), kernels.N_METRICS), np.nan)
     layers = np.zeros(len(entries), np.uint32)
-    reach = obstacles.margins_mm() + scene.needle_radius_mm
-    if not obstacles.layers:
-        reach = np.zeros(1)
     for a in range(0, len(traced), CHUNK):
         progress.check_cancelled()
         part = traced[a : a + CHUNK]
-        found, bits = np.zeros((len(part), kernels.N_METRICS)), np.zeros(len(part), np.uint32)
-        kernels.evaluate_paths(
-            scene.to_local_mm(entries[part]),
-            scene.to_local_mm(tips[part]),
+        starts, ends = scene.to_local_mm(entries[part]), scene.to_local_mm(tips[part])
+        found = trace_pairs(scene, tissue, starts, ends)
+        layers[part] = clear_pairs(scene, tissue, starts, ends, comfort_mm=0.0)[0]
+        add_capsule_sines(scene, tissue, starts, ends, metrics=found)
+        metrics[part] = found
+        progress.advance(min(1.0, (a + CHUNK) / max(1, len(traced))))
+    return metrics, layers
+
+
+def trace_pairs(
+    scene: Scene, tissue: NDArray[np.uint8], starts_mm: FloatArray, ends_mm: FloatArray
+) -> FloatArray:
+    """Return the (n, `kernels.N_METRICS`) metrics of (n, 3) paths in local millimetres, without the angle."""
+    metrics = np.zeros((len(starts_mm), kernels.N_METRICS))
+    kernels.trace_paths(starts_mm, ends_mm, tissue, scene.grid.spacing_mm, metrics)
+    return metrics
+
+
+def add_capsule_sines(
+    scene: Scene,
+    tissue: NDArray[np.uint8],
+    starts_mm: FloatArray,
+    ends_mm: FloatArray,
+    *,
+    metrics: FloatArray,
+) -> None:
+    """Complete metrics of `trace_pairs` with the sine of the capsule angle, in place."""
+    sigma = scene.limits["capsule_sigma"].number
+    kernels.measure_capsule_sines(starts_mm, ends_mm, tissue, scene.grid.spacing_mm, sigma, metrics)
+
+
+def clear_pairs(
+    scene: Scene, tissue: NDArray[np.uint8], starts_mm: FloatArray, ends_mm: FloatArray, *, comfort_mm: float
+) -> tuple[NDArray[np.uint32], FloatArray]:
+    """Return (n,) bits of the obstacle layers that are too near, and (n,) exact slack up to a comfort."""
+    obstacles = scene.obstacles
+    layers, slack = np.zeros(len(starts_mm), np.uint32), np.full(len(starts_mm), comfort_mm)
+    if obstacles.layers:
+        kernels.clear_paths(
+            starts_mm,
+            ends_mm,
             tissue,
             scene.grid.spacing_mm,
-            scene.limits["capsule_sigma"].number,
             scene.limits["run_out"].number,
+            comfort_mm,
             obstacles.block,
             obstacles.starts,
             obstacles.voxels,
             obstacles.layer_of_voxel,
-            reach,
-            bits,
-            found,
+            scene.needed_mm,
+            layers,
+            slack,
         )
-        metrics[part], layers[part] = found, bits
-        progress.advance(min(1.0, (a + CHUNK) / max(1, len(traced))))
-    return metrics, layers
+    return layers, slack

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 import numpy as np
 
 from hepatica.core.evidence import EvidenceTable
-from hepatica.core.geometry import FloatArray
+from hepatica.core.geometry import BoolArray, FloatArray
 from hepatica.planning.path.values import RankTerm
 
 
@@ -50,8 +51,30 @@ def derive_terms(values: RankInput, *, limits: EvidenceTable) -> dict[str, Float
 
 def derive_clearance_term(slack_mm: float, *, limits: EvidenceTable) -> float:
     """Return the term of the smallest clearance beyond its margin: 1 at the margin, 0 from the comfort on."""
-    share = round(slack_mm / limits["comfort_clearance"].number, 9)
-    return float(np.clip(1.0 - share, 0.0, 1.0))
+    return float(derive_clearance_terms(np.array([slack_mm]), limits=limits)[0])
+
+
+def derive_clearance_terms(slack_mm: FloatArray, *, limits: EvidenceTable) -> FloatArray:
+    """Return (n,) clearance terms; infinite slack gives 0."""
+    share = np.round(slack_mm / limits["comfort_clearance"].number, 9)
+    return np.clip(1.0 - share, 0.0, 1.0)
+
+
+def find_front(terms: Mapping[str, FloatArray]) -> BoolArray:
+    """Tell which of n paths belong to the Pareto front: no other is at least as good in every term and better
+    in one.
+
+    Examples
+    --------
+    >>> find_front({"length": np.array([1.0, 2.0, 2.0]), "tilt": np.array([3.0, 1.0, 4.0])}).tolist()
+    [True, True, False]
+    """
+    values = np.stack(list(terms.values()), axis=1)
+    front = np.ones(len(values), dtype=bool)
+    for n, row in enumerate(values):
+        better = (values <= row).all(axis=1) & (values < row).any(axis=1)
+        front[n] = not better.any()
+    return front
 
 
 def derive_scores(terms: dict[str, FloatArray], *, limits: EvidenceTable) -> FloatArray:

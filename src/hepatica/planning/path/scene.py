@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
+from typing import Final
 
 import numpy as np
 from numpy.typing import NDArray
 
 from hepatica.anatomy.structures import Anatomy, StructureKind, to_bit
-from hepatica.core.errors import GeometryError, NotFoundError
+from hepatica.core.errors import GeometryError, InputError, NotFoundError
 from hepatica.core.evidence import EvidenceStatus, EvidenceTable, read_evidence_table
 from hepatica.core.findings import Finding, NotEvaluable, Severity
 from hepatica.core.geometry import BoolArray, FloatArray, Grid
@@ -18,9 +19,21 @@ from hepatica.core.progress import SILENT, Progress
 from hepatica.imaging.mask import Mask
 from hepatica.imaging.volume import Volume
 from hepatica.planning.path import kernels
+from hepatica.planning.path.fields import SlackField, derive_slack_field, find_crop
 from hepatica.planning.path.obstacles import Obstacles, derive_obstacles, to_layers
-from hepatica.planning.path.skin import Skin, derive_skin, find_outside
+from hepatica.planning.path.skin import Skin, derive_skin, find_outside, thin_skin
 from hepatica.planning.path.values import Needle, PriorTrack
+
+BUILT_IN: Final = (
+    "vessel_calibre",
+    "vessel_calibre_wide",
+    "entry_facing_down_max",
+    "skin_spacing",
+    "skin_air_max",
+    "skin_air_min",
+    "capsule_sigma",
+)
+"""Limits that decide what a scene consists of."""
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -74,10 +87,53 @@ class Scene:
         return 0.5 * self.needle.outer_diameter_mm
 
     @cached_property
+    def needed_mm(self) -> FloatArray:
+        """The (layers,) distance from needle axis to each obstacle layer: margin plus needle radius."""
+        return self.obstacles.margins_mm() + self.needle_radius_mm
+
+    @cached_property
+    def slack(self) -> SlackField:
+        """Room beyond every margin on the coarse grid; made when first asked for."""
+        return derive_slack_field(self.obstacles.cells, needed_mm=self.needed_mm)
+
+    @cached_property
+    def skin_sample(self) -> Skin:
+        """Fewer skin points, evenly spread, on which the cost of each limit is estimated."""
+        return thin_skin(
+            self.skin,
+            edge_mm=self.limits["skin_sample_spacing"].number,
+            anchor=self.grid.bounds_lps_mm.mean(axis=0),
+        )
+
+    @cached_property
     def largest_margin_mm(self) -> float:
         """Largest margin of any kind in the table, present in this scan or not, plus the needle radius."""
         margins = [entry.number for entry in self.limits if entry.key.startswith("margin_")]
         return max(margins) + self.needle_radius_mm
+
+    def with_margins(self, limits: EvidenceTable) -> Scene:
+        """Return the scene under other limits, with all it knows of the scan kept; quick.
+
+        Parameters
+        ----------
+        limits
+            The table with other margins, lengths, angles or weights.
+
+        Raises
+        ------
+        InputError
+            If a limit differs from which skin or vessels were derived: then build the scene anew.
+        """
+        fixed = [key for key in BUILT_IN if limits[key].number != self.limits[key].number]
+        if fixed:
+            raise InputError(
+                expected="limits that leave the scene as it is",
+                given=f"another {', '.join(fixed)}",
+                where="path limits",
+                action="build the scene anew",
+            )
+        layers = tuple(replace(layer, margin=limits[layer.margin.key]) for layer in self.obstacles.layers)
+        return replace(self, limits=limits, obstacles=replace(self.obstacles, layers=layers))
 
     def to_local_mm(self, points_lps_mm: FloatArray) -> FloatArray:
         """Turn (..., 3) LPS points into millimetres along the grid's axes from the volume's corner."""
@@ -171,7 +227,9 @@ def build_scene(
         tissue[lesion.box][lesion.crop] = kernels.CODE_OTHER_LESION | kernels.LIVER_FLAG
     outside = find_outside(_find_inside(anatomy, tissue), grid=grid)
     progress.check_cancelled()
-    obstacles = derive_obstacles(anatomy, layers=to_layers(anatomy, limits), tissue=tissue)
+    obstacles = derive_obstacles(
+        anatomy, layers=to_layers(anatomy, limits), tissue=tissue, box=find_crop(~outside)
+    )
     _flag_tissue(tissue, volume, anatomy, outside=outside, air_hu=limits["skin_air_max"].number)
     tissue.setflags(write=False)
     progress.check_cancelled()

@@ -2,44 +2,64 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
+from dataclasses import dataclass, replace
+from typing import Final
 
 import numpy as np
 from numpy.typing import NDArray
 
 from hepatica.core.findings import Finding, Severity
-from hepatica.core.geometry import FloatArray
 from hepatica.core.progress import SILENT, Progress
 from hepatica.planning.path.blocks import derive_blocks
 from hepatica.planning.path.checks import check_measure
 from hepatica.planning.path.clearance import measure_slack_mm
-from hepatica.planning.path.deposits import count_stops, count_wanted_stops
+from hepatica.planning.path.deposits import count_wanted_stops
 from hepatica.planning.path.measure import TrackMeasure, measure_track, to_clearances
 from hepatica.planning.path.pairs import GEOMETRY_LIMITS, Pairs, judge_pairs
 from hepatica.planning.path.ranking import (
     RankInput,
     derive_clearance_term,
-    derive_scores,
     derive_terms,
+    find_front,
     to_rank_terms,
 )
 from hepatica.planning.path.scene import Scene
+from hepatica.planning.path.settle import Candidates
+from hepatica.planning.path.skin import group_by_cube
 from hepatica.planning.path.targets import choose_targets
 from hepatica.planning.path.values import LesionPath, Puncture, Track
 
-SCORE_DECIMALS = 6
-"""Scores that agree to this precision are equal; the world position then decides, not storage."""
+PATCH_TRIES: Final = 96
+"""Pairs settled in a patch of skin for an alternative: enough to be good, alternatives are not proved best."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class LesionSearch:
+    """The answer for one lesion with the pairs it was found among.
+
+    Parameters
+    ----------
+    path
+        The answer.
+    candidates
+        All pairs screening left.
+    chosen
+        Numbers of those with the most room for the volume.
+    """
+
+    path: LesionPath
+    candidates: Candidates
+    chosen: NDArray[np.int64]
 
 
 def plan_lesion_path(
     scene: Scene, *, lesion_id: str, volume_ml: float = 0.0, progress: Progress = SILENT
 ) -> LesionPath:
-    """Find the best allowed path to a lesion and a backup entry.
+    """Find the best allowed path to a lesion, a backup entry and alternatives.
 
-    Every sampled skin point is judged against every target point with exact clearances; nothing is decided
-    on a coarse grid, so that "no path" means that each of ``examined_paths`` broke a limit. Among the
-    allowed ones the score is proven: candidates are taken in order of a lower bound (all terms but the
-    clearance) until no bound beats the best.
+    Every skin point is screened against every tip on a coarse field whose verdicts are certain both ways.
+    What is left is settled with exact distances, in the order of a lower bound of the score, until the best
+    is proved. "No path" therefore means that every pair was either certainly blocked or settled exactly.
 
     Parameters
     ----------
@@ -64,101 +84,128 @@ def plan_lesion_path(
     >>> path.best.length_mm  # doctest: +SKIP
     84.2
     """
+    return search_lesion(scene, lesion_id=lesion_id, volume_ml=volume_ml, progress=progress).path
+
+
+def search_lesion(scene: Scene, *, lesion_id: str, volume_ml: float, progress: Progress) -> LesionSearch:
+    """Search as `plan_lesion_path` does, and keep what was found out about every pair."""
     progress.stage(f"path {lesion_id}")
     tissue = scene.paint_target(lesion_id)
-    tips = choose_targets(scene.find_lesion(lesion_id)[1], limits=scene.limits)
-    pairs = judge_pairs(scene, tissue, tips_lps_mm=tips, progress=progress)
+    target = scene.find_lesion(lesion_id)[1]
     wanted = count_wanted_stops(volume_ml, scene.limits)
-    order, room = _rank(pairs, scene, lesion_id=lesion_id, wanted=wanted)
+    tips = choose_targets(target, limits=scene.limits)
+    candidates = Candidates(scene, tissue, lesion_id=lesion_id, tips_lps_mm=tips)
+    examined = candidates.examined
+    best, chosen, room = _find_roomy(candidates, wanted=wanted, progress=progress)
     if room < wanted:
-        outer = choose_targets(scene.find_lesion(lesion_id)[1], limits=scene.limits, outer=True)
-        more = judge_pairs(scene, tissue, tips_lps_mm=outer, progress=progress)
-        other, outer_room = _rank(more, scene, lesion_id=lesion_id, wanted=wanted)
-        if outer_room > room:
-            pairs, order = more, other
-    best = _find_best(scene, tissue, pairs, order, lesion_id=lesion_id, name="P1")
-    backup = None
-    if best is not None:
-        away = np.linalg.norm(pairs.entries_lps_mm[order[0]] - best.entry_lps_mm, axis=1)
-        far = away >= scene.limits["backup_entry_distance"].number
-        rest = (order[0][far], order[1][far])
-        backup = _find_best(scene, tissue, pairs, rest, lesion_id=lesion_id, name="P1b")
-    return LesionPath(
-        lesion_id=lesion_id,
-        best=best,
-        backup=backup,
-        blocks=derive_blocks(pairs, scene),
-        examined_paths=len(pairs.broken),
-        findings=(*scene.findings, *_list_findings(pairs, scene, lesion_id, best=best, backup=backup)),
-    )
-
-
-def _rank(
-    pairs: Pairs, scene: Scene, *, lesion_id: str, wanted: int
-) -> tuple[tuple[NDArray[np.int64], FloatArray], int]:
-    """Return the allowed pairs with most room in order of their score without the clearance term, these
-    scores, and how many stops that room holds (at most ``wanted``)."""
-    allowed = np.flatnonzero(pairs.broken == 0)
-    stops = count_stops(
-        pairs.entries_lps_mm[allowed], pairs.tips_lps_mm[allowed], scene, lesion_id=lesion_id, up_to=wanted
-    )
-    room = int(stops.max(initial=0))
-    allowed = allowed[stops >= room]
-    terms = derive_terms(_to_rank_input(pairs, allowed), limits=scene.limits)
-    scores = np.round(derive_scores(terms, limits=scene.limits), SCORE_DECIMALS)
-    entry = np.round(pairs.entries_lps_mm[allowed], SCORE_DECIMALS)
-    tip = np.round(pairs.tips_lps_mm[allowed], SCORE_DECIMALS)
-    keys = (*tip.T[::-1], *entry.T[::-1], scores)
-    order = np.lexsort(keys)
-    return (allowed[order], scores[order]), room
-
-
-def _to_rank_input(pairs: Pairs, chosen: NDArray[np.int64]) -> RankInput:
-    return RankInput(
-        length_mm=pairs.length_mm[chosen],
-        tilt_deg=pairs.tilt_deg[chosen],
-        in_plane_deg=pairs.in_plane_deg[chosen],
-        capsule_deg=pairs.capsule_deg[chosen],
-        parenchyma_mm=pairs.parenchyma_mm[chosen],
-        viable_mm=pairs.viable_mm[chosen],
-    )
-
-
-def _find_best(
-    scene: Scene,
-    tissue: NDArray[np.uint8],
-    pairs: Pairs,
-    order: tuple[NDArray[np.int64], FloatArray],
-    *,
-    lesion_id: str,
-    name: str,
-) -> Puncture | None:
-    """Return the allowed pair with the smallest whole score, proven by the ordered lower bounds."""
-    limits = scene.limits
-    comfort, weight = limits["comfort_clearance"].number, limits["weight_clearance"].number
-    scored: list[tuple[float, int, int]] = []
-    smallest = np.inf
-    for place, (index, bound) in enumerate(zip(order[0].tolist(), order[1].tolist(), strict=True)):
-        if bound >= smallest:
-            break
-        slack = measure_slack_mm(
-            scene, pairs.entries_lps_mm[index], pairs.tips_lps_mm[index], beyond_mm=comfort
-        )
-        score = round(bound + weight * derive_clearance_term(slack, limits=limits), SCORE_DECIMALS)
-        scored.append((score, place, index))
-        smallest = min(smallest, score)
-    for _, _, index in sorted(scored):
-        measure = measure_track(
+        outer = Candidates(
             scene,
             tissue,
             lesion_id=lesion_id,
-            entry_lps_mm=pairs.entries_lps_mm[index],
-            tip_lps_mm=pairs.tips_lps_mm[index],
+            tips_lps_mm=choose_targets(target, limits=scene.limits, outer=True),
+        )
+        examined += outer.examined
+        found = _find_roomy(outer, wanted=wanted, progress=progress, above=room)
+        if found[0] is not None:
+            candidates, (best, chosen, room) = outer, found
+    backup, others = None, ()
+    if best is not None:
+        away = candidates.measure_away_mm(chosen, best.entry_lps_mm)
+        far = chosen[away >= scene.limits["backup_entry_distance"].number]
+        backup = find_puncture(candidates, far, name="P1b", progress=progress)
+        others = find_alternatives(
+            candidates, chosen, known=tuple(p for p in (best, backup) if p), progress=progress
+        )
+    sample = judge_pairs(
+        scene, tissue, tips_lps_mm=tips[: int(scene.limits["target_sample"].number)], progress=progress
+    )
+    path = LesionPath(
+        lesion_id=lesion_id,
+        best=best,
+        backup=backup,
+        alternatives=others,
+        blocks=derive_blocks(sample, scene),
+        examined_paths=examined,
+        findings=(
+            *scene.findings,
+            *_list_findings(candidates, sample, examined=examined, best=best, backup=backup),
+        ),
+    )
+    return LesionSearch(path=path, candidates=candidates, chosen=chosen)
+
+
+def _find_roomy(
+    candidates: Candidates, *, wanted: int, progress: Progress, above: int = -1
+) -> tuple[Puncture | None, NDArray[np.int64], int]:
+    """Return the best path among those with most room, all pairs with that room, and the room in stops.
+
+    Room counts up to ``wanted`` stops and must be more than ``above``.
+    """
+    stops = candidates.count_stops(wanted) if wanted else np.zeros(len(candidates), np.int64)
+    for room in range(wanted, above, -1):
+        chosen = np.flatnonzero(stops >= room)
+        best = find_puncture(candidates, chosen, name="P1", progress=progress)
+        if best is not None:
+            return best, chosen, room
+    return None, np.zeros(0, np.int64), 0
+
+
+def find_puncture(
+    candidates: Candidates, chosen: NDArray[np.int64], *, name: str, progress: Progress
+) -> Puncture | None:
+    """Return the best of the chosen pairs that also passes every check from scratch, as a puncture."""
+    scene = candidates.scene
+    while (index := candidates.find_best(chosen, progress=progress)) is not None:
+        measure = measure_track(
+            scene,
+            candidates.tissue,
+            lesion_id=candidates.lesion_id,
+            entry_lps_mm=candidates.entries_lps_mm[index],
+            tip_lps_mm=candidates.ends_lps_mm[index],
         )
         puncture = to_puncture(scene, measure, name=name, slack_mm=None)
         if not any(finding.severity is Severity.ERROR for finding in puncture.findings):
             return puncture
+        candidates.refuse(index)
     return None
+
+
+def find_alternatives(
+    candidates: Candidates, chosen: NDArray[np.int64], *, known: tuple[Puncture, ...], progress: Progress
+) -> tuple[Puncture, ...]:
+    """Return paths from elsewhere on the skin that no other is better than in every term, in default order.
+
+    The skin is cut into patches; of each of the most promising ones the best of its likeliest paths competes.
+    """
+    limits = candidates.scene.limits
+    chosen = chosen[~candidates.broken[chosen]]
+    patch_of, _ = group_by_cube(
+        candidates.entries_lps_mm[chosen],
+        anchor=candidates.scene.grid.bounds_lps_mm.mean(axis=0),
+        edge_mm=limits["alternative_patch"].number,
+    )
+    lowest = np.full(int(patch_of.max(initial=-1)) + 1, np.inf)
+    np.minimum.at(lowest, patch_of, candidates.bound[chosen])
+    order = np.argsort(lowest, kind="stable")[: int(limits["alternative_patches"].number)]
+    found = []
+    for number in order:
+        here = chosen[patch_of == number]
+        likely = here[np.argsort(candidates.bound[here], kind="stable")[:PATCH_TRIES]]
+        found.append(candidates.find_best(likely, progress=progress))
+    index = np.array([n for n in found if n is not None], dtype=np.int64)
+    front = index[find_front(candidates.to_terms(index))] if len(index) else index
+    front = front[np.argsort(candidates.bound[front], kind="stable")]
+    result: list[Puncture] = []
+    for n in front.tolist():
+        entry = candidates.entries_lps_mm[n]
+        if any(np.linalg.norm(entry - p.entry_lps_mm) < limits["alternative_patch"].number for p in known):
+            continue
+        puncture = find_puncture(candidates, np.array([n]), name=f"P1a{len(result) + 1}", progress=progress)
+        if puncture is not None:
+            result.append(puncture)
+        if len(result) == int(limits["alternative_count"].number):
+            break
+    return tuple(result)
 
 
 def to_puncture(scene: Scene, measure: TrackMeasure, *, name: str, slack_mm: float | None = None) -> Puncture:
@@ -198,18 +245,19 @@ def to_puncture(scene: Scene, measure: TrackMeasure, *, name: str, slack_mm: flo
 
 
 def _list_findings(
-    pairs: Pairs, scene: Scene, lesion_id: str, *, best: Puncture | None, backup: Puncture | None
+    candidates: Candidates, sample: Pairs, *, examined: int, best: Puncture | None, backup: Puncture | None
 ) -> list[Finding]:
     findings = []
+    scene, lesion_id = candidates.scene, candidates.lesion_id
     face = np.uint64(1 << GEOMETRY_LIMITS.index("volume_face"))
-    cut = int(np.count_nonzero(pairs.broken == face))
+    cut = int(np.count_nonzero(sample.broken == face))
     if cut:
         findings.append(
             Finding(
                 rule="path.volume_face",
                 severity=Severity.INFO if best else Severity.WARNING,
-                message=f"{cut} paths keep every limit that can be judged but run near the end of the scan; "
-                "a longer scan could open them.",
+                message=f"{cut} of {len(sample.broken)} sampled paths keep every limit that can be judged but "
+                "run near the end of the scan; a longer scan could open them.",
                 measured=float(cut),
                 source=scene.limits.name,
                 subject=lesion_id,
@@ -220,7 +268,7 @@ def _list_findings(
             Finding(
                 rule="path.none",
                 severity=Severity.ERROR,
-                message=f"No path: each of {len(pairs.broken)} ways from skin to target breaks a limit.",
+                message=f"No path: each of {examined} ways from skin to target breaks a limit.",
                 measured=0.0,
                 subject=lesion_id,
             )

@@ -90,15 +90,20 @@ def derive_skin(
         ``skin_spacing``, ``skin_air_min``, ``skin_air_max``, ``entry_facing_down_max``, ``capsule_sigma``.
     """
     grid = volume.grid
+    anchor = grid.bounds_lps_mm.mean(axis=0)
     faces, axes = _find_faces(outside)
     points = grid.to_lps_mm(faces)
-    chosen, group = _thin(
-        points, anchor=grid.bounds_lps_mm.mean(axis=0), edge_mm=limits["skin_spacing"].number
-    )
+    chosen, group = _thin(points, anchor=anchor, edge_mm=limits["skin_spacing"].number)
     points = points[chosen]
+    # The surface is smooth on the scale of sigma: neighbours share a normal.
+    some, cube = _thin(points, anchor=anchor, edge_mm=limits["capsule_sigma"].number)
     normals = -derive_directions(
-        points, grid=grid, tissue=tissue, flag=kernels.BODY_FLAG, sigma_mm=limits["capsule_sigma"].number
-    )
+        points[some],
+        grid=grid,
+        tissue=tissue,
+        flag=kernels.BODY_FLAG,
+        sigma_mm=limits["capsule_sigma"].number,
+    )[cube]
     areas = _add_areas(normals, axes=axes, group=group, grid=grid)
     kept = _meets_air(points, normals, volume=volume, outside=outside, limits=limits)
     kept &= np.isfinite(normals).all(axis=1)
@@ -155,16 +160,52 @@ def _thin(
     points: FloatArray, *, anchor: FloatArray, edge_mm: float
 ) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
     """Choose in each cube of the world the point nearest to its centre; returns choices and cubes."""
-    relative = np.round(points - anchor, ORDER_DECIMALS) / edge_mm
-    cubes = np.floor(relative + 1e-9)
-    away = np.round(np.linalg.norm(relative - cubes - 0.5, axis=1), ORDER_DECIMALS)
-    _, group = np.unique(cubes, axis=0, return_inverse=True)
-    group = group.reshape(-1)
-    rounded = np.round(points, ORDER_DECIMALS)
-    order = np.lexsort((rounded[:, 2], rounded[:, 1], rounded[:, 0], away, group))
+    group, away = group_by_cube(points, anchor=anchor, edge_mm=edge_mm)
+    nearest = np.full(int(group.max(initial=-1)) + 1, np.inf)
+    np.minimum.at(nearest, group, away)
+    chosen = np.flatnonzero(away == nearest[group])
+    rounded = np.round(points[chosen], ORDER_DECIMALS)
+    order = chosen[np.lexsort((rounded[:, 2], rounded[:, 1], rounded[:, 0], group[chosen]))]
     first = np.ones(len(order), dtype=bool)
     first[1:] = group[order][1:] != group[order][:-1]
     return order[first], group
+
+
+def group_by_cube(
+    points: FloatArray, *, anchor: FloatArray, edge_mm: float
+) -> tuple[NDArray[np.int64], FloatArray]:
+    """Return the number of the world's cube each of (n, 3) points lies in, and how far it is from its centre,
+    in edges. Cubes that hold points are numbered from 0."""
+    relative = np.round(points - anchor, ORDER_DECIMALS) / edge_mm
+    cubes = np.floor(relative + 1e-9)
+    away = np.round(np.linalg.norm(relative - cubes - 0.5, axis=1), ORDER_DECIMALS)
+    cubes -= cubes.min(axis=0, initial=0)
+    size = cubes.max(axis=0, initial=0) + 1
+    key = ((cubes[:, 0] * size[1] + cubes[:, 1]) * size[2] + cubes[:, 2]).astype(np.int64)
+    _, group = np.unique(key, return_inverse=True)
+    return group.reshape(-1), away
+
+
+def thin_skin(skin: Skin, *, edge_mm: float, anchor: FloatArray) -> Skin:
+    """Return one point for each cube of the world, which stands for the area of all points in it.
+
+    Skin that faces the table stays apart from skin that does not.
+    """
+    keep, areas, on_table = [], [], []
+    for facing_down in (False, True):
+        part = np.flatnonzero(skin.on_table == facing_down)
+        chosen, group = _thin(skin.points_lps_mm[part], anchor=anchor, edge_mm=edge_mm)
+        keep.append(part[chosen])
+        areas.append(np.bincount(group, weights=skin.areas_mm2[part], minlength=len(chosen)))
+        on_table.append(np.full(len(chosen), facing_down))
+    index = np.concatenate(keep)
+    return Skin(
+        points_lps_mm=skin.points_lps_mm[index],
+        normals_lps=skin.normals_lps[index],
+        areas_mm2=np.concatenate(areas),
+        on_table=np.concatenate(on_table),
+        table_level_mm=skin.table_level_mm,
+    )
 
 
 def _add_areas(

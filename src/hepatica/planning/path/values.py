@@ -177,8 +177,13 @@ class Puncture:
         What it passes, how it ranked, where it deposits, with what.
     findings
         Soft limits it misses.
+<<<<<<< HEAD
     risk
         What placement error makes of it; None where that was not simulated.
+=======
+    pivot_lps_mm
+        (3,) coaxial tip at which the tracks of a fan turn; None where every track runs straight from the entry.
+>>>>>>> path
     """
 
     puncture_id: str
@@ -195,7 +200,11 @@ class Puncture:
     tracks: tuple[Track, ...]
     needle: Needle
     findings: tuple[Finding, ...] = ()
+<<<<<<< HEAD
     risk: PlacementRisk | None = None
+=======
+    pivot_lps_mm: FloatArray | None = None
+>>>>>>> path
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -236,6 +245,8 @@ class LesionPath:
         Skin point and target pairs looked at.
     findings
         About the search itself.
+    alternatives
+        Other paths that none beats in every term of the ranking, in default order; without deposits.
     """
 
     lesion_id: str
@@ -244,6 +255,7 @@ class LesionPath:
     blocks: tuple[SkinBlock, ...]
     examined_paths: int
     findings: tuple[Finding, ...] = ()
+    alternatives: tuple[Puncture, ...] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)

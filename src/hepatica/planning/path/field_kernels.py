@@ -1,0 +1,261 @@
+"""Compiled loops on the coarse grid: pooling of labels, truncated exact distance, and the screening march.
+
+Arrays are in Fortran order, x contiguous: the inner loops run along x so that they vectorise.
+"""
+
+from __future__ import annotations
+
+import math
+from typing import Final
+
+import numpy as np
+from numpy.typing import NDArray
+
+from hepatica.core.geometry import FloatArray
+from hepatica.planning.path.kernels import compiled
+
+FAR: Final = 30000
+"""Squared distance in cells of everything beyond the window; sums of two stay below 2^16."""
+SURE_HIT: Final = -128
+"""Slack of a cell whose every point breaks a margin for certain."""
+FREE: Final = 0
+UNDECIDED: Final = 1
+BLOCKED: Final = 2
+EXCLUDED: Final = 3
+"""Classes of a pair; an excluded one breaks a limit of length, tilt, table or scan end."""
+NUDGE_MM: Final = 1e-7
+"""Steps end this far beyond a cell's face, so that rounding never holds the march on it."""
+
+
+@compiled
+def pool_cells(
+    bits: NDArray[np.uint32],
+    first: tuple[NDArray[np.int64], NDArray[np.int64], NDArray[np.int64]],
+    last: tuple[NDArray[np.int64], NDArray[np.int64], NDArray[np.int64]],
+    whole: tuple[NDArray[np.bool_], NDArray[np.bool_], NDArray[np.bool_]],
+    some: NDArray[np.uint32],
+    every: NDArray[np.uint32],
+) -> None:
+    """Fill, for each cell, the bits that some voxel touching it has, and those that every one has.
+
+    ``first[axis][c]`` to ``last[axis][c]`` are the voxels that share inside with cell c along an axis;
+    ``whole[axis][c]`` tells whether the volume covers the cell there. What sticks out no structure fills.
+    """
+    nx = bits.shape[0]
+    low, high = np.empty(nx, np.uint32), np.empty(nx, np.uint32)
+    for z in range(some.shape[2]):
+        for y in range(some.shape[1]):
+            low[:], high[:] = 0xFFFFFFFF, 0
+            inside = whole[1][y] and whole[2][z]
+            for k in range(first[2][z], last[2][z] + 1):
+                for j in range(first[1][y], last[1][y] + 1):
+                    for i in range(nx):
+                        high[i] |= bits[i, j, k]
+                        low[i] &= bits[i, j, k]
+            for x in range(some.shape[0]):
+                a, b = np.uint32(0), np.uint32(0xFFFFFFFF)
+                for i in range(first[0][x], last[0][x] + 1):
+                    a |= high[i]
+                    b &= low[i]
+                some[x, y, z] = a
+                every[x, y, z] = b if inside and whole[0][x] else np.uint32(0)
+
+
+@compiled
+def scan_rows(
+    cells: NDArray[np.uint32], mask: np.uint32, gap: int, window: int, out: NDArray[np.uint16]
+) -> None:
+    """Squared distance along x, in cells, to the nearest cell of the mask; ``gap`` cells are taken off."""
+    nx = cells.shape[0]
+    for z in range(cells.shape[2]):
+        for y in range(cells.shape[1]):
+            away = window + 1
+            for x in range(nx):
+                away = 0 if cells[x, y, z] & mask else away + 1
+                near = max(away - gap, 0)
+                out[x, y, z] = near * near if away <= window else FAR
+            away = window + 1
+            for x in range(nx - 1, -1, -1):
+                away = 0 if cells[x, y, z] & mask else away + 1
+                near = max(away - gap, 0)
+                if away <= window and near * near < out[x, y, z]:
+                    out[x, y, z] = near * near
+
+
+@compiled
+def lower_row(out: NDArray[np.uint16], row: NDArray[np.uint16], cost: np.uint16) -> None:
+    """Lower ``out`` to ``row + cost``."""
+    for x in range(out.shape[0]):
+        value = np.uint16(row[x] + cost)
+        out[x] = value if value < out[x] else out[x]
+
+
+@compiled
+def spread_rows(
+    rows: NDArray[np.uint16],
+    gap: int,
+    window: int,
+    along_z: bool,
+    out: NDArray[np.uint16],  # noqa: FBT001
+) -> None:
+    """Carry squared distances along y or z: the least of ``row + step^2`` within the window. Exact there."""
+    nx, ny, nz = rows.shape
+    length = nz if along_z else ny
+    filled = np.zeros((ny, nz), np.bool_)
+    for z in range(nz):
+        for y in range(ny):
+            for x in range(nx):
+                if rows[x, y, z] < FAR:
+                    filled[y, z] = True
+                    break
+    for z in range(nz):
+        for y in range(ny):
+            out[:, y, z] = rows[:, y, z]
+            here = z if along_z else y
+            for n in range(max(0, here - window), min(length, here + window + 1)):
+                j, k = (y, n) if along_z else (n, z)
+                if n != here and filled[j, k]:
+                    near = max(abs(n - here) - gap, 0)
+                    lower_row(out[:, y, z], rows[:, j, k], np.uint16(near * near))
+
+
+@compiled
+def lower_slack(squared: NDArray[np.uint16], table: NDArray[np.int8], slack: NDArray[np.int8]) -> None:
+    """Lower each cell's slack to what ``table`` says of its squared distance; the last entry holds beyond."""
+    end = table.shape[0] - 1
+    for z in range(slack.shape[2]):
+        for y in range(slack.shape[1]):
+            for x in range(slack.shape[0]):
+                value = table[min(int(squared[x, y, z]), end)]
+                slack[x, y, z] = min(slack[x, y, z], value)
+
+
+@compiled
+def mark_hits(squared: NDArray[np.uint16], below: int, slack: NDArray[np.int8]) -> None:
+    """Mark cells nearer than a squared distance to a cell that is wholly inside a structure."""
+    for z in range(slack.shape[2]):
+        for y in range(slack.shape[1]):
+            for x in range(slack.shape[0]):
+                if squared[x, y, z] < below:
+                    slack[x, y, z] = SURE_HIT
+
+
+@compiled
+def march(
+    p: FloatArray,
+    d: FloatArray,
+    length: float,
+    beyond: float,
+    slack: NDArray[np.int8],
+    cell: float,
+    per_mm: float,
+    wanted: int,
+) -> int:
+    """Class of a path of unit direction ``d``: free with its run-out, hit for certain, or undecided.
+
+    Free means that at least ``wanted`` units of slack are left everywhere. Certain both ways: a cell's slack holds for all its points, a step is as long as the slack, or to the end
+    of the cell where that is further. Coordinates start at the field's own corner.
+    """
+    nx, ny, nz = slack.shape
+    t, free = 0.0, True
+    while t <= length + beyond:
+        if t > length and not free:
+            return UNDECIDED
+        x, y, z = p[0] + t * d[0], p[1] + t * d[1], p[2] + t * d[2]
+        i, j, k = math.floor(x / cell), math.floor(y / cell), math.floor(z / cell)
+        if i < 0 or j < 0 or k < 0 or i >= nx or j >= ny or k >= nz:
+            free = False
+            t += cell
+            continue
+        value = slack[i, j, k]
+        if value == SURE_HIT and t <= length:
+            return BLOCKED
+        if value < wanted:
+            free = False
+        step = (value - wanted) / per_mm
+        if step < cell:
+            leave = 1e30
+            for axis in range(3):
+                at, u = (x, i) if axis == 0 else ((y, j) if axis == 1 else (z, k))
+                if d[axis] > 0.0:
+                    leave = min(leave, ((u + 1) * cell - at) / d[axis])
+                elif d[axis] < 0.0:
+                    leave = min(leave, (u * cell - at) / d[axis])
+            step = max(step, leave + NUDGE_MM)
+        t += step
+    return FREE if free else UNDECIDED
+
+
+@compiled
+def screen_paths(
+    entries: FloatArray,
+    tips: FloatArray,
+    usable: NDArray[np.bool_],
+    limits: FloatArray,
+    head: FloatArray,
+    down: FloatArray,
+    faces: FloatArray,
+    slack: NDArray[np.int8],
+    cell: float,
+    per_mm: float,
+    classes: NDArray[np.uint8],
+) -> None:
+    """Class of every entry (n, 3) with every tip (m, 3), into ``classes`` (m, n).
+
+    ``limits``: shortest and longest length, sine of the largest tilt, run-out, needle length, table level,
+    least distance to an open face. ``head`` and ``down`` are the unit vectors toward the head and along
+    gravity (zero if unknown); ``faces`` (f, 4) are open faces as inward plane equations.
+    """
+    shortest, longest, steepest, run_out = limits[0], limits[1], limits[2], limits[3]
+    d = np.empty(3)
+    for m in range(tips.shape[0]):
+        for n in range(entries.shape[0]):
+            classes[m, n] = EXCLUDED
+            if not usable[n]:
+                continue
+            for axis in range(3):
+                d[axis] = tips[m, axis] - entries[n, axis]
+            length = math.sqrt(d[0] * d[0] + d[1] * d[1] + d[2] * d[2])
+            if length < shortest or length > longest:
+                continue
+            for axis in range(3):
+                d[axis] /= length
+            if abs(d[0] * head[0] + d[1] * head[1] + d[2] * head[2]) > steepest:
+                continue
+            hub = max(limits[4] - length, 0.0)
+            level = 0.0
+            for axis in range(3):
+                level += (entries[n, axis] - hub * d[axis]) * down[axis]
+            if level > limits[5]:
+                continue
+            cut = False
+            for f in range(faces.shape[0]):
+                a, b = faces[f, 3], faces[f, 3]
+                for axis in range(3):
+                    a += faces[f, axis] * entries[n, axis]
+                    b += faces[f, axis] * (tips[m, axis] + run_out * d[axis])
+                cut |= min(a, b) < limits[6]
+            if not cut:
+                classes[m, n] = march(entries[n], d, length, run_out, slack, cell, per_mm, 0)
+
+
+@compiled
+def march_paths(
+    starts: FloatArray,
+    ends: FloatArray,
+    beyond: float,
+    wanted: int,
+    slack: NDArray[np.int8],
+    cell: float,
+    per_mm: float,
+    classes: NDArray[np.uint8],
+) -> None:
+    """Class of (n, 3) paths, start to end and ``beyond``, without any other limit; see `march`."""
+    d = np.empty(3)
+    for n in range(starts.shape[0]):
+        for axis in range(3):
+            d[axis] = ends[n, axis] - starts[n, axis]
+        length = math.sqrt(d[0] * d[0] + d[1] * d[1] + d[2] * d[2])
+        for axis in range(3):
+            d[axis] /= max(length, 1e-12)
+        classes[n] = march(starts[n], d, length, beyond, slack, cell, per_mm, wanted)

@@ -1,0 +1,208 @@
+"""The slack field: how much room beyond every margin a coarse cell leaves for certain.
+
+Screening only. What it calls free or blocked is certain at full resolution too; the rest is undecided and is
+settled with exact distances. Reported clearances never come from here.
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from typing import Final
+
+import numpy as np
+from numpy.typing import NDArray
+
+from hepatica.core.geometry import BoolArray, FloatArray
+from hepatica.planning.path import field_kernels
+
+CELL_MM: Final = 2.0
+"""Edge of a coarse cell; changes speed and how many pairs stay undecided, never an answer."""
+SLACK_CAP_MM: Final = 12.0
+"""Room beyond this is not told apart; a march takes hardly more steps for it."""
+UNITS_PER_MM: Final = 8.0
+"""Slack is stored in eighths of a millimetre, rounded down."""
+LOWEST: Final = field_kernels.SURE_HIT + 1
+ROUNDING: Final = 1e-9
+"""A voxel that reaches into a cell by less (in voxels) only touches it; its face belongs to the next too."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class Cells:
+    """Structures on a coarse isotropic grid along the scan's own axes.
+
+    Parameters
+    ----------
+    corner_mm
+        (3,) outer corner of cell (0, 0, 0) in the scan's local millimetres.
+    edge_mm
+        Edge of a cell.
+    some, every
+        (X, Y, Z) bits that some voxel reaching into the cell carries; bits that all its voxels carry.
+    """
+
+    corner_mm: FloatArray
+    edge_mm: float
+    some: NDArray[np.uint32]
+    every: NDArray[np.uint32]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class SlackField:
+    """Room beyond the margins in each cell.
+
+    Parameters
+    ----------
+    corner_mm, edge_mm
+        As in `Cells`.
+    slack
+        (X, Y, Z) int8, in units of 1 / `UNITS_PER_MM`: at least so much room has every point of the cell;
+        `field_kernels.SURE_HIT` where every point breaks a margin.
+    """
+
+    corner_mm: FloatArray
+    edge_mm: float
+    slack: NDArray[np.int8]
+
+
+def derive_cells(
+    bits: NDArray[np.uint32], *, spacing_mm: FloatArray, box: tuple[slice, ...], edge_mm: float = CELL_MM
+) -> Cells:
+    """Pool voxel bits into cells over a box of voxels, with a rim of one cell around it.
+
+    Parameters
+    ----------
+    bits
+        (I, J, K) in Fortran order.
+    spacing_mm
+        (3,) voxel spacing.
+    box
+        Voxels to cover.
+    edge_mm
+        Edge of a cell.
+    """
+    first, last, whole, corner = [], [], [], np.empty(3)
+    for axis in range(3):
+        spacing, count = float(spacing_mm[axis]), bits.shape[axis]
+        corner[axis] = box[axis].start * spacing - edge_mm
+        number = math.ceil((box[axis].stop - box[axis].start) * spacing / edge_mm) + 2
+        edges = (corner[axis] + edge_mm * np.arange(number + 1)) / spacing
+        first.append(np.maximum(np.floor(edges[:-1] + ROUNDING), 0).astype(np.int64))
+        last.append(np.minimum(np.ceil(edges[1:] - ROUNDING) - 1, count - 1).astype(np.int64))
+        whole.append((edges[:-1] >= -ROUNDING) & (edges[1:] <= count + ROUNDING))
+    shape = tuple(len(part) for part in first)
+    some, every = np.zeros(shape, np.uint32, order="F"), np.zeros(shape, np.uint32, order="F")
+    field_kernels.pool_cells(bits, tuple(first), tuple(last), tuple(whole), some, every)
+    for array in (some, every):
+        array.setflags(write=False)
+    return Cells(corner_mm=corner, edge_mm=edge_mm, some=some, every=every)
+
+
+def derive_squared_distance(
+    cells: NDArray[np.uint32], *, mask: int, window: int, gap: int = 0
+) -> NDArray[np.uint16]:
+    """Return the squared distance, in cells, from each cell to the nearest one that carries a bit.
+
+    Exact integers wherever the distance is at most ``window`` cells; beyond, no less than the truth or
+    `field_kernels.FAR`. Three passes: scans along x, then the least of ``row + step^2`` along y and z.
+
+    Parameters
+    ----------
+    cells
+        (X, Y, Z) bits.
+    mask
+        Bits that count.
+    window
+        Cells up to which distances matter, at most 120.
+    gap
+        0 for centre to centre; 1 for the smallest distance between the boxes of two cells.
+    """
+    rows = np.empty(cells.shape, np.uint16, order="F")
+    other = np.empty(cells.shape, np.uint16, order="F")
+    field_kernels.scan_rows(cells, np.uint32(mask), gap, window + gap, rows)
+    field_kernels.spread_rows(rows, gap, window + gap, False, other)  # noqa: FBT003
+    field_kernels.spread_rows(other, gap, window + gap, True, rows)  # noqa: FBT003
+    return rows
+
+
+def derive_slack_field(cells: Cells, *, needed_mm: FloatArray) -> SlackField:
+    """Return what each cell leaves beyond the distance each layer needs.
+
+    Layers that need the same distance share one transform. A cell's slack is the least distance between its
+    box and the boxes of cells that a structure touches, less what is needed: no point of it has less. Where
+    a cell wholly inside the structure is so near that even the farthest point of the cell is too near, the
+    cell is a sure hit.
+
+    Parameters
+    ----------
+    cells
+        Pooled layers.
+    needed_mm
+        (layers,) margin plus needle radius.
+    """
+    edge = cells.edge_mm
+    slack = np.full(cells.some.shape, int(SLACK_CAP_MM * UNITS_PER_MM), np.int8, order="F")
+    groups: dict[float, int] = {}
+    for number, needed in enumerate(needed_mm.tolist()):
+        groups[needed] = groups.get(needed, 0) | 1 << number
+    hits: list[tuple[int, NDArray[np.uint16]]] = []
+    for needed, mask in sorted(groups.items()):
+        window = math.ceil((needed + SLACK_CAP_MM) / edge)
+        squared = derive_squared_distance(cells.some, mask=mask, window=window, gap=1)
+        room = np.floor((np.sqrt(np.arange(window * window + 1)) * edge - needed) * UNITS_PER_MM)
+        table = np.clip(room, LOWEST, SLACK_CAP_MM * UNITS_PER_MM).astype(np.int8)
+        field_kernels.lower_slack(squared, table, slack)
+        reach = math.ceil(needed / edge)
+        sure = derive_squared_distance(cells.every, mask=mask, window=reach)
+        hits.append((math.ceil(needed * needed / edge**2 - ROUNDING), sure))
+    for below, sure in hits:
+        field_kernels.mark_hits(sure, below, slack)
+    slack.setflags(write=False)
+    return SlackField(corner_mm=cells.corner_mm, edge_mm=edge, slack=slack)
+
+
+def classify_paths(
+    field: SlackField,
+    starts_local_mm: FloatArray,
+    ends_local_mm: FloatArray,
+    *,
+    run_out_mm: float = 0.0,
+    room_mm: float = 0.0,
+) -> NDArray[np.uint8]:
+    """Class each of (n, 3) paths: free, undecided or blocked (see `field_kernels`); margins included.
+
+    Parameters
+    ----------
+    field
+        Slack.
+    starts_local_mm, ends_local_mm
+        (n, 3) ends in the scan's local millimetres; a start outside every structure, as on the skin.
+    run_out_mm
+        Length beyond the end that must be free too for a path to be free.
+    room_mm
+        Room beyond every margin that a path needs to be free, at most `SLACK_CAP_MM`.
+    """
+    classes = np.empty(len(starts_local_mm), np.uint8)
+    field_kernels.march_paths(
+        starts_local_mm - field.corner_mm,
+        ends_local_mm - field.corner_mm,
+        run_out_mm,
+        math.ceil(room_mm * UNITS_PER_MM),
+        field.slack,
+        field.edge_mm,
+        UNITS_PER_MM,
+        classes,
+    )
+    return classes
+
+
+def find_crop(inside: BoolArray) -> tuple[slice, ...]:
+    """Return the smallest box of voxels that holds everything inside; the whole array if nothing is."""
+    slices = []
+    for axis in range(3):
+        others = tuple(a for a in range(3) if a != axis)
+        found = np.flatnonzero(inside.any(axis=others))
+        slices.append(
+            slice(int(found[0]), int(found[-1]) + 1) if len(found) else slice(0, inside.shape[axis])
+        )
+    return tuple(slices)

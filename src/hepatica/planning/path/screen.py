@@ -1,0 +1,104 @@
+"""Every skin point against every tip: excluded, blocked, free or undecided, from the slack field."""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+from numpy.typing import NDArray
+
+from hepatica.core.findings import NotEvaluable
+from hepatica.core.geometry import FloatArray
+from hepatica.planning.path import field_kernels
+from hepatica.planning.path.entry import measure_implant_distance_mm
+from hepatica.planning.path.fields import UNITS_PER_MM
+from hepatica.planning.path.pairs import ANGLE_TOLERANCE_DEG, LENGTH_TOLERANCE_MM
+from hepatica.planning.path.scene import Scene
+from hepatica.planning.path.threads import spread_over_threads
+
+PARTS: int = 16
+"""Into so many parts the tips are dealt; more than threads, so that none waits long."""
+
+
+def screen_pairs(scene: Scene, tips_lps_mm: FloatArray) -> NDArray[np.uint8]:
+    """Class every skin point of the scene with every tip.
+
+    Excluded pairs break a limit of length, tilt, table, implant or scan end; blocked ones certainly break a
+    margin; free ones certainly keep every margin, run-out included. What lies between is undecided.
+
+    Parameters
+    ----------
+    scene
+        Scene.
+    tips_lps_mm
+        (m, 3) tips.
+
+    Returns
+    -------
+    ndarray
+        (m, n) classes (`field_kernels.FREE`, ``UNDECIDED``, ``BLOCKED``, ``EXCLUDED``).
+    """
+    field, skin, limits = scene.slack, scene.skin, scene.limits
+    implant = limits["entry_implant_distance"].number
+    usable = ~skin.on_table
+    usable &= measure_implant_distance_mm(scene, skin.points_lps_mm, up_to_mm=implant) >= implant
+    entries = scene.to_local_mm(skin.points_lps_mm) - field.corner_mm
+    tips = scene.to_local_mm(tips_lps_mm) - field.corner_mm
+    classes = np.empty((len(tips), len(entries)), np.uint8)
+    head, down, level = _derive_axes(scene)
+    needle = scene.needle
+    longest = min(limits["length_max"].number, needle.length_mm - needle.hub_allowance_mm)
+    numbers = np.array(
+        [
+            limits["length_min"].number - LENGTH_TOLERANCE_MM,
+            longest + LENGTH_TOLERANCE_MM,
+            math.sin(math.radians(min(90.0, limits["tilt_max"].number + ANGLE_TOLERANCE_DEG))),
+            limits["run_out"].number,
+            needle.length_mm,
+            level,
+            scene.largest_margin_mm,
+        ]
+    )
+    faces = _derive_face_planes(scene)
+
+    def work(part: slice) -> None:
+        field_kernels.screen_paths(
+            entries,
+            tips[part],
+            usable,
+            numbers,
+            head,
+            down,
+            faces,
+            field.slack,
+            field.edge_mm,
+            UNITS_PER_MM,
+            classes[part],
+        )
+
+    step = max(1, -(-len(tips) // PARTS))
+    spread_over_threads(work, [slice(a, a + step) for a in range(0, len(tips), step)])
+    return classes
+
+
+def _derive_axes(scene: Scene) -> tuple[FloatArray, FloatArray, float]:
+    """Return the head and gravity directions in the field's axes, and the table level in its coordinates."""
+    directions = scene.grid.directions
+    head = np.ascontiguousarray(directions.T @ np.array([0.0, 0.0, 1.0]))
+    if isinstance(scene.gravity_lps, NotEvaluable) or scene.skin.table_level_mm is None:
+        return head, np.zeros(3), math.inf
+    index = scene.slack.corner_mm / scene.grid.spacing_mm - 0.5
+    corner = float(scene.grid.to_lps_mm(index) @ scene.gravity_lps)
+    down = np.ascontiguousarray(directions.T @ scene.gravity_lps)
+    return head, down, scene.skin.table_level_mm - corner + LENGTH_TOLERANCE_MM
+
+
+def _derive_face_planes(scene: Scene) -> FloatArray:
+    """Return (f, 4) inward normals and offsets of the faces that the body reaches, in the field's axes."""
+    size = np.array(scene.grid.shape) * scene.grid.spacing_mm
+    planes = np.zeros((len(scene.open_faces), 4))
+    for row, (axis, side) in enumerate(scene.open_faces):
+        planes[row, axis] = -1.0 if side else 1.0
+        corner = float(scene.slack.corner_mm[axis])
+        planes[row, 3] = float(size[axis]) - corner if side else corner
+    return planes
