@@ -96,7 +96,7 @@ def spread_rows(
     gap: int,
     window: int,
     along_z: bool,
-    out: NDArray[np.uint16],  # noqa: FBT001
+    out: NDArray[np.uint16],
 ) -> None:
     """Carry squared distances along y or z: the least of ``row + step^2`` within the window. Exact there."""
     nx, ny, nz = rows.shape

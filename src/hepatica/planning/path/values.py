@@ -177,13 +177,10 @@ class Puncture:
         What it passes, how it ranked, where it deposits, with what.
     findings
         Soft limits it misses.
-<<<<<<< HEAD
     risk
         What placement error makes of it; None where that was not simulated.
-=======
     pivot_lps_mm
         (3,) coaxial tip at which the tracks of a fan turn; None where every track runs straight from the entry.
->>>>>>> path
     """
 
     puncture_id: str
@@ -200,11 +197,8 @@ class Puncture:
     tracks: tuple[Track, ...]
     needle: Needle
     findings: tuple[Finding, ...] = ()
-<<<<<<< HEAD
     risk: PlacementRisk | None = None
-=======
     pivot_lps_mm: FloatArray | None = None
->>>>>>> path
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
