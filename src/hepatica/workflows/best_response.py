@@ -131,8 +131,8 @@ def derive_best_response(request: BestRequest, *, ports: ResponsePorts, out: Pat
     Returns
     -------
     outcome
-        Dates before the reference and responses that say nothing (ND, NA, empty) are warnings. A code of another
-        criterion is an error: its subject is left out and the outcome is partial.
+        Dates before the reference and responses that say nothing (ND, NA, empty) are warnings. A code of
+        another criterion is an error: its subject is left out and the outcome is partial.
     """
     codes = request.codes
     desk = _Desk()

@@ -71,6 +71,8 @@ class EvaluatedCourse:
         VISITNUM as written, by its value.
     baseline_row
         Line of the table of lesions where the baseline stands.
+    lesion_rows
+        Line of the table of lesions where each one is named.
     study_days
         RSDY by VISITNUM, where a reference date was given.
     findings
@@ -84,6 +86,7 @@ class EvaluatedCourse:
     course: Course | None
     visit_numbers: Mapping[float, str] = field(default_factory=dict)
     baseline_row: int = 0
+    lesion_rows: Mapping[str, int] = field(default_factory=dict)
     study_days: Mapping[float, str] = field(default_factory=dict)
     findings: tuple[RowFinding, ...] = ()
 
@@ -202,7 +205,7 @@ def derive_response(
     overwrite: bool = False,
     progress: Progress = SILENT,
 ) -> ResponseOutcome:
-    """Derive the responses of every subject and evaluator and write ``rs.csv``, ``adtr.csv`` and ``trail.jsonl``.
+    """Derive the responses of every subject and evaluator: ``rs.csv``, ``adtr.csv`` and ``trail.jsonl``.
 
     Parameters
     ----------
@@ -269,7 +272,7 @@ def _to_row(finding: Finding, item: EvaluatedCourse) -> RowFinding:
         rule=finding.rule,
         severity=finding.severity,
         table="tu",
-        row=item.baseline_row,
+        row=item.lesion_rows.get(finding.subject, item.baseline_row),
         column="TULNKID",
         message=f"{finding.message} ({finding.subject})" if finding.subject else finding.message,
     )

@@ -43,8 +43,8 @@ from hepatica.workflows.derive_response import EvaluatedCourse, ResponseRequest,
 def read_courses(request: ResponseRequest) -> Iterator[EvaluatedCourse]:
     """Yield every subject as every evaluator saw it, in the order of the tables.
 
-    Rows that cannot be used become findings; the course they belong to is then None. Rows that belong to nobody
-    come first, as a course without a subject.
+    Rows that cannot be used become findings; the course they belong to is then None. Rows that belong to
+    nobody come first, as a course without a subject.
     """
     subjects: dict[str, SubjectRows] = {}
     lost = read_lesion_rows(request.lesions, subjects) + read_result_rows(request.results, subjects)
@@ -255,7 +255,6 @@ def build_course(
     named = _pick_lesion_rows(rows.lesions, who)
     lesions = list_lesions(named, injections=rows.injections, builder=builder)
     course = None
-    baseline_row = lesions.baseline_row
     if lesions.baseline is None:
         _report_no_baseline(builder, results, named)
     else:
@@ -274,7 +273,8 @@ def build_course(
         evaluator_id=who[1],
         course=None if builder.findings else course,
         visit_numbers={number: words.number for number, words in builder.words.items()},
-        baseline_row=baseline_row,
+        baseline_row=lesions.baseline_row,
+        lesion_rows=lesions.lines,
         study_days=days,
         findings=(*builder.findings, *lesions.notes),
     )

@@ -47,6 +47,8 @@ class LesionList:
         Number of the visit at which targets and non-targets were named; None where none was.
     baseline_row
         Its first line in the table.
+    lines
+        Line at which each lesion is named.
     new_at
         New lesions by the visit at which they were first named.
     equivocal
@@ -58,6 +60,7 @@ class LesionList:
     by_id: dict[str, TrackedLesion] = field(default_factory=dict)
     baseline: float | None = None
     baseline_row: int = 0
+    lines: dict[str, int] = field(default_factory=dict)
     new_at: dict[float, set[str]] = field(default_factory=dict)
     equivocal: list[tuple[str, float]] = field(default_factory=list)
     notes: list[RowFinding] = field(default_factory=list)
@@ -156,6 +159,7 @@ def _add(
         is_node=NODE in row.location.upper(),
         injections=given.get(row.lesion, ()),
     )
+    lesions.lines[row.lesion] = row.line
     if role.is_new:
         lesions.new_at.setdefault(number, set()).add(row.lesion)
 

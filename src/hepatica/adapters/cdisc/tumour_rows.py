@@ -146,7 +146,7 @@ def read_result_rows(path: Path, subjects: dict[str, SubjectRows]) -> list[RowFi
 
 
 def read_exposure(path: Path, subjects: dict[str, SubjectRows]) -> list[RowFinding]:
-    """Add injections from EX: EXLNKID names the lesion, EXSTDTC the day. Rows without a lesion are other drugs."""
+    """Add injections from EX: EXLNKID names the lesion, EXSTDTC the day; other rows are other drugs."""
     return _read_injections(path, subjects, table="ex", columns=("USUBJID", "EXLNKID", "EXSTDTC"))
 
 
