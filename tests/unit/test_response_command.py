@@ -204,6 +204,21 @@ def test_a_new_lesion_counts_unless_it_is_equivocal(bench):
 
 
 @pytest.mark.requirement("D-derive-new")
+def test_equivocal_said_of_the_visit_holds_for_the_lesions_first_seen_there(bench):
+    lesions = [tu("T01", "TARGET"), tu("NEW01", "NEW", 2)]
+    _, _, out = bench.derive(lesions, [*series("T01", 40, 40), tr("", 2, "EQUIVOCAL", test="NEWLPROG")])
+    assert bench.codes(out) == ["SD"]
+
+
+@pytest.mark.requirement("D-derive-verbatim")
+def test_the_words_of_the_results_come_before_those_of_the_lesions(bench):
+    new = "X,S1,NEW01,TUMIDENT,NEW,LIVER,INVESTIGATOR,,2.0,SECOND,2024-02-28"
+    _, _, out = bench.derive([tu("T01", "TARGET"), new], series("T01", 40, 40))
+    row = bench.table(out / "rs.csv")[-1]
+    assert (row["VISITNUM"], row["VISIT"], row["RSDTC"]) == ("2", "VISIT 2", DATES[2])
+
+
+@pytest.mark.requirement("D-derive-new")
 def test_a_visit_known_only_from_a_new_lesion_is_a_visit(bench):
     _, _, out = bench.derive([tu("T01", "TARGET"), tu("NEW01", "NEW", 3)], series("T01", 40, 40))
     assert bench.codes(out) == ["SD", "PD"]
@@ -358,6 +373,26 @@ def test_compose_adds_overall_late_confirmation_and_rule(bench):
     assert [row["overall"] for row in found] == ["PR", "SD", "CR", "PD"]
     added = "overall,late_confirmation,rule"
     assert ",".join(found[0]) == f"subject,date,target,nontarget,new_lesion,{added}"
+
+
+@pytest.mark.requirement("D-compose")
+def test_compose_keeps_every_other_column_as_it_was(bench):
+    points = bench.write(
+        "tp.csv", "Site,subject,DATE,target,nontarget,new_lesion", ["A 1,S1,2024-01-01,PR,,N"]
+    )
+    out = bench.folder / "c.csv"
+    bench.run("compose", "--criteria", "recist-1.1", "--timepoints", points, "--out", out)
+    row = bench.table(out)[0]
+    assert (row["Site"], row["date"], row["overall"]) == ("A 1", "2024-01-01", "PR")
+
+
+@pytest.mark.requirement("D-compose")
+def test_growth_without_non_targets_is_that_of_new_lesions(bench):
+    rows = [f"S1,2024-0{month}-01,iSD,,Y,50,50,,1,{growth},N" for month, growth in ((3, "none"), (5, "any"))]
+    out = bench.folder / "c.csv"
+    points = bench.write("tp.csv", IRECIST_COLUMNS, rows)
+    bench.run("compose", "--criteria", "irecist", "--timepoints", points, "--out", out)
+    assert [row["overall"] for row in bench.table(out)] == ["iUPD", "iCPD"]
 
 
 IRECIST_COLUMNS = (

@@ -241,7 +241,7 @@ def run_irecist(  # noqa: PLR0913  compiled code takes arrays, not objects
     limits: Any,
     immune: Any,
 ) -> Any:
-    """Return overall codes and late confirmations; ``new_facts`` holds sum, count and growth of new lesions."""
+    """Return overall codes and late confirmations; ``new_facts`` holds sum, count, growth of new lesions."""
     subjects, visits = new.shape
     overall = np.zeros((subjects, visits), dtype=np.int8)
     late = np.zeros((subjects, visits), dtype=np.bool_)

@@ -31,7 +31,7 @@ class Reporter(Protocol):
     def report(self, rule: str, row: LesionRow, column: str, message: str) -> None:
         """Keep a finding about a row."""
 
-    def name_visit(self, row: LesionRow, *, dated: bool) -> float | None:
+    def name_visit(self, row: LesionRow) -> float | None:
         """Return the visit number of a row."""
 
 
@@ -88,11 +88,11 @@ def list_lesions(
     named = []
     for row in rows:
         if row.test == NEW_PROGRESSION:
-            number = builder.name_visit(row, dated=False)
+            number = builder.name_visit(row)
             if number is not None and row.code == LesionState.EQUIVOCAL:
                 lesions.equivocal.append((row.lesion, number))
         elif row.test in IDENTIFICATION_TESTS and _is_usable(row, builder):
-            number = builder.name_visit(row, dated=True)
+            number = builder.name_visit(row)
             if number is not None:
                 named.append((number, row))
     chosen = [(number, row) for number, row in named if ROLES[row.code] in CHOSEN]

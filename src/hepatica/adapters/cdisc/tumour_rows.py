@@ -138,8 +138,8 @@ def read_result_rows(path: Path, subjects: dict[str, SubjectRows]) -> list[RowFi
             rows = subjects[subject] = SubjectRows()
         rows.results.append(
             ResultRow(
-                line, study, lesion, test, original, text, numeric, unit or original_unit,
-                status, reason, who, who_id, number, visit, date,
+                line, study, lesion.strip(), test.strip().upper(), original, text, numeric,
+                unit or original_unit, status, reason, who, who_id, number, visit, date,
             )
         )  # fmt: skip
     return lost
