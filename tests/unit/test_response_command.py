@@ -181,11 +181,17 @@ def test_missing_not_done_merged_split_and_too_small_are_read(bench):
 
 
 @pytest.mark.requirement("D-derive-missing")
+def test_the_na_of_statistical_packages_is_a_blank(bench):
+    empty = "X,S1,T01,LDIAM,NA,NA,NA,NA,NA,NA,INVESTIGATOR,,2,VISIT 2,NA"
+    code, document, out = bench.derive([tu("T01", "TARGET")], [tr("T01", 1, 40), empty])
+    assert (code, document["findings"]) == (0, [])
+    assert bench.codes(out) == ["NE"]
+
+
+@pytest.mark.requirement("D-derive-missing")
 def test_a_baseline_target_without_a_row_is_missing_not_zero(bench):
     lesions = [tu("T01", "TARGET"), tu("T02", "TARGET", location="LUNG")]
-    _, _, out = bench.derive(
-        lesions, [*series("T01", 60, None), *series("T02", 20, 20)][:1] + series("T02", 20, 20)
-    )
+    _, _, out = bench.derive(lesions, [*series("T01", 60), *series("T02", 20, 20)])
     assert bench.codes(out) == ["NE"]
 
 

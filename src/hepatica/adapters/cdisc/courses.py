@@ -8,6 +8,7 @@ from math import isfinite, nan
 
 from hepatica.adapters.cdisc.lesion_list import LesionList, list_lesions
 from hepatica.adapters.cdisc.readings import (
+    BLANK,
     LENGTH_UNITS,
     NEW_PROGRESSION,
     STATE_TESTS,
@@ -185,7 +186,7 @@ class _Builder:
     def check_unit(self, row: ResultRow) -> None:
         """Report a unit that differs from the one used before; none is ever converted silently."""
         unit = row.unit.strip().lower()
-        if not unit or not (row.number or row.text).strip():
+        if row.unit.strip() in BLANK or (row.number or row.text).strip() in BLANK:
             return
         if not self.unit:
             self.unit = unit
@@ -195,7 +196,7 @@ class _Builder:
     def make_visit(self, number: float, lesions: LesionList, readings: dict[str, Reading]) -> Visit:
         """Build one visit."""
         words = self.words[number]
-        dates = {date for date in words.dates if date.strip()}
+        dates = {date for date in words.dates if date.strip() not in BLANK}
         try:
             # Several scans may make one visit; the response rests on the last of them.
             date = PartialDate.from_text(max(dates, default=""))
