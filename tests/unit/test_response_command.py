@@ -492,6 +492,25 @@ def test_best_takes_every_setting_from_the_command_line(bench):
     assert best(bench, rows, people, *late)[2] == [("S1", "CBR", "Y", "2024-02-10")]
 
 
+@pytest.mark.requirement("D-best")
+def test_best_asks_for_the_column_it_is_told_to_cut_by(bench):
+    points = bench.write("tp.csv", "subject,date,response", ["S1,2024-02-01,PR"])
+    people = bench.write("sub.csv", "subject,reference_date", ["S1,2024-01-01"])
+    named = (
+        "--timepoints",
+        points,
+        "--subjects",
+        people,
+        "--endpoint",
+        "BOR",
+        "--out",
+        bench.folder / "b.csv",
+    )
+    with pytest.raises(InputError, match="pd_date"):
+        bench.run("best", *named, "--until-pd", "column")
+    assert bench.run("best", *named)[0] == 0
+
+
 @pytest.mark.requirement("D-json")
 def test_an_unknown_word_is_a_usage_error_and_nothing_is_written(bench):
     result = CliRunner().invoke(
