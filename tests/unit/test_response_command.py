@@ -360,6 +360,19 @@ def test_every_verdict_has_a_trail_with_rule_numbers_lesions_settings_and_noise(
     assert numbers["noise"]["two_readers_codes"] == ["SD", "PD"]
 
 
+@pytest.mark.requirement("D-trail")
+def test_the_manifest_names_the_tables_and_the_summary_what_nobody_has_checked(bench):
+    _, document, out = bench.derive([tu("T01", "TARGET")], series("T01", 40, 20), criteria="irecist")
+    manifest = json.loads((out / "manifest.json").read_text())
+    assert {name.rsplit("/", 1)[-1] for name in manifest["tables"]} == {
+        "recist.toml",
+        "irecist.toml",
+        "variability.toml",
+    }
+    assert any("[response_ratio]" in name for name in document["unverified"])
+    assert not any("[progression_ratio]" in name for name in document["unverified"])
+
+
 @pytest.mark.requirement("D-study-days")
 def test_study_days_have_no_day_0(bench):
     dm = bench.write("dm.csv", "USUBJID,RFSTDTC", ["S1,2024-02-13"])

@@ -189,7 +189,7 @@ class ResponseOutcome:
     Parameters
     ----------
     document
-        Summary: files, counts, settings, findings.
+        Summary: files, counts, settings, limits nobody has checked, findings.
     partial
         Some rows were bad: good subjects were derived, others are missing.
     """
@@ -252,6 +252,12 @@ def derive_response(
         "courses": courses,
         "verdicts": verdict_count,
         "partial": partial,
+        "unverified": [
+            f"{table.name} [{entry.key}]"
+            for table in request.settings.tables
+            for entry in table
+            if entry.unverified
+        ],
         "findings": [finding.to_dict() for finding in findings],
     }
     return ResponseOutcome(document=document, partial=partial)
@@ -288,7 +294,7 @@ def _write_manifest(request: ResponseRequest, stage: Path, *, ports: ResponsePor
         inputs={role: ports.digest_file(path) for role, path in sources.items()},
         sources={role: str(path) for role, path in sources.items()},
         parameters={**request.settings.to_dict(), "evaluator": request.evaluator},
-        tables={},
+        tables={table.name: table.digest for table in request.settings.tables},
         outputs={path.name: ports.digest_file(path) for path in sorted(stage.iterdir())},
     )
     ports.write_document(stage / "manifest.json", manifest.to_dict())

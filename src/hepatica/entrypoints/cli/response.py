@@ -221,5 +221,7 @@ def _print_summary(document: Mapping[str, Any]) -> None:
         typer.echo(f"  {finding['severity']}: {place}: {finding['message']}", err=True)
     if len(findings) > MOST_FINDINGS_SHOWN:
         typer.echo(f"  and {len(findings) - MOST_FINDINGS_SHOWN} more; see --json", err=True)
+    if document.get("unverified"):
+        typer.echo(f"{len(document['unverified'])} of the limits used are unverified; see --json.", err=True)
     if document["partial"]:
         typer.echo("Partial: subjects with bad rows are missing.", err=True)
