@@ -186,7 +186,7 @@ def read_schema(name: str) -> str:
 def make_response_ports() -> ResponsePorts:
     """Join the world to the response workflows."""
     from hepatica.adapters.cdisc.courses import read_courses
-    from hepatica.adapters.cdisc.csv_table import digest_file, read_rows, write_table
+    from hepatica.adapters.cdisc.csv_table import digest_file, read_header, read_rows, write_table
     from hepatica.adapters.cdisc.response_tables import open_response_tables
     from hepatica.adapters.files.output_folder import stage_output
     from hepatica.adapters.files.small_files import write_document
@@ -199,6 +199,7 @@ def make_response_ports() -> ResponsePorts:
         digest_file=digest_file,
         write_document=write_document,
         read_table=read_rows,
+        read_header=read_header,
         write_table=write_table,
         clock=SystemClock(),
         code_version=metadata.version("hepatica"),

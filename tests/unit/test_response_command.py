@@ -30,8 +30,10 @@ def tu(lesion, code, visit=1, *, subject="S1", location="LIVER", who=INVESTIGATO
 def tr(lesion, visit, value, *, subject="S1", test="LDIAM", unit="mm", who=INVESTIGATOR, **more):
     number = isinstance(value, int | float)
     date = more.get("date", DATES[visit])
-    row = ("X", subject, lesion, test, more.get("original", value), value, value if number else "", unit if number else "",
-           more.get("status", ""), more.get("reason", ""), *who, more.get("number", visit), f"VISIT {visit}", date)  # fmt: skip
+    sized = (value, unit) if number else ("", "")
+    done = (more.get("status", ""), more.get("reason", ""))
+    place = (more.get("number", visit), f"VISIT {visit}", date)
+    row = ("X", subject, lesion, test, more.get("original", value), value, *sized, *done, *who, *place)
     return ",".join(map(str, row))
 
 
@@ -57,7 +59,8 @@ class Bench:
     def derive(self, lesions: list[str], results: list[str], *options: object, criteria: str = "recist-1.1"):
         tables = self.write("tu.csv", TU_COLUMNS, lesions), self.write("tr.csv", TR_COLUMNS, results)
         out = self.folder / f"out{len(list(self.folder.iterdir()))}"
-        code, document = self.run("derive", "--tu", tables[0], "--tr", tables[1], "--criteria", criteria, "--out", out, *options)  # fmt: skip
+        named = ("--tu", tables[0], "--tr", tables[1], "--criteria", criteria, "--out", out)
+        code, document = self.run("derive", *named, *options)
         return code, document, out
 
     def table(self, path: Path) -> list[dict[str, str]]:
@@ -178,11 +181,17 @@ def test_missing_not_done_merged_split_and_too_small_are_read(bench):
 
 
 @pytest.mark.requirement("D-derive-missing")
+def test_the_na_of_statistical_packages_is_a_blank(bench):
+    empty = "X,S1,T01,LDIAM,NA,NA,NA,NA,NA,NA,INVESTIGATOR,,2,VISIT 2,NA"
+    code, document, out = bench.derive([tu("T01", "TARGET")], [tr("T01", 1, 40), empty])
+    assert (code, document["findings"]) == (0, [])
+    assert bench.codes(out) == ["NE"]
+
+
+@pytest.mark.requirement("D-derive-missing")
 def test_a_baseline_target_without_a_row_is_missing_not_zero(bench):
     lesions = [tu("T01", "TARGET"), tu("T02", "TARGET", location="LUNG")]
-    _, _, out = bench.derive(
-        lesions, [*series("T01", 60, None), *series("T02", 20, 20)][:1] + series("T02", 20, 20)
-    )
+    _, _, out = bench.derive(lesions, [*series("T01", 60), *series("T02", 20, 20)])
     assert bench.codes(out) == ["NE"]
 
 
@@ -198,6 +207,21 @@ def test_a_new_lesion_counts_unless_it_is_equivocal(bench):
     assert bench.codes(out, "NEWLPROG") == ["EQUIVOCAL", "EQUIVOCAL"]
     _, _, out = bench.derive(lesions, [*results, doubt[0], tr("NEW01", 3, "UNEQUIVOCAL", test="TUMSTATE")])
     assert bench.codes(out) == ["SD", "PD"]
+
+
+@pytest.mark.requirement("D-derive-new")
+def test_equivocal_said_of_the_visit_holds_for_the_lesions_first_seen_there(bench):
+    lesions = [tu("T01", "TARGET"), tu("NEW01", "NEW", 2)]
+    _, _, out = bench.derive(lesions, [*series("T01", 40, 40), tr("", 2, "EQUIVOCAL", test="NEWLPROG")])
+    assert bench.codes(out) == ["SD"]
+
+
+@pytest.mark.requirement("D-derive-verbatim")
+def test_the_words_of_the_results_come_before_those_of_the_lesions(bench):
+    new = "X,S1,NEW01,TUMIDENT,NEW,LIVER,INVESTIGATOR,,2.0,SECOND,2024-02-28"
+    _, _, out = bench.derive([tu("T01", "TARGET"), new], series("T01", 40, 40))
+    row = bench.table(out / "rs.csv")[-1]
+    assert (row["VISITNUM"], row["VISIT"], row["RSDTC"]) == ("2", "VISIT 2", DATES[2])
 
 
 @pytest.mark.requirement("D-derive-new")
@@ -293,10 +317,11 @@ def test_irecist_codes_and_the_parallel_recist_code_in_the_trail(bench):
 def test_itrecist_groups_from_exposure_or_a_table_of_injections(bench, source):
     lesions = [tu("T01", "TARGET"), tu("T02", "TARGET")]
     results = [*series("T01", 50, 30, 20), *series("T02", 50, 62, 70)]
+    exposure = ["S1,V,T01,2024-01-03", "S1,P,,2024-01-03"]
     tables = {
-        "ex": ("--ex", bench.write("ex.csv", "USUBJID,EXTRT,EXLNKID,EXSTDTC", ["S1,V,T01,2024-01-03", "S1,P,,2024-01-03"])),
+        "ex": ("--ex", bench.write("ex.csv", "USUBJID,EXTRT,EXLNKID,EXSTDTC", exposure)),
         "injections": ("--injections", bench.write("in.csv", "subject,lesion,date", ["S1,T01,2024-01-03"])),
-    }  # fmt: skip
+    }
     _, _, out = bench.derive(lesions, results, *tables[source], criteria="itrecist")
     assert bench.codes(out, RSGRPID="ALL") == ["SD", "SD"]
     assert bench.codes(out, RSGRPID="NON-INJECTED") == ["PD", "PD"]
@@ -335,6 +360,19 @@ def test_every_verdict_has_a_trail_with_rule_numbers_lesions_settings_and_noise(
     assert numbers["noise"]["two_readers_codes"] == ["SD", "PD"]
 
 
+@pytest.mark.requirement("D-trail")
+def test_the_manifest_names_the_tables_and_the_summary_what_nobody_has_checked(bench):
+    _, document, out = bench.derive([tu("T01", "TARGET")], series("T01", 40, 20), criteria="irecist")
+    manifest = json.loads((out / "manifest.json").read_text())
+    assert {name.rsplit("/", 1)[-1] for name in manifest["tables"]} == {
+        "recist.toml",
+        "irecist.toml",
+        "variability.toml",
+    }
+    assert any("[response_ratio]" in name for name in document["unverified"])
+    assert not any("[progression_ratio]" in name for name in document["unverified"])
+
+
 @pytest.mark.requirement("D-study-days")
 def test_study_days_have_no_day_0(bench):
     dm = bench.write("dm.csv", "USUBJID,RFSTDTC", ["S1,2024-02-13"])
@@ -344,14 +382,36 @@ def test_study_days_have_no_day_0(bench):
 
 @pytest.mark.requirement("D-compose")
 def test_compose_adds_overall_late_confirmation_and_rule(bench):
-    rows = ["S1,2024-01-01,CR,NON-CR/NON-PD,N", "S1,2024-02-01,SD,,EQUIVOCAL", "S2,2024-01-01,,CR,", "S1,2024-03-01,PD,NE,NE"]  # fmt: skip
+    rows = ["S1,2024-01-01,CR,NON-CR/NON-PD,N", "S1,2024-02-01,SD,,EQUIVOCAL"]
+    rows += ["S2,2024-01-01,,CR,", "S1,2024-03-01,PD,NE,NE"]
     points = bench.write("tp.csv", "subject,date,target,nontarget,new_lesion", rows)
     out = bench.folder / "c.csv"
     code, _ = bench.run("compose", "--criteria", "recist-1.1", "--timepoints", points, "--out", out)
     found = bench.table(out)
     assert code == 0
     assert [row["overall"] for row in found] == ["PR", "SD", "CR", "PD"]
-    assert list(found[0]) == ["subject", "date", "target", "nontarget", "new_lesion", "overall", "late_confirmation", "rule"]  # fmt: skip
+    added = "overall,late_confirmation,rule"
+    assert ",".join(found[0]) == f"subject,date,target,nontarget,new_lesion,{added}"
+
+
+@pytest.mark.requirement("D-compose")
+def test_compose_keeps_every_other_column_as_it_was(bench):
+    points = bench.write(
+        "tp.csv", "Site,subject,DATE,target,nontarget,new_lesion", ["A 1,S1,2024-01-01,PR,,N"]
+    )
+    out = bench.folder / "c.csv"
+    bench.run("compose", "--criteria", "recist-1.1", "--timepoints", points, "--out", out)
+    row = bench.table(out)[0]
+    assert (row["Site"], row["date"], row["overall"]) == ("A 1", "2024-01-01", "PR")
+
+
+@pytest.mark.requirement("D-compose")
+def test_growth_without_non_targets_is_that_of_new_lesions(bench):
+    rows = [f"S1,2024-0{month}-01,iSD,,Y,50,50,,1,{growth},N" for month, growth in ((3, "none"), (5, "any"))]
+    out = bench.folder / "c.csv"
+    points = bench.write("tp.csv", IRECIST_COLUMNS, rows)
+    bench.run("compose", "--criteria", "irecist", "--timepoints", points, "--out", out)
+    assert [row["overall"] for row in bench.table(out)] == ["iUPD", "iCPD"]
 
 
 IRECIST_COLUMNS = (
@@ -443,6 +503,25 @@ def test_best_takes_every_setting_from_the_command_line(bench):
     )
     late = ("--endpoint", "CBR", "--benefit-values", "SD", "--sd-window-days", 28)
     assert best(bench, rows, people, *late)[2] == [("S1", "CBR", "Y", "2024-02-10")]
+
+
+@pytest.mark.requirement("D-best")
+def test_best_asks_for_the_column_it_is_told_to_cut_by(bench):
+    points = bench.write("tp.csv", "subject,date,response", ["S1,2024-02-01,PR"])
+    people = bench.write("sub.csv", "subject,reference_date", ["S1,2024-01-01"])
+    named = (
+        "--timepoints",
+        points,
+        "--subjects",
+        people,
+        "--endpoint",
+        "BOR",
+        "--out",
+        bench.folder / "b.csv",
+    )
+    with pytest.raises(InputError, match="pd_date"):
+        bench.run("best", *named, "--until-pd", "column")
+    assert bench.run("best", *named)[0] == 0
 
 
 @pytest.mark.requirement("D-json")

@@ -215,8 +215,9 @@ def test_the_noise_band_tells_which_codes_reader_variability_could_make():
     assert near.codes_between_readers == (Response.PR, Response.SD)
     assert near.codes_same_reader == (Response.PR, Response.SD)
     assert far.codes_between_readers == (Response.PR,)
-    unknown = derive_recist(course({"T1": [100, None]}))[0].target.noise
-    assert isinstance(unknown, NotEvaluable)
+    unknown = derive_recist(course({"T1": [100, None]}))[0].target
+    assert isinstance(unknown.noise, NotEvaluable)
+    assert isinstance(unknown.to_response, NotEvaluable)
 
 
 @pytest.mark.parametrize("size", [-1.0, float("nan"), float("inf")])

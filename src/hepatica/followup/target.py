@@ -17,6 +17,7 @@ from hepatica.followup.words import Response
 TABLES: Final = "hepatica.followup.tables"
 NO_BASELINE = NotEvaluable(reason="no complete baseline sum")
 NO_LIMIT = NotEvaluable(reason="no limit applies")
+PARTIAL_SUM = NotEvaluable(reason="the sum is partial")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -196,15 +197,21 @@ def assess_targets(
         now=now,
         baseline=baseline,
         nadir=nadir,
-        to_response=NO_LIMIT
-        if isinstance(baseline, NotEvaluable)
-        else now.total - limits.response_ratio * baseline,
+        to_response=_above_response(now, baseline, limits),
         to_progression=NO_LIMIT
         if isinstance(nadir, NotEvaluable)
         else limits.progression_limit(nadir) - now.total,
         limits=limits,
         history=history,
     )
+
+
+def _above_response(
+    now: LesionSum, baseline: float | NotEvaluable, limits: TargetLimits
+) -> float | NotEvaluable:
+    if isinstance(baseline, NotEvaluable):
+        return NO_LIMIT
+    return now.total - limits.response_ratio * baseline if now.complete else PARTIAL_SUM
 
 
 def _judge(

@@ -8,13 +8,14 @@ from enum import StrEnum
 from types import MappingProxyType
 from typing import Any, Final
 
+from hepatica.core.evidence import EvidenceTable, read_evidence_table
 from hepatica.core.findings import NotEvaluable
 from hepatica.followup.assess import VisitAssessment
 from hepatica.followup.criteria import irecist, itrecist, mrecist, recist11, volumetric
 from hepatica.followup.immune_state import read_immune_limits
 from hepatica.followup.overall import NewLesionAssessment
 from hepatica.followup.records import Course, Visit
-from hepatica.followup.target import TargetAssessment, TargetLimits
+from hepatica.followup.target import TABLES, TargetAssessment, TargetLimits
 from hepatica.followup.words import TO_IMMUNE
 
 DIGITS: Final = 6
@@ -76,6 +77,18 @@ class ResponseSettings:
             "least_increase": self.least_increase,
             "early_tolerance": self.early_tolerance,
         }
+
+    @property
+    def tables(self) -> tuple[EvidenceTable, ...]:
+        """Evidence tables that the derivation rests on."""
+        names = {
+            Criterion.RECIST: ("recist.toml",),
+            Criterion.IRECIST: ("recist.toml", "irecist.toml"),
+            Criterion.ITRECIST: ("recist.toml", "irecist.toml"),
+            Criterion.MRECIST: ("mrecist.toml",),
+            Criterion.VOLUMETRIC: ("volumetric.toml",),
+        }[self.criterion]
+        return tuple(read_evidence_table(TABLES, name) for name in (*names, "variability.toml"))
 
     @property
     def limits(self) -> TargetLimits:

@@ -17,6 +17,7 @@ from hepatica.followup.best.timeline import (
     SILENT,
     BestSettings,
     Endpoint,
+    ProgressionCut,
     Timeline,
 )
 from hepatica.followup.dates import PartialDate
@@ -131,8 +132,8 @@ def derive_best_response(request: BestRequest, *, ports: ResponsePorts, out: Pat
     Returns
     -------
     outcome
-        Dates before the reference and responses that say nothing (ND, NA, empty) are warnings. A code of another
-        criterion is an error: its subject is left out and the outcome is partial.
+        Dates before the reference and responses that say nothing (ND, NA, empty) are warnings. A code of
+        another criterion is an error: its subject is left out and the outcome is partial.
     """
     codes = request.codes
     desk = _Desk()
@@ -180,9 +181,10 @@ def to_document(settings: BestSettings) -> dict[str, object]:
 
 
 def _read_subjects(request: BestRequest, desk: _Desk, *, ports: ResponsePorts) -> None:
-    rows = ports.read_table(
-        request.subjects, required=("subject", "reference_date"), optional=("pd_date", "response_date")
-    )
+    columns = ("subject", "reference_date", "pd_date", "response_date")
+    # Cutting by a column that is not there would cut nothing without a word.
+    needed = 3 if request.settings.until_pd is ProgressionCut.COLUMN else 2
+    rows = ports.read_table(request.subjects, required=columns[:needed], optional=columns[needed:])
     for line, cells in rows:
         if cells is None or not cells[0].strip():
             desk.report(

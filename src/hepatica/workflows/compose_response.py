@@ -129,7 +129,7 @@ def compose_response(
     ports
         The world.
     out
-        CSV to write: the columns above with ``overall, late_confirmation, rule``, rows in the order given.
+        CSV to write: all input columns and ``overall, late_confirmation, rule``, rows in the order given.
     early_tolerance
         iRECIST: accept a confirmation scan two days early.
 
@@ -154,8 +154,12 @@ def compose_response(
     immune = criterion is Criterion.IRECIST
     subjects: dict[str, list[_TimePoint]] = {}
     bad: set[str] = set()
-    rows = ports.read_table(timepoints, required=REQUIRED, optional=OPTIONAL)
-    for line, cells in _name_cells(rows, reader):
+    # Columns are known by name whatever their case; all of them are written again as they were.
+    header = ports.read_header(timepoints)
+    further = tuple(name for name in header if name.lower() not in (*REQUIRED, *OPTIONAL))
+    names = (*REQUIRED, *OPTIONAL, *further)
+    rows = ports.read_table(timepoints, required=REQUIRED, optional=names[len(REQUIRED) :])
+    for line, cells in _name_cells(rows, reader, names=names):
         errors = reader.errors
         point = _read_point(line, cells, reader, immune=immune)
         subject = cells["subject"]
@@ -175,7 +179,8 @@ def compose_response(
         for point in sorted((p for points in subjects.values() for p in points), key=lambda p: p.line)
         if point.line in answers
     ]
-    ports.write_table(out, (*REQUIRED, *(OPTIONAL if immune else ()), *ADDED), written)
+    columns = [name if name in further else name.lower() for name in header if name not in ADDED]
+    ports.write_table(out, (*columns, *ADDED), written)
     return _report(reader, criterion=criterion, out=out, count=len(written))
 
 
@@ -193,7 +198,7 @@ def _report(reader: _Reader, *, criterion: Criterion, out: Path, count: int) -> 
 
 
 def _name_cells(
-    rows: Iterator[tuple[int, tuple[str, ...] | None]], reader: _Reader
+    rows: Iterator[tuple[int, tuple[str, ...] | None]], reader: _Reader, *, names: Sequence[str]
 ) -> Iterator[tuple[int, dict[str, str]]]:
     for line, cells in rows:
         if cells is None:
@@ -201,7 +206,7 @@ def _name_cells(
         elif not cells[0].strip():
             reader.report(line, "subject", "The row names no subject.")
         else:
-            yield line, dict(zip((*REQUIRED, *OPTIONAL), cells))
+            yield line, dict(zip(names, cells))
 
 
 def _read_point(line: int, cells: dict[str, str], reader: _Reader, *, immune: bool) -> _TimePoint | None:
@@ -224,6 +229,8 @@ def _read_point(line: int, cells: dict[str, str], reader: _Reader, *, immune: bo
     if immune:
         _check_sum(line, target, sums, reader)
     count = sums["new_lesion_count"]
+    # Without non-targets at baseline, growth that is not measured can only be that of new lesions.
+    of_new = non_target is Response.NONE and new is NewLesion.YES
     facts = ImmuneFacts(
         day=date.day,
         target=TO_IMMUNE[target],
@@ -232,7 +239,8 @@ def _read_point(line: int, cells: dict[str, str], reader: _Reader, *, immune: bo
         target_sum_mm=sums["target_sum"],
         new_target_sum_mm=sums["new_target_sum"],
         new_lesion_count=None if count is None else int(count),
-        non_target_growth=growth,
+        non_target_growth=Growth.NONE if of_new else growth,
+        new_non_target_growth=growth if of_new else Growth.NONE,
         symptom_driven=symptoms,
     )
     return _TimePoint(line=line, cells=cells, date=date, facts=facts)

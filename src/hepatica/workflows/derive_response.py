@@ -71,6 +71,8 @@ class EvaluatedCourse:
         VISITNUM as written, by its value.
     baseline_row
         Line of the table of lesions where the baseline stands.
+    lesion_rows
+        Line of the table of lesions where each one is named.
     study_days
         RSDY by VISITNUM, where a reference date was given.
     findings
@@ -84,6 +86,7 @@ class EvaluatedCourse:
     course: Course | None
     visit_numbers: Mapping[float, str] = field(default_factory=dict)
     baseline_row: int = 0
+    lesion_rows: Mapping[str, int] = field(default_factory=dict)
     study_days: Mapping[float, str] = field(default_factory=dict)
     findings: tuple[RowFinding, ...] = ()
 
@@ -159,8 +162,8 @@ class ResponsePorts:
         SHA-256 of a file.
     write_document
         Writes one JSON document.
-    read_table
-        Yields line number and cells of a CSV file by column name.
+    read_table, read_header
+        Yields line number and cells of a CSV file by column name; its column names as written.
     write_table
         Writes a CSV file whole or not at all.
     clock, code_version
@@ -173,6 +176,7 @@ class ResponsePorts:
     digest_file: Callable[[Path], str]
     write_document: Callable[[Path, Mapping[str, Any]], None]
     read_table: Callable[..., Iterator[tuple[int, tuple[str, ...] | None]]]
+    read_header: Callable[[Path], tuple[str, ...]]
     write_table: Callable[[Path, Sequence[str], Sequence[Mapping[str, str]]], None]
     clock: Clock
     code_version: str
@@ -185,7 +189,7 @@ class ResponseOutcome:
     Parameters
     ----------
     document
-        Summary: files, counts, settings, findings.
+        Summary: files, counts, settings, limits nobody has checked, findings.
     partial
         Some rows were bad: good subjects were derived, others are missing.
     """
@@ -202,7 +206,7 @@ def derive_response(
     overwrite: bool = False,
     progress: Progress = SILENT,
 ) -> ResponseOutcome:
-    """Derive the responses of every subject and evaluator and write ``rs.csv``, ``adtr.csv`` and ``trail.jsonl``.
+    """Derive the responses of every subject and evaluator: ``rs.csv``, ``adtr.csv`` and ``trail.jsonl``.
 
     Parameters
     ----------
@@ -248,6 +252,12 @@ def derive_response(
         "courses": courses,
         "verdicts": verdict_count,
         "partial": partial,
+        "unverified": [
+            f"{table.name} [{entry.key}]"
+            for table in request.settings.tables
+            for entry in table
+            if entry.unverified
+        ],
         "findings": [finding.to_dict() for finding in findings],
     }
     return ResponseOutcome(document=document, partial=partial)
@@ -269,7 +279,7 @@ def _to_row(finding: Finding, item: EvaluatedCourse) -> RowFinding:
         rule=finding.rule,
         severity=finding.severity,
         table="tu",
-        row=item.baseline_row,
+        row=item.lesion_rows.get(finding.subject, item.baseline_row),
         column="TULNKID",
         message=f"{finding.message} ({finding.subject})" if finding.subject else finding.message,
     )
@@ -284,7 +294,7 @@ def _write_manifest(request: ResponseRequest, stage: Path, *, ports: ResponsePor
         inputs={role: ports.digest_file(path) for role, path in sources.items()},
         sources={role: str(path) for role, path in sources.items()},
         parameters={**request.settings.to_dict(), "evaluator": request.evaluator},
-        tables={},
+        tables={table.name: table.digest for table in request.settings.tables},
         outputs={path.name: ports.digest_file(path) for path in sorted(stage.iterdir())},
     )
     ports.write_document(stage / "manifest.json", manifest.to_dict())

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
+from math import isfinite, nan
 
 from hepatica.adapters.cdisc.lesion_list import LesionList, list_lesions
 from hepatica.adapters.cdisc.readings import (
+    BLANK,
     LENGTH_UNITS,
     NEW_PROGRESSION,
     STATE_TESTS,
@@ -43,8 +45,8 @@ from hepatica.workflows.derive_response import EvaluatedCourse, ResponseRequest,
 def read_courses(request: ResponseRequest) -> Iterator[EvaluatedCourse]:
     """Yield every subject as every evaluator saw it, in the order of the tables.
 
-    Rows that cannot be used become findings; the course they belong to is then None. Rows that belong to nobody
-    come first, as a course without a subject.
+    Rows that cannot be used become findings; the course they belong to is then None. Rows that belong to
+    nobody come first, as a course without a subject.
     """
     subjects: dict[str, SubjectRows] = {}
     lost = read_lesion_rows(request.lesions, subjects) + read_result_rows(request.results, subjects)
@@ -95,10 +97,11 @@ class _Seen:
 
 @dataclass(slots=True)
 class _VisitWords:
-    """What a visit is called, as written."""
+    """What a visit is called, as written; the words of TR come before those of TU."""
 
     number: str
     name: str
+    from_results: bool
     dates: set[str] = field(default_factory=set)
 
 
@@ -125,26 +128,33 @@ class _Builder:
             )
         )
 
-    def name_visit(self, row: LesionRow | ResultRow, *, dated: bool) -> float | None:
+    def name_visit(self, row: LesionRow | ResultRow) -> float | None:
         """Return the visit number of a row and remember what the visit is called."""
         try:
             number = float(row.visit_number)
         except ValueError:
+            number = nan
+        if not isfinite(number):
             self.report("response.visit", row, "VISITNUM", "The visit number is not a number.")
             return None
-        words = self.words.get(number)
-        if words is None:
-            words = self.words[number] = _VisitWords(row.visit_number, row.visit)
-        elif dated and row.visit != words.name and row.visit and words.name:
+        words, is_result = self.words.get(number), isinstance(row, ResultRow)
+        if words is None or (is_result and not words.from_results):
+            words = self.words[number] = _VisitWords(row.visit_number, row.visit, is_result)
+        elif is_result and row.visit != words.name and row.visit and words.name:
             self.report("response.duplicate", row, "VISIT", "One visit number has two names.")
-        if dated:
+        if is_result or not words.from_results:
             words.dates.add(row.date)
         return number
 
     def read_result(self, row: ResultRow, lesions: LesionList) -> None:
         """Take in one row of TR."""
-        number = self.name_visit(row, dated=True)
-        if number is None or not check_test(row, report=self.report) or not row.lesion:
+        number = self.name_visit(row)
+        if number is None or not check_test(row, report=self.report):
+            return
+        if not row.lesion:
+            if row.test == NEW_PROGRESSION and _says_equivocal(row):
+                # Said of the visit, not of one lesion: it holds for every lesion first seen there.
+                self.equivocal.setdefault(number, set()).update(lesions.new_at.get(number, ()))
             return
         used = row.test in self.size_tests or row.test in STATE_TESTS or row.test == NEW_PROGRESSION
         if not used:
@@ -160,7 +170,7 @@ class _Builder:
             return
         self.rows.add(key)
         if row.test == NEW_PROGRESSION:
-            if (row.text or row.original).strip().upper() == LesionState.EQUIVOCAL:
+            if _says_equivocal(row):
                 self.equivocal.setdefault(number, set()).add(row.lesion)
             return
         seen = self.seen.get((number, row.lesion))
@@ -176,7 +186,7 @@ class _Builder:
     def check_unit(self, row: ResultRow) -> None:
         """Report a unit that differs from the one used before; none is ever converted silently."""
         unit = row.unit.strip().lower()
-        if not unit or not row.number.strip():
+        if row.unit.strip() in BLANK or (row.number or row.text).strip() in BLANK:
             return
         if not self.unit:
             self.unit = unit
@@ -186,7 +196,7 @@ class _Builder:
     def make_visit(self, number: float, lesions: LesionList, readings: dict[str, Reading]) -> Visit:
         """Build one visit."""
         words = self.words[number]
-        dates = {date for date in words.dates if date.strip()}
+        dates = {date for date in words.dates if date.strip() not in BLANK}
         try:
             # Several scans may make one visit; the response rests on the last of them.
             date = PartialDate.from_text(max(dates, default=""))
@@ -218,6 +228,10 @@ class _Builder:
             new_lesions=frozenset(lesions.new_at.get(number, ())),
             equivocal_lesions=frozenset(self.equivocal.get(number, ())),
         )
+
+
+def _says_equivocal(row: ResultRow) -> bool:
+    return (row.text or row.original).strip().upper() == LesionState.EQUIVOCAL
 
 
 def _is_known(lesion: str, lesions: LesionList) -> bool:
@@ -255,7 +269,6 @@ def build_course(
     named = _pick_lesion_rows(rows.lesions, who)
     lesions = list_lesions(named, injections=rows.injections, builder=builder)
     course = None
-    baseline_row = lesions.baseline_row
     if lesions.baseline is None:
         _report_no_baseline(builder, results, named)
     else:
@@ -274,7 +287,8 @@ def build_course(
         evaluator_id=who[1],
         course=None if builder.findings else course,
         visit_numbers={number: words.number for number, words in builder.words.items()},
-        baseline_row=baseline_row,
+        baseline_row=lesions.baseline_row,
+        lesion_rows=lesions.lines,
         study_days=days,
         findings=(*builder.findings, *lesions.notes),
     )

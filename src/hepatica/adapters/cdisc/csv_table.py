@@ -41,8 +41,25 @@ def read_rows(
     InputError
         If a required column is missing or a column stands twice.
     """
+    with _open_text(path) as stream, _refusing_bad_text(path.name):
+        yield from _read_open(stream, path.name, required=required, optional=optional)
+
+
+def read_header(path: Path) -> tuple[str, ...]:
+    """Return the column names of a CSV file as written, without spaces around them.
+
+    Raises
+    ------
+    NotFoundError, SourceFormatError
+        If there is no such file, or it is not UTF-8 text.
+    """
+    with _open_text(path) as stream, _refusing_bad_text(path.name):
+        return tuple(cell.strip() for cell in next(csv.reader(stream), []))
+
+
+def _open_text(path: Path) -> TextIO:
     try:
-        stream = path.open(encoding="utf-8-sig", newline="")
+        return path.open(encoding="utf-8-sig", newline="")
     except FileNotFoundError:
         raise NotFoundError(
             expected="a CSV file", given="nothing of that name", where=str(path), action="check the path"
@@ -51,16 +68,19 @@ def read_rows(
         raise SourceFormatError(
             expected="a readable CSV file", given=error.strerror or type(error).__name__, where=str(path)
         ) from error
-    with stream:
-        try:
-            yield from _read_open(stream, path.name, required=required, optional=optional)
-        except (UnicodeDecodeError, csv.Error) as error:
-            raise SourceFormatError(
-                expected="comma separated UTF-8 text",
-                given=f"unreadable content ({type(error).__name__})",
-                where=path.name,
-                action="save the table as UTF-8 CSV",
-            ) from None
+
+
+@contextmanager
+def _refusing_bad_text(name: str) -> Iterator[None]:
+    try:
+        yield
+    except (UnicodeDecodeError, csv.Error) as error:
+        raise SourceFormatError(
+            expected="comma separated UTF-8 text",
+            given=f"unreadable content ({type(error).__name__})",
+            where=name,
+            action="save the table as UTF-8 CSV",
+        ) from None
 
 
 def _read_open(

@@ -31,7 +31,7 @@ class Reporter(Protocol):
     def report(self, rule: str, row: LesionRow, column: str, message: str) -> None:
         """Keep a finding about a row."""
 
-    def name_visit(self, row: LesionRow, *, dated: bool) -> float | None:
+    def name_visit(self, row: LesionRow) -> float | None:
         """Return the visit number of a row."""
 
 
@@ -47,6 +47,8 @@ class LesionList:
         Number of the visit at which targets and non-targets were named; None where none was.
     baseline_row
         Its first line in the table.
+    lines
+        Line at which each lesion is named.
     new_at
         New lesions by the visit at which they were first named.
     equivocal
@@ -58,6 +60,7 @@ class LesionList:
     by_id: dict[str, TrackedLesion] = field(default_factory=dict)
     baseline: float | None = None
     baseline_row: int = 0
+    lines: dict[str, int] = field(default_factory=dict)
     new_at: dict[float, set[str]] = field(default_factory=dict)
     equivocal: list[tuple[str, float]] = field(default_factory=list)
     notes: list[RowFinding] = field(default_factory=list)
@@ -85,11 +88,11 @@ def list_lesions(
     named = []
     for row in rows:
         if row.test == NEW_PROGRESSION:
-            number = builder.name_visit(row, dated=False)
+            number = builder.name_visit(row)
             if number is not None and row.code == LesionState.EQUIVOCAL:
                 lesions.equivocal.append((row.lesion, number))
         elif row.test in IDENTIFICATION_TESTS and _is_usable(row, builder):
-            number = builder.name_visit(row, dated=True)
+            number = builder.name_visit(row)
             if number is not None:
                 named.append((number, row))
     chosen = [(number, row) for number, row in named if ROLES[row.code] in CHOSEN]
@@ -156,6 +159,7 @@ def _add(
         is_node=NODE in row.location.upper(),
         injections=given.get(row.lesion, ()),
     )
+    lesions.lines[row.lesion] = row.line
     if role.is_new:
         lesions.new_at.setdefault(number, set()).add(row.lesion)
 

@@ -39,6 +39,8 @@ STATE_TESTS: Final = frozenset({"TUMSTATE", "LNSTATE"})
 NEW_PROGRESSION: Final = "NEWLPROG"
 NOT_DONE: Final = "NOT DONE"
 MERGED: Final = "MERGED"
+BLANK: Final = ("", "NA")
+"""Cells that hold nothing; statistical packages write NA."""
 TOO_SMALL: Final = "TOO SMALL TO MEASURE"
 DIAMETERS: Final = ("DIAMETER", "LPERP", "LDIAM")
 LENGTH_UNITS: Final = {"mm": 1.0, "cm": 10.0}
@@ -82,13 +84,13 @@ def to_size(row: ResultRow, *, units: Mapping[str, float], report: Report) -> fl
     """
     if row.status.strip().upper() == NOT_DONE:
         return NotEvaluable(reason=row.reason.strip().lower() or "not done")
-    text = row.number.strip()
+    text = "" if row.number.strip() in BLANK else row.number.strip()
     column = "TRSTRESN"
     if not text:
         if TOO_SMALL in row.original.upper() or TOO_SMALL in row.text.upper():
             return read_evidence_table("hepatica.followup.tables", "recist.toml")["too_small"].number
         text, column = (row.text or row.original).strip(), "TRSTRESC" if row.text.strip() else "TRORRES"
-    if not text or text.upper() == "NE":
+    if text in BLANK or text.upper() == "NE":
         return NOT_MEASURED
     try:
         value = float(text)
@@ -98,7 +100,7 @@ def to_size(row: ResultRow, *, units: Mapping[str, float], report: Report) -> fl
     if value < 0 or not isfinite(value):
         report("response.size", row, column, "The size is negative or not finite.")
         return NOT_MEASURED
-    unit = row.unit.strip().lower()
+    unit = "" if row.unit.strip() in BLANK else row.unit.strip().lower()
     if unit and unit not in units:
         report("response.unit", row, "TRSTRESU", f"The unit is none of {', '.join(units)}.")
         return NOT_MEASURED
@@ -110,7 +112,7 @@ def to_state(row: ResultRow, *, report: Report) -> LesionState | None:
     if row.status.strip().upper() == NOT_DONE:
         return None
     text = (row.text or row.original).strip().upper()
-    if not text or MERGED in text:
+    if text in BLANK or MERGED in text:
         return None
     state = STATES.get(text)
     if state is None:

@@ -21,8 +21,8 @@ RS_COLUMNS: Final = (
     "RSEVAL", "RSEVALID", "VISITNUM", "VISIT", "RSDTC", "RSDY",
 )  # fmt: skip
 ADTR_COLUMNS: Final = (
-    "STUDYID", "USUBJID", "PARAMCD", "PARAM", "GRPID", "AEVAL", "AEVALID", "AVISIT", "AVISITN", "ADTC", "AVAL",
-    "AVALU", "BASE", "CHG", "PCHG", "NADIR", "CHGNAD", "PCHGNAD", "ABLFL", "ANL01FL",
+    "STUDYID", "USUBJID", "PARAMCD", "PARAM", "GRPID", "AEVAL", "AEVALID", "AVISIT", "AVISITN", "ADTC",
+    "AVAL", "AVALU", "BASE", "CHG", "PCHG", "NADIR", "CHGNAD", "PCHGNAD", "ABLFL", "ANL01FL",
 )  # fmt: skip
 TESTS: Final = {
     "TRGRESP": "Target Response",
@@ -54,8 +54,8 @@ def open_response_tables(folder: Path, settings: ResponseSettings) -> Iterator[C
 class CsvResponseTables:
     """The three files of a derivation.
 
-    Components of a criterion that do not apply (no targets, no non-targets, a group without lesions) make no row.
-    A suspected new lesion is ``NEWLPROG`` ``EQUIVOCAL`` with ``NEWLIND`` ``N``.
+    Components of a criterion that do not apply (no targets, no non-targets, a group without lesions) make no
+    row. A suspected new lesion is ``NEWLPROG`` ``EQUIVOCAL`` with ``NEWLIND`` ``N``.
     """
 
     def __init__(self, rs: TextIO, adtr: TextIO, trail: TextIO, *, settings: ResponseSettings) -> None:

@@ -138,15 +138,15 @@ def read_result_rows(path: Path, subjects: dict[str, SubjectRows]) -> list[RowFi
             rows = subjects[subject] = SubjectRows()
         rows.results.append(
             ResultRow(
-                line, study, lesion, test, original, text, numeric, unit or original_unit,
-                status, reason, who, who_id, number, visit, date,
+                line, study, lesion.strip(), test.strip().upper(), original, text, numeric,
+                unit or original_unit, status, reason, who, who_id, number, visit, date,
             )
         )  # fmt: skip
     return lost
 
 
 def read_exposure(path: Path, subjects: dict[str, SubjectRows]) -> list[RowFinding]:
-    """Add injections from EX: EXLNKID names the lesion, EXSTDTC the day. Rows without a lesion are other drugs."""
+    """Add injections from EX: EXLNKID names the lesion, EXSTDTC the day; other rows are other drugs."""
     return _read_injections(path, subjects, table="ex", columns=("USUBJID", "EXLNKID", "EXSTDTC"))
 
 

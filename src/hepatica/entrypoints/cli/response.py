@@ -1,7 +1,7 @@
 """``hepatica response``: responses from tumour tables, from components, and best responses.
 
-Exit status: 0 everything was derived; 3 (partial) some rows were bad, their subjects are left out, everything else
-was written; any other status as in `hepatica.entrypoints.cli.exit_status`.
+Exit status: 0 everything was derived; 3 (partial) some rows were bad, their subjects are left out,
+everything else was written; any other status as in `hepatica.entrypoints.cli.exit_status`.
 """
 
 from __future__ import annotations
@@ -97,8 +97,8 @@ def compose(
         Path,
         typer.Option(
             "--timepoints",
-            help="CSV: subject, date, target, nontarget, new_lesion; for iRECIST also baseline_sum, target_sum, "
-            "new_target_sum, new_lesion_count, nontarget_growth, symptom_driven.",
+            help="CSV: subject, date, target, nontarget, new_lesion; for iRECIST also baseline_sum, "
+            "target_sum, new_target_sum, new_lesion_count, nontarget_growth, symptom_driven.",
         ),
     ],
     out: Annotated[Path, typer.Option("--out", help="CSV to write.")],
@@ -221,5 +221,7 @@ def _print_summary(document: Mapping[str, Any]) -> None:
         typer.echo(f"  {finding['severity']}: {place}: {finding['message']}", err=True)
     if len(findings) > MOST_FINDINGS_SHOWN:
         typer.echo(f"  and {len(findings) - MOST_FINDINGS_SHOWN} more; see --json", err=True)
+    if document.get("unverified"):
+        typer.echo(f"{len(document['unverified'])} of the limits used are unverified; see --json.", err=True)
     if document["partial"]:
         typer.echo("Partial: subjects with bad rows are missing.", err=True)
