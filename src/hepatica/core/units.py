@@ -9,6 +9,7 @@ UNIT_SUFFIXES: Final = (
     "mg_per_dl", "g_per_l", "g_per_dl", "umol_per_l", "1e9_per_l", "iu_per_ml", "pfu", "pfu_per_ml", "vp", "gy",
     "vp_per_ml", "kpa", "mmhg", "ml_per_min", "ml_per_cm3", "mm2_per_s", "fraction", "percent", "lps_mm",
     "ijk", "u_per_l", "mib", "bytes", "kg", "celsius", "gauge", "ratio",
+    "m2_per_pa_s", "per_pa_s", "mm2_per_kpa_s", "per_kpa_s", "mm3_per_s", "per_s", "per_day", "pa_s", "ms",
 )  # fmt: skip
 """Every suffix a public physical number may carry (after an underscore)."""
 
