@@ -250,6 +250,8 @@ def test_refusals_say_what_was_expected(slab_scene):
     puncture = make_puncture((50, 4, 50), (50, 50, 50))
     with pytest.raises(InputError, match="at least one draw"):
         simulate(puncture, slab_scene, draws=0)
+    with pytest.raises(InputError, match="turns at a coaxial tip"):
+        simulate(replace(puncture, pivot_lps_mm=np.array([50.0, 30.0, 50.0])), slab_scene)
     with pytest.raises(GeometryError, match="entry and a tip that differ"):
         track = replace(puncture.tracks[0], tip_lps_mm=puncture.entry_lps_mm)
         simulate(replace(puncture, tracks=(track,)), slab_scene)

@@ -87,7 +87,7 @@ def simulate_placement(
     Raises
     ------
     InputError
-        If there are no draws or the puncture has no tracks.
+        If there are no draws, the puncture has no tracks, or it is a fan that turns at a coaxial tip.
     GeometryError
         If a track has no length.
     NotFoundError
@@ -105,6 +105,13 @@ def simulate_placement(
             expected="at least one draw and one track",
             given=f"{draws} draws, {len(puncture.tracks)} tracks",
             where=puncture.puncture_id,
+        )
+    if puncture.pivot_lps_mm is not None:
+        raise InputError(
+            expected="tracks straight from the skin",
+            given="a fan that turns at a coaxial tip",
+            where=puncture.puncture_id,
+            action="simulate each straight track by itself; errors of a turned needle are not modelled yet",
         )
     needles = perturb_needles(puncture, model=model, draws=draws, rng=rng)
     touched, within = np.zeros(draws, np.uint32), np.zeros(draws, np.uint32)
