@@ -148,14 +148,16 @@ def march(
     cell: float,
     per_mm: float,
     wanted: int,
+    doubt: FloatArray,
 ) -> int:
     """Class of a path of unit direction ``d``: free with its run-out, hit for certain, or undecided.
 
-    Free means that at least ``wanted`` units of slack are left everywhere. Certain both ways: a cell's slack holds for all its points, a step is as long as the slack, or to the end
+    ``doubt`` becomes the stretch outside which every point of the path has the wanted slack. Free means that at least ``wanted`` units of slack are left everywhere. Certain both ways: a cell's slack holds for all its points, a step is as long as the slack, or to the end
     of the cell where that is further. Coordinates start at the field's own corner.
     """
     nx, ny, nz = slack.shape
     t, free = 0.0, True
+    doubt[0], doubt[1] = length, 0.0
     while t <= length + beyond:
         if t > length and not free:
             return UNDECIDED
@@ -163,13 +165,12 @@ def march(
         i, j, k = math.floor(x / cell), math.floor(y / cell), math.floor(z / cell)
         if i < 0 or j < 0 or k < 0 or i >= nx or j >= ny or k >= nz:
             free = False
+            doubt[0], doubt[1] = min(doubt[0], t), max(doubt[1], min(t + cell, length))
             t += cell
             continue
         value = slack[i, j, k]
         if value == SURE_HIT and t <= length:
             return BLOCKED
-        if value < wanted:
-            free = False
         step = (value - wanted) / per_mm
         if step < cell:
             leave = 1e30
@@ -180,6 +181,9 @@ def march(
                 elif d[axis] < 0.0:
                     leave = min(leave, (u * cell - at) / d[axis])
             step = max(step, leave + NUDGE_MM)
+        if value < wanted:
+            free = False
+            doubt[0], doubt[1] = min(doubt[0], t), max(doubt[1], min(t + step, length))
         t += step
     return FREE if free else UNDECIDED
 
@@ -205,7 +209,7 @@ def screen_paths(
     gravity (zero if unknown); ``faces`` (f, 4) are open faces as inward plane equations.
     """
     shortest, longest, steepest, run_out = limits[0], limits[1], limits[2], limits[3]
-    d = np.empty(3)
+    d, doubt = np.empty(3), np.empty(2)
     for m in range(tips.shape[0]):
         for n in range(entries.shape[0]):
             classes[m, n] = EXCLUDED
@@ -234,7 +238,7 @@ def screen_paths(
                     b += faces[f, axis] * (tips[m, axis] + run_out * d[axis])
                 cut |= min(a, b) < limits[6]
             if not cut:
-                classes[m, n] = march(entries[n], d, length, run_out, slack, cell, per_mm, 0)
+                classes[m, n] = march(entries[n], d, length, run_out, slack, cell, per_mm, 0, doubt)
 
 
 @compiled
@@ -247,8 +251,9 @@ def march_paths(
     cell: float,
     per_mm: float,
     classes: NDArray[np.uint8],
+    doubts: FloatArray,
 ) -> None:
-    """Class of (n, 3) paths, start to end and ``beyond``, without any other limit; see `march`."""
+    """Class and doubtful stretch of (n, 3) paths, start to end and ``beyond``, and no other limit; see `march`."""
     d = np.empty(3)
     for n in range(starts.shape[0]):
         for axis in range(3):
@@ -256,4 +261,4 @@ def march_paths(
         length = math.sqrt(d[0] * d[0] + d[1] * d[1] + d[2] * d[2])
         for axis in range(3):
             d[axis] /= max(length, 1e-12)
-        classes[n] = march(starts[n], d, length, beyond, slack, cell, per_mm, wanted)
+        classes[n] = march(starts[n], d, length, beyond, slack, cell, per_mm, wanted, doubts[n])
