@@ -107,7 +107,11 @@ def measure_paths() -> Iterator[Row]:
     field = clock(lambda: derive_slack_field(scene.obstacles.cells, needed_mm=scene.needed_mm))
     yield to_row("  of it: slack field, all margins", field, bar="")
     yield to_row("  of it: screening of every pair", clock(lambda: screen_pairs(scene, tips)), bar="")
-    yield to_row("one margin changed, all five lesions re-ranked", clock(lambda: replan(scene, torso.lesions)), bar="0.5 s")
+    yield to_row(
+        "one margin changed, all five lesions re-ranked",
+        clock(lambda: replan(scene, torso.lesions)),
+        bar="0.5 s",
+    )
     yield from measure_checks(scene, tips)
     yield from measure_fields(scene)
     yield from measure_compile()
@@ -118,7 +122,9 @@ def replan(scene: Scene, lesions: dict[str, object]) -> None:
     from dataclasses import replace
 
     limits = scene.limits
-    wider = limits.replace(margin_lung=replace(limits["margin_lung"], value=limits["margin_lung"].number + 3.0))
+    wider = limits.replace(
+        margin_lung=replace(limits["margin_lung"], value=limits["margin_lung"].number + 3.0)
+    )
     changed = scene.with_margins(wider)
     for lesion_id in lesions:
         plan_lesion_path(changed, lesion_id=lesion_id, volume_ml=1.0)
@@ -144,14 +150,18 @@ def measure_checks(scene: Scene, tips: np.ndarray) -> Iterator[Row]:
     classes = np.asarray(own.result)[:SAMPLE]
     # The run-out is judged too here: only paths that are clear for it as well count.
     clear = bits == 0
-    wrong = int((clear & (classes == field_kernels.BLOCKED)).sum() + (~clear & (classes == field_kernels.FREE)).sum())
+    wrong = int(
+        (clear & (classes == field_kernels.BLOCKED)).sum() + (~clear & (classes == field_kernels.FREE)).sum()
+    )
     missed = float((classes[clear] != field_kernels.FREE).mean())
-    text = f"coarse-miss rate {missed:.1%} of {int(clear.sum())} truly clear paths (all settled); wrong verdicts {wrong}"
+    text = f"coarse misses {missed:.1%} of {int(clear.sum())} clear paths (then settled); wrong {wrong}"
     yield to_row(f"{SAMPLE} exact clearances", exact, bar=text)
     for peer, walk in list_point_loops(scene).items():
         loop = clock(lambda walk=walk: walk(starts[:PEER_PATHS], ends[:PEER_PATHS]), repeats=1)
         ratio = (loop.wall_s / PEER_PATHS) / (own.wall_s / CHECKS)
-        yield to_row(f"{PEER_PATHS} paths by {peer}", loop, bar=f"own is {ratio:,.0f}x quicker a path; bar 1000x")
+        yield to_row(
+            f"{PEER_PATHS} paths by {peer}", loop, bar=f"own is {ratio:,.0f}x quicker a path; bar 1000x"
+        )
 
 
 def list_point_loops(scene: Scene) -> dict[str, Callable[[np.ndarray, np.ndarray], int]]:
@@ -185,10 +195,10 @@ def list_point_loops(scene: Scene) -> dict[str, Callable[[np.ndarray, np.ndarray
                 for n in range(count):
                     point = start + (end - start) * (n / count)
                     index = image.TransformPhysicalPointToIndex([float(x) for x in point])
-                    if all(0 <= i < size for i, size in zip(index, image.GetSize(), strict=True)):
-                        if image.GetPixel(index):
-                            hits += 1
-                            break
+                    inside = all(0 <= i < size for i, size in zip(index, image.GetSize(), strict=True))
+                    if inside and image.GetPixel(index):
+                        hits += 1
+                        break
             return hits
 
         loops["an ITK look-up at each point"] = walk_itk
@@ -200,7 +210,9 @@ def measure_fields(scene: Scene) -> Iterator[Row]:
     cells, mask = scene.obstacles.cells.some, 0xFFFFFFFF
     window = int(WINDOW_MM / CELL_MM)
     own = clock(lambda: derive_squared_distance(cells, mask=mask, window=window))
-    yield to_row(f"distance field {cells.shape}, exact to {WINDOW_MM:g} mm, truncated beyond", own, bar="one thread")
+    yield to_row(
+        f"distance field {cells.shape}, exact to {WINDOW_MM:g} mm, truncated beyond", own, bar="one thread"
+    )
     free = np.asfortranarray(cells == 0)
     for peer, work, bar in list_transforms(free):
         taken = clock(work)
@@ -208,7 +220,9 @@ def measure_fields(scene: Scene) -> Iterator[Row]:
         truth = np.round(found**2 if peer != "edt" else found).astype(int)
         inside = truth <= window**2
         same = bool((np.asarray(own.result)[inside] == truth[inside]).all())
-        text = f"own is {taken.wall_s / own.wall_s:.1f}x quicker; bar {bar}; full transform; equal in the window: {same}"
+        text = (
+            f"own is {taken.wall_s / own.wall_s:.1f}x quicker; bar {bar}; full field; equal in window: {same}"
+        )
         yield to_row(f"the same by {peer}, one thread", taken, bar=text)
 
 
@@ -242,7 +256,9 @@ def measure_compile() -> Iterator[Row]:
         for name in ("first run on a new machine, compiling", "second run, kernels from disk"):
             wall = time.perf_counter()
             env = {**os.environ, "NUMBA_CACHE_DIR": folder}
-            with subprocess.Popen([sys.executable, "-c", COMPILE], env=env, stdout=subprocess.DEVNULL) as child:
+            with subprocess.Popen(
+                [sys.executable, "-c", COMPILE], env=env, stdout=subprocess.DEVNULL
+            ) as child:
                 _, status, usage = os.wait4(child.pid, 0)
                 child.returncode = os.waitstatus_to_exitcode(status)
             yield Row(
@@ -266,4 +282,6 @@ def to_row(name: str, timing: Timing, *, bar: str) -> Row:
 
 if __name__ == "__main__":
     for row in measure_paths():
-        print(f"{row.name:<70} {row.wall_s:>8.3f} {row.cpu_s:>8.3f} {row.peak_mib:>7.0f}  {row.bar}", flush=True)
+        print(
+            f"{row.name:<70} {row.wall_s:>8.3f} {row.cpu_s:>8.3f} {row.peak_mib:>7.0f}  {row.bar}", flush=True
+        )

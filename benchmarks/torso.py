@@ -108,5 +108,7 @@ def make_torso() -> Torso:
         if (bits & np.uint32(to_bit(kind))).any()
     }
     return Torso(
-        volume=Volume(values=hu, grid=grid), anatomy=Anatomy(grid=grid, bits=bits, sources=sources), lesions=lesions
+        volume=Volume(values=hu, grid=grid),
+        anatomy=Anatomy(grid=grid, bits=bits, sources=sources),
+        lesions=lesions,
     )

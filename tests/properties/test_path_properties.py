@@ -24,6 +24,7 @@ SAME_MM = 1e-6
 SKIN_AREA_SHARE = 0.1
 """Skin is sampled in cubes of the world; on so coarse a trunk the share of cut cubes changes by as much."""
 
+
 @pytest.mark.requirement("A-path-never-through")
 @settings(max_examples=12, deadline=None, derandomize=True)
 @given(seed=st.integers(0, 10_000))

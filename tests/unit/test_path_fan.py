@@ -115,13 +115,19 @@ def test_turning_too_far_or_outside_the_liver_is_an_error(fanned):
 def test_a_bend_of_no_degrees_measures_as_the_straight_track(fanned):
     scene, _, (puncture, _, _) = fanned
     tissue = scene.paint_target("L1")
-    ends = {"lesion_id": "L1", "entry_lps_mm": puncture.entry_lps_mm, "tip_lps_mm": puncture.tracks[0].tip_lps_mm}
+    ends = {
+        "lesion_id": "L1",
+        "entry_lps_mm": puncture.entry_lps_mm,
+        "tip_lps_mm": puncture.tracks[0].tip_lps_mm,
+    }
     straight = measure_track(scene, tissue, **ends)
     bent = measure_bent_track(scene, tissue, pivot_lps_mm=puncture.pivot_lps_mm, **ends)
     for name in ("length_mm", "liver_before_lesion_mm", "parenchyma_mm", "viable_mm", "face_distance_mm"):
         assert getattr(bent, name) == pytest.approx(getattr(straight, name), abs=SAME_MM)
     assert [run.tissue for run in bent.runs] == [run.tissue for run in straight.runs]
-    assert [run.to_mm for run in bent.runs] == pytest.approx([run.to_mm for run in straight.runs], abs=SAME_MM)
+    assert [run.to_mm for run in bent.runs] == pytest.approx(
+        [run.to_mm for run in straight.runs], abs=SAME_MM
+    )
 
 
 @pytest.mark.requirement("B-path-cover")
@@ -136,7 +142,9 @@ def test_greedy_cover_serves_all_and_is_near_the_exact_cover(seed):
     fewest = next(
         k
         for k in range(options + 1)
-        if any((serves[list(c)].any(axis=0) == serves.any(axis=0)).all() for c in combinations(range(options), k))
+        if any(
+            (serves[list(c)].any(axis=0) == serves.any(axis=0)).all() for c in combinations(range(options), k)
+        )
     )
     assert len(chosen) <= fewest * (1 + math.log(needs))
     if fewest <= 1:

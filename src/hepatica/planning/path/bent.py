@@ -17,7 +17,9 @@ JOIN_MM = 1e-6
 """Liver that begins this near to the bend goes on from the liver before it."""
 
 
-def derive_redirection_deg(entry_lps_mm: FloatArray, pivot_lps_mm: FloatArray, tip_lps_mm: FloatArray) -> float:
+def derive_redirection_deg(
+    entry_lps_mm: FloatArray, pivot_lps_mm: FloatArray, tip_lps_mm: FloatArray
+) -> float:
     """Return by how much a track turns at its pivot, 0 to 180.
 
     Examples
@@ -29,7 +31,7 @@ def derive_redirection_deg(entry_lps_mm: FloatArray, pivot_lps_mm: FloatArray, t
     return math.degrees(math.atan2(float(np.linalg.norm(np.cross(a, b))), float(a @ b)))
 
 
-def measure_bent_track(  # noqa: PLR0913
+def measure_bent_track(
     scene: Scene,
     tissue: NDArray[np.uint8],
     *,

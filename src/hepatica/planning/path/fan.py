@@ -77,7 +77,9 @@ def fan_deposits(
     if errors:
         return straight, volume_ml - _sum_ml(straight), f"{reason}; a fan would break {', '.join(errors)}"
     if left_ml:
-        reason = f"{len(placed)} tracks through one hole have room for {sum(len(t.stops_lps_mm) for t in tracks)}"
+        reason = (
+            f"{len(placed)} tracks through one hole have room for {sum(len(t.stops_lps_mm) for t in tracks)}"
+        )
         reason += " stops in the target, at most the set volume each (unverified)"
         return fanned, left_ml, reason
     return fanned, 0.0, ""

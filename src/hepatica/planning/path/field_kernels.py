@@ -92,7 +92,11 @@ def lower_row(out: NDArray[np.uint16], row: NDArray[np.uint16], cost: np.uint16)
 
 @compiled
 def spread_rows(
-    rows: NDArray[np.uint16], gap: int, window: int, along_z: bool, out: NDArray[np.uint16]  # noqa: FBT001
+    rows: NDArray[np.uint16],
+    gap: int,
+    window: int,
+    along_z: bool,  # noqa: FBT001
+    out: NDArray[np.uint16],
 ) -> None:
     """Carry squared distances along y or z: the least of ``row + step^2`` within the window. Exact there."""
     nx, ny, nz = rows.shape
@@ -116,9 +120,7 @@ def spread_rows(
 
 
 @compiled
-def lower_slack(
-    squared: NDArray[np.uint16], table: NDArray[np.int8], slack: NDArray[np.int8]
-) -> None:
+def lower_slack(squared: NDArray[np.uint16], table: NDArray[np.int8], slack: NDArray[np.int8]) -> None:
     """Lower each cell's slack to what ``table`` says of its squared distance; the last entry holds beyond."""
     end = table.shape[0] - 1
     for z in range(slack.shape[2]):
@@ -139,7 +141,7 @@ def mark_hits(squared: NDArray[np.uint16], below: int, slack: NDArray[np.int8]) 
 
 
 @compiled
-def march(
+def march(  # noqa: PLR0913
     p: FloatArray,
     d: FloatArray,
     length: float,
@@ -152,7 +154,10 @@ def march(
 ) -> int:
     """Class of a path of unit direction ``d``: free with its run-out, hit for certain, or undecided.
 
-    ``doubt`` becomes the stretch outside which every point of the path has the wanted slack. Free means that at least ``wanted`` units of slack are left everywhere. Certain both ways: a cell's slack holds for all its points, a step is as long as the slack, or to the end
+    ``doubt`` becomes the stretch outside which every point of the path has the wanted slack. Free means that
+    at least ``wanted`` units of slack are left everywhere.
+
+    Certain both ways: a cell's slack holds for all its points, a step is as long as the slack, or to the end
     of the cell where that is further. Coordinates start at the field's own corner.
     """
     nx, ny, nz = slack.shape
@@ -189,7 +194,7 @@ def march(
 
 
 @compiled
-def screen_paths(
+def screen_paths(  # noqa: C901, PLR0913
     entries: FloatArray,
     tips: FloatArray,
     usable: NDArray[np.bool_],
@@ -242,7 +247,7 @@ def screen_paths(
 
 
 @compiled
-def march_paths(
+def march_paths(  # noqa: PLR0913
     starts: FloatArray,
     ends: FloatArray,
     beyond: float,
@@ -262,3 +267,38 @@ def march_paths(
         for axis in range(3):
             d[axis] /= max(length, 1e-12)
         classes[n] = march(starts[n], d, length, beyond, slack, cell, per_mm, wanted, doubts[n])
+
+
+@compiled
+def count_stops(
+    starts_mm: FloatArray,
+    ends_mm: FloatArray,
+    target: NDArray[np.bool_],
+    corner: NDArray[np.int64],
+    spacing: FloatArray,
+    pull_back: float,
+    counts: NDArray[np.int64],
+) -> None:
+    """Count, for (n, 3) paths, the points at whole pull-back steps from the tip that lie in the target."""
+    longest = 0.0
+    for axis in range(3):
+        longest += ((target.shape[axis] + 1) * spacing[axis]) ** 2
+    steps = math.ceil(math.sqrt(longest) / pull_back) + 1
+    for n in range(starts_mm.shape[0]):
+        total = 0.0
+        for axis in range(3):
+            total += (starts_mm[n, axis] - ends_mm[n, axis]) ** 2
+        length = math.sqrt(total)
+        counts[n] = 0
+        for step in range(steps):
+            if step * pull_back >= length:
+                break
+            inside = True
+            at = np.empty(3, np.int64)
+            for axis in range(3):
+                way = (starts_mm[n, axis] - ends_mm[n, axis]) / length
+                x = ends_mm[n, axis] + step * pull_back * way
+                at[axis] = math.floor(x / spacing[axis]) - corner[axis]
+                inside &= 0 <= at[axis] < target.shape[axis]
+            if inside and target[at[0], at[1], at[2]]:
+                counts[n] += 1

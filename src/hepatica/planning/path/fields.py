@@ -216,5 +216,7 @@ def find_crop(inside: BoolArray) -> tuple[slice, ...]:
     for axis in range(3):
         others = tuple(a for a in range(3) if a != axis)
         found = np.flatnonzero(inside.any(axis=others))
-        slices.append(slice(int(found[0]), int(found[-1]) + 1) if len(found) else slice(0, inside.shape[axis]))
+        slices.append(
+            slice(int(found[0]), int(found[-1]) + 1) if len(found) else slice(0, inside.shape[axis])
+        )
     return tuple(slices)

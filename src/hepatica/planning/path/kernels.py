@@ -160,7 +160,7 @@ def scan_block(
 
 
 @compiled
-def scan_clearances(
+def scan_clearances(  # noqa: PLR0913
     p: FloatArray,
     d: FloatArray,
     spacing: FloatArray,
@@ -427,7 +427,7 @@ def measure_capsule_sines(
 
 
 @compiled
-def clear_paths(
+def clear_paths(  # noqa: C901, PLR0913
     starts_mm: FloatArray,
     ends_mm: FloatArray,
     tissue: NDArray[np.uint8],
@@ -447,7 +447,8 @@ def clear_paths(
     becomes the least distance beyond the reach, at most ``comfort``.
 
     ``doubts`` (n, 2) is the stretch in mm from the start outside which a path surely has the comfort beyond
-    every reach; only this stretch is measured. Without a comfort all bits are found; with one, the first layer that is too near ends the judgement.
+    every reach; only this stretch is measured. Without a comfort all bits are found; with one, the first
+    layer that is too near ends the judgement.
 
     The part of the run-out that lies outside the liver is judged like the path itself, without slack.
     """
@@ -473,7 +474,7 @@ def clear_paths(
         if clear and comfort > 0.0:
             best[:] = reach + comfort
             if first <= last:
-                scan_clearances(u, v, spacing, block, starts, voxels, layers, best, False)
+                scan_clearances(u, v, spacing, block, starts, voxels, layers, best, False)  # noqa: FBT003
             slack[n] = comfort
             for layer in range(reach.shape[0]):
                 slack[n] = min(slack[n], best[layer] - reach[layer])
@@ -487,44 +488,9 @@ def clear_paths(
                 for axis in range(3):
                     q[axis] += left * d[axis]
                     d[axis] *= 1.0 - left
-                scan_clearances(q, d, spacing, block, starts, voxels, layers, best, False)
+                scan_clearances(q, d, spacing, block, starts, voxels, layers, best, False)  # noqa: FBT003
         bits = np.uint32(0)
         for layer in range(reach.shape[0]):
             if best[layer] < reach[layer]:
                 bits |= np.uint32(1) << np.uint32(layer)
         broken[n] = bits
-
-
-@compiled
-def count_stops(
-    starts_mm: FloatArray,
-    ends_mm: FloatArray,
-    target: NDArray[np.bool_],
-    corner: NDArray[np.int64],
-    spacing: FloatArray,
-    pull_back: float,
-    counts: NDArray[np.int64],
-) -> None:
-    """Count, for (n, 3) paths, the points at whole pull-back steps from the tip that lie in the target."""
-    longest = 0.0
-    for axis in range(3):
-        longest += ((target.shape[axis] + 1) * spacing[axis]) ** 2
-    steps = math.ceil(math.sqrt(longest) / pull_back) + 1
-    for n in range(starts_mm.shape[0]):
-        total = 0.0
-        for axis in range(3):
-            total += (starts_mm[n, axis] - ends_mm[n, axis]) ** 2
-        length = math.sqrt(total)
-        counts[n] = 0
-        for step in range(steps):
-            if step * pull_back >= length:
-                break
-            inside = True
-            at = np.empty(3, np.int64)
-            for axis in range(3):
-                way = (starts_mm[n, axis] - ends_mm[n, axis]) / length
-                x = ends_mm[n, axis] + step * pull_back * way
-                at[axis] = math.floor(x / spacing[axis]) - corner[axis]
-                inside &= 0 <= at[axis] < target.shape[axis]
-            if inside and target[at[0], at[1], at[2]]:
-                counts[n] += 1

@@ -141,7 +141,9 @@ def _judge_geometry(
     run_out = tips + way * (limits["run_out"].number / np.maximum(length, 1e-9))[:, None]
     face = np.minimum(scene.measure_face_distance_mm(entries), scene.measure_face_distance_mm(run_out))
     implant = limits["entry_implant_distance"].number
-    near_implant = measure_implant_distance_mm(scene, scene.skin_sample.points_lps_mm, up_to_mm=implant) < implant
+    near_implant = (
+        measure_implant_distance_mm(scene, scene.skin_sample.points_lps_mm, up_to_mm=implant) < implant
+    )
     on_table = np.repeat(scene.skin_sample.on_table, per_point)
     bad = {
         "length_max": length > limits["length_max"].number + LENGTH_TOLERANCE_MM,
@@ -214,7 +216,12 @@ def trace_pairs(
 
 
 def add_capsule_sines(
-    scene: Scene, tissue: NDArray[np.uint8], starts_mm: FloatArray, ends_mm: FloatArray, *, metrics: FloatArray
+    scene: Scene,
+    tissue: NDArray[np.uint8],
+    starts_mm: FloatArray,
+    ends_mm: FloatArray,
+    *,
+    metrics: FloatArray,
 ) -> None:
     """Complete metrics of `trace_pairs` with the sine of the capsule angle, in place."""
     sigma = scene.limits["capsule_sigma"].number

@@ -24,7 +24,6 @@ from hepatica.planning.path.obstacles import Obstacles, derive_obstacles, to_lay
 from hepatica.planning.path.skin import Skin, derive_skin, find_outside, thin_skin
 from hepatica.planning.path.values import Needle, PriorTrack
 
-
 BUILT_IN: Final = (
     "vessel_calibre",
     "vessel_calibre_wide",

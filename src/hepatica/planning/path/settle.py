@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from hepatica.core.findings import NotEvaluable
-from hepatica.core.geometry import FloatArray
+from hepatica.core.geometry import BoolArray, FloatArray
 from hepatica.core.progress import Progress
 from hepatica.planning.path import field_kernels, kernels
 from hepatica.planning.path.angles import derive_side_lps
@@ -37,6 +37,8 @@ SCORE_DECIMALS: Final = 6
 FIRST_BATCH: Final = 32
 LARGEST_BATCH: Final = 4096
 """Pairs settled before the order is looked at again; grows while nothing allowed is found."""
+TOUCH_MM: Final = 1e-3
+"""Room that tells only whether a margin is kept; the first look, over the shortest stretch."""
 PARTS: Final = 4
 """Parts of a batch for threads."""
 WORTH_THREADS: Final = 1024
@@ -179,18 +181,26 @@ class Candidates:
         self.broken[part] |= short | struck | (metrics[:, 6] > limits["unlabelled_air_max"].number)
 
     def _clear(self, part: NDArray[np.int64]) -> None:
-        limits = self.scene.limits
-        comfort = limits["comfort_clearance"].number
+        comfort = self.scene.limits["comfort_clearance"].number
+        kept = part[~self._measure_slack(part, room_mm=TOUCH_MM)]
+        if len(kept):
+            self._measure_slack(kept, room_mm=comfort)
+
+    def _measure_slack(self, part: NDArray[np.int64], *, room_mm: float) -> BoolArray:
+        """Measure slack up to a room, exactly where screening leaves doubt; returns which pairs are broken."""
         starts, ends = self._to_local(part)
-        classes, doubts = march_paths(
-            self.scene.slack, starts, ends, run_out_mm=limits["run_out"].number, room_mm=comfort
-        )
-        self.slack[part] = comfort
-        self.broken[part[classes == field_kernels.BLOCKED]] = True
+        run_out = self.scene.limits["run_out"].number
+        classes, doubts = march_paths(self.scene.slack, starts, ends, run_out_mm=run_out, room_mm=room_mm)
+        self.slack[part] = room_mm
         near = np.flatnonzero(classes == field_kernels.UNDECIDED)
-        layers, slack = clear_pairs(self.scene, self.tissue, starts[near], ends[near], comfort_mm=comfort, doubts_mm=doubts[near])
+        layers, slack = clear_pairs(
+            self.scene, self.tissue, starts[near], ends[near], comfort_mm=room_mm, doubts_mm=doubts[near]
+        )
         self.slack[part[near]] = slack
-        self.broken[part[near]] |= layers != 0
+        broken = classes == field_kernels.BLOCKED
+        broken[near] |= layers != 0
+        self.broken[part] |= broken
+        return np.asarray(broken)
 
     def _measure_capsule(self, part: NDArray[np.int64]) -> None:
         metrics = self.metrics[part]
@@ -203,7 +213,9 @@ class Candidates:
         self.broken[part] |= (angle < least) | (sine == -2.0)
 
     def _to_local(self, part: NDArray[np.int64]) -> tuple[FloatArray, FloatArray]:
-        return self.scene.to_local_mm(self.entries_lps_mm[part]), self.scene.to_local_mm(self.ends_lps_mm[part])
+        return self.scene.to_local_mm(self.entries_lps_mm[part]), self.scene.to_local_mm(
+            self.ends_lps_mm[part]
+        )
 
     def _raise_bounds(self, part: NDArray[np.int64]) -> None:
         scores = derive_scores(self.to_terms(part), limits=self.scene.limits)
@@ -226,4 +238,3 @@ class Candidates:
             other = measure_segment_distance_mm(entries, tips, track.entry_lps_mm, track.tip_lps_mm)
             away = np.minimum(away, other)
         return away
-

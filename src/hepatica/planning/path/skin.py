@@ -98,7 +98,11 @@ def derive_skin(
     # The surface is smooth on the scale of sigma: neighbours share a normal.
     some, cube = _thin(points, anchor=anchor, edge_mm=limits["capsule_sigma"].number)
     normals = -derive_directions(
-        points[some], grid=grid, tissue=tissue, flag=kernels.BODY_FLAG, sigma_mm=limits["capsule_sigma"].number
+        points[some],
+        grid=grid,
+        tissue=tissue,
+        flag=kernels.BODY_FLAG,
+        sigma_mm=limits["capsule_sigma"].number,
     )[cube]
     areas = _add_areas(normals, axes=axes, group=group, grid=grid)
     kept = _meets_air(points, normals, volume=volume, outside=outside, limits=limits)
