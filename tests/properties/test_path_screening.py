@@ -12,12 +12,14 @@ from scipy import ndimage
 from hepatica.anatomy.structures import StructureKind as Kind
 from hepatica.core.findings import NotEvaluable
 from hepatica.planning.path import field_kernels
+from hepatica.planning.path.clearance import measure_distances_mm
 from hepatica.planning.path.fields import (
     CELL_MM,
     classify_paths,
     derive_cells,
     derive_slack_field,
     derive_squared_distance,
+    march_paths,
 )
 from hepatica.planning.path.pairs import clear_pairs
 from hepatica.planning.path.screen import screen_pairs
@@ -83,9 +85,23 @@ def test_free_is_free_and_blocked_is_blocked_at_full_resolution(seed, thick):
     ends = scene.to_local_mm(np.tile(tips, (len(scene.skin.points_lps_mm), 1)))
     classes = classify_paths(scene.slack, starts, ends)
     tissue = scene.paint_target("L1")
-    _, slack = clear_pairs(scene, tissue, starts, ends, comfort_mm=20.0)
+    limits = [
+        measure_distances_mm(scene.obstacles, p, q, spacing_mm=scene.grid.spacing_mm)
+        for p, q in zip(starts, ends, strict=True)
+    ]
+    slack = (np.array(limits) - scene.needed_mm).min(axis=1)
     assert (slack[classes == field_kernels.FREE] >= -ROUNDING_MM).all()
     assert (slack[classes == field_kernels.BLOCKED] < ROUNDING_MM).all()
+    found, doubts = march_paths(scene.slack, starts, ends, run_out_mm=3.0, room_mm=5.0)
+    open_ways = np.flatnonzero(found == field_kernels.UNDECIDED)
+    bits, exact = clear_pairs(
+        scene, tissue, starts[open_ways], ends[open_ways], comfort_mm=5.0, doubts_mm=doubts[open_ways]
+    )
+    whole_bits, whole = clear_pairs(scene, tissue, starts[open_ways], ends[open_ways], comfort_mm=5.0)
+    assert ((bits != 0) == (whole_bits != 0)).all()
+    assert exact == pytest.approx(whole, abs=ROUNDING_MM)
+    kept = bits == 0
+    assert exact[kept] == pytest.approx(np.minimum(slack[open_ways][kept], 5.0), abs=ROUNDING_MM)
     assert (classes == field_kernels.BLOCKED).any()
     assert thick or (classes == field_kernels.FREE).any()
     roomy = classify_paths(scene.slack, starts, ends, room_mm=4.0) == field_kernels.FREE

@@ -17,7 +17,8 @@ def derive_blocks(pairs: Pairs, scene: Scene) -> tuple[SkinBlock, ...]:
     Shares are areas of the examined skin. A limit *blocks* a skin point if the paths from there to all tips
     break it. It blocks *alone* if no path from the point is allowed, but some path breaks nothing else: so
     much skin would be freed without it. Paths that break two limits of length, tilt or entry are not traced
-    further, so the blocked share of a structure is a lower bound there; shares blocked alone are complete.
+    further, nor is the capsule angle measured of paths that two limits close, so the blocked share is a lower
+    bound there; shares blocked alone are complete.
 
     Parameters
     ----------

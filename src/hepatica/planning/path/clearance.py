@@ -76,6 +76,7 @@ def measure_distances_mm(
             obstacles.voxels,
             obstacles.layer_of_voxel,
             best,
+            False,  # noqa: FBT003
         )
         distances[todo & (best < reach)] = best[todo & (best < reach)]
         if reach > farthest:
@@ -105,6 +106,7 @@ def measure_slack_mm(
         obstacles.voxels,
         obstacles.layer_of_voxel,
         best,
+        False,  # noqa: FBT003
     )
     return float((best - needed).min())
 

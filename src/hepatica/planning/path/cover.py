@@ -32,7 +32,7 @@ def derive_reach_mm(volume_ml: float, *, limits: EvidenceTable) -> float:
     4.92
     """
     tissue_mm3 = volume_ml * MM3_PER_ML / limits["deposit_tissue_share"].number
-    return (3.0 * tissue_mm3 / (4.0 * math.pi)) ** (1.0 / 3.0)
+    return math.cbrt(3.0 * tissue_mm3 / (4.0 * math.pi))
 
 
 def find_reached(points_lps_mm: FloatArray, deposits_lps_mm: FloatArray, *, reach_mm: float) -> BoolArray:

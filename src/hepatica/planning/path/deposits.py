@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from hepatica.core.errors import InputError
 from hepatica.core.evidence import EvidenceTable
 from hepatica.core.geometry import FloatArray
-from hepatica.planning.path import kernels
+from hepatica.planning.path import field_kernels
 from hepatica.planning.path.checks import contains
 from hepatica.planning.path.scene import Scene
 from hepatica.planning.path.values import Deposit, Puncture, Track
@@ -106,7 +106,7 @@ def count_stops(
     """Return for (n, 3) paths how many of the first stops that `find_stops` would give exist, up to a number."""
     target = scene.find_lesion(lesion_id)[1]
     count = np.empty(len(entries_lps_mm), np.int64)
-    kernels.count_stops(
+    field_kernels.count_stops(
         scene.to_local_mm(entries_lps_mm),
         scene.to_local_mm(tips_lps_mm),
         np.asfortranarray(target.crop),

@@ -95,7 +95,11 @@ def spread_rows(
     rows: NDArray[np.uint16],
     gap: int,
     window: int,
+<<<<<<< HEAD
     along_z: bool,
+=======
+    along_z: bool,  # noqa: FBT001
+>>>>>>> path
     out: NDArray[np.uint16],
 ) -> None:
     """Carry squared distances along y or z: the least of ``row + step^2`` within the window. Exact there."""
@@ -141,7 +145,7 @@ def mark_hits(squared: NDArray[np.uint16], below: int, slack: NDArray[np.int8]) 
 
 
 @compiled
-def march(
+def march(  # noqa: PLR0913
     p: FloatArray,
     d: FloatArray,
     length: float,
@@ -150,14 +154,19 @@ def march(
     cell: float,
     per_mm: float,
     wanted: int,
+    doubt: FloatArray,
 ) -> int:
     """Class of a path of unit direction ``d``: free with its run-out, hit for certain, or undecided.
 
-    Free means that at least ``wanted`` units of slack are left everywhere. Certain both ways: a cell's slack holds for all its points, a step is as long as the slack, or to the end
+    ``doubt`` becomes the stretch outside which every point of the path has the wanted slack. Free means that
+    at least ``wanted`` units of slack are left everywhere.
+
+    Certain both ways: a cell's slack holds for all its points, a step is as long as the slack, or to the end
     of the cell where that is further. Coordinates start at the field's own corner.
     """
     nx, ny, nz = slack.shape
     t, free = 0.0, True
+    doubt[0], doubt[1] = length, 0.0
     while t <= length + beyond:
         if t > length and not free:
             return UNDECIDED
@@ -165,13 +174,12 @@ def march(
         i, j, k = math.floor(x / cell), math.floor(y / cell), math.floor(z / cell)
         if i < 0 or j < 0 or k < 0 or i >= nx or j >= ny or k >= nz:
             free = False
+            doubt[0], doubt[1] = min(doubt[0], t), max(doubt[1], min(t + cell, length))
             t += cell
             continue
         value = slack[i, j, k]
         if value == SURE_HIT and t <= length:
             return BLOCKED
-        if value < wanted:
-            free = False
         step = (value - wanted) / per_mm
         if step < cell:
             leave = 1e30
@@ -182,12 +190,15 @@ def march(
                 elif d[axis] < 0.0:
                     leave = min(leave, (u * cell - at) / d[axis])
             step = max(step, leave + NUDGE_MM)
+        if value < wanted:
+            free = False
+            doubt[0], doubt[1] = min(doubt[0], t), max(doubt[1], min(t + step, length))
         t += step
     return FREE if free else UNDECIDED
 
 
 @compiled
-def screen_paths(
+def screen_paths(  # noqa: C901, PLR0913
     entries: FloatArray,
     tips: FloatArray,
     usable: NDArray[np.bool_],
@@ -207,7 +218,7 @@ def screen_paths(
     gravity (zero if unknown); ``faces`` (f, 4) are open faces as inward plane equations.
     """
     shortest, longest, steepest, run_out = limits[0], limits[1], limits[2], limits[3]
-    d = np.empty(3)
+    d, doubt = np.empty(3), np.empty(2)
     for m in range(tips.shape[0]):
         for n in range(entries.shape[0]):
             classes[m, n] = EXCLUDED
@@ -236,11 +247,11 @@ def screen_paths(
                     b += faces[f, axis] * (tips[m, axis] + run_out * d[axis])
                 cut |= min(a, b) < limits[6]
             if not cut:
-                classes[m, n] = march(entries[n], d, length, run_out, slack, cell, per_mm, 0)
+                classes[m, n] = march(entries[n], d, length, run_out, slack, cell, per_mm, 0, doubt)
 
 
 @compiled
-def march_paths(
+def march_paths(  # noqa: PLR0913
     starts: FloatArray,
     ends: FloatArray,
     beyond: float,
@@ -249,8 +260,9 @@ def march_paths(
     cell: float,
     per_mm: float,
     classes: NDArray[np.uint8],
+    doubts: FloatArray,
 ) -> None:
-    """Class of (n, 3) paths, start to end and ``beyond``, without any other limit; see `march`."""
+    """Class and doubtful stretch of (n, 3) paths, start to end and ``beyond``, and no other limit; see `march`."""
     d = np.empty(3)
     for n in range(starts.shape[0]):
         for axis in range(3):
@@ -258,4 +270,39 @@ def march_paths(
         length = math.sqrt(d[0] * d[0] + d[1] * d[1] + d[2] * d[2])
         for axis in range(3):
             d[axis] /= max(length, 1e-12)
-        classes[n] = march(starts[n], d, length, beyond, slack, cell, per_mm, wanted)
+        classes[n] = march(starts[n], d, length, beyond, slack, cell, per_mm, wanted, doubts[n])
+
+
+@compiled
+def count_stops(
+    starts_mm: FloatArray,
+    ends_mm: FloatArray,
+    target: NDArray[np.bool_],
+    corner: NDArray[np.int64],
+    spacing: FloatArray,
+    pull_back: float,
+    counts: NDArray[np.int64],
+) -> None:
+    """Count, for (n, 3) paths, the points at whole pull-back steps from the tip that lie in the target."""
+    longest = 0.0
+    for axis in range(3):
+        longest += ((target.shape[axis] + 1) * spacing[axis]) ** 2
+    steps = math.ceil(math.sqrt(longest) / pull_back) + 1
+    for n in range(starts_mm.shape[0]):
+        total = 0.0
+        for axis in range(3):
+            total += (starts_mm[n, axis] - ends_mm[n, axis]) ** 2
+        length = math.sqrt(total)
+        counts[n] = 0
+        for step in range(steps):
+            if step * pull_back >= length:
+                break
+            inside = True
+            at = np.empty(3, np.int64)
+            for axis in range(3):
+                way = (starts_mm[n, axis] - ends_mm[n, axis]) / length
+                x = ends_mm[n, axis] + step * pull_back * way
+                at[axis] = math.floor(x / spacing[axis]) - corner[axis]
+                inside &= 0 <= at[axis] < target.shape[axis]
+            if inside and target[at[0], at[1], at[2]]:
+                counts[n] += 1

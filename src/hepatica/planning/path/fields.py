@@ -182,7 +182,20 @@ def classify_paths(
     room_mm
         Room beyond every margin that a path needs to be free, at most `SLACK_CAP_MM`.
     """
-    classes = np.empty(len(starts_local_mm), np.uint8)
+    return march_paths(field, starts_local_mm, ends_local_mm, run_out_mm=run_out_mm, room_mm=room_mm)[0]
+
+
+def march_paths(
+    field: SlackField,
+    starts_local_mm: FloatArray,
+    ends_local_mm: FloatArray,
+    *,
+    run_out_mm: float,
+    room_mm: float,
+) -> tuple[NDArray[np.uint8], FloatArray]:
+    """Return the classes of `classify_paths` and, for each path, the (n, 2) stretch in mm from its start outside
+    which it certainly has the room; for blocked paths the stretch says nothing."""
+    classes, doubts = np.empty(len(starts_local_mm), np.uint8), np.empty((len(starts_local_mm), 2))
     field_kernels.march_paths(
         starts_local_mm - field.corner_mm,
         ends_local_mm - field.corner_mm,
@@ -192,8 +205,9 @@ def classify_paths(
         field.edge_mm,
         UNITS_PER_MM,
         classes,
+        doubts,
     )
-    return classes
+    return classes, doubts
 
 
 def find_crop(inside: BoolArray) -> tuple[slice, ...]:

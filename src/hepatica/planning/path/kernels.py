@@ -24,6 +24,9 @@ BODY_FLAG: Final = np.uint8(0x40)
 LIVER_FLAG: Final = np.uint8(0x80)
 CODE_TARGET: Final = 1
 CODE_OTHER_LESION: Final = 2
+CODE_ORGAN: Final = 4
+CODE_VESSEL: Final = 5
+CODE_LUNG: Final = 9
 CODE_LIVER: Final = 10
 CODE_AIR: Final = 11
 SIGMAS: Final = 4.0
@@ -35,9 +38,10 @@ SHORTEST_STRETCH_MM: Final = 1e-9
 BOUNDARY_TOLERANCE: Final = 1e-9
 """A point this near to a voxel boundary (in voxels) lies on it; the direction of travel then decides."""
 
-N_METRICS: Final = 7
+N_METRICS: Final = 8
 """Liver before the lesion, sine of the capsule angle (-1: no liver, -2: no surface), way in the viable
-target, liver crossed before it, gap outside the liver after entering it, other lesion, unlabelled air."""
+target, liver crossed before it, gap outside the liver after entering it, other lesion, unlabelled air, obstacle hit
+(any but a vessel)."""
 
 
 def compiled(function: F) -> F:
@@ -123,8 +127,12 @@ def scan_block(
     voxels: NDArray[np.int16],
     layers: NDArray[np.uint8],
     best: FloatArray,
-) -> None:
-    """Lower ``best[layer]`` by the boxes of one block; only boxes with a near centre are measured."""
+) -> bool:
+    """Lower ``best[layer]`` by the boxes of one block; only boxes with a near centre are measured.
+
+    Returns whether any was lowered.
+    """
+    lowered = False
     half = 0.5 * math.sqrt(spacing[0] ** 2 + spacing[1] ** 2 + spacing[2] ** 2)
     length2 = d[0] * d[0] + d[1] * d[1] + d[2] * d[2]
     lo, hi = np.empty(3), np.empty(3)
@@ -147,10 +155,12 @@ def scan_block(
         found = segment_box_distance2(p, d, lo, hi)
         if found < best[layer] * best[layer]:
             best[layer] = math.sqrt(found)
+            lowered = True
+    return lowered
 
 
 @compiled
-def scan_clearances(
+def scan_clearances(  # noqa: PLR0913
     p: FloatArray,
     d: FloatArray,
     spacing: FloatArray,
@@ -159,11 +169,13 @@ def scan_clearances(
     voxels: NDArray[np.int16],
     layers: NDArray[np.uint8],
     best: FloatArray,
+    stop: bool,  # noqa: FBT001
 ) -> None:
     """Lower ``best[layer]`` to the exact distance from the segment ``p + t d`` to each layer's boxes.
 
     ``best`` comes in with the distances up to which each layer matters (0 or less: not at all). ``starts``
-    (x, y, z, 2) gives each block's first voxel and one past its last.
+    (x, y, z, 2) gives each block's first voxel and one past its last. With ``stop`` the scan ends with the
+    first block that lowers anything.
     """
     reach = best.max()
     if reach <= 0.0:
@@ -188,8 +200,8 @@ def scan_clearances(
                 last_block(p[0], d[0], y0, y1, reach, ex, starts.shape[0]),
             ):
                 a, b = starts[x, y, z, 0], starts[x, y, z, 1]
-                if a < b:
-                    scan_block(p, d, spacing, voxels[a:b], layers[a:b], best)
+                if a < b and scan_block(p, d, spacing, voxels[a:b], layers[a:b], best) and stop:
+                    return
 
 
 @compiled
@@ -318,7 +330,7 @@ def trace(
     length = math.sqrt(d[0] * d[0] + d[1] * d[1] + d[2] * d[2])
     count = walk(p, d, spacing, shape, voxels, exits)
     first_liver, target_at, before, liver, viable, gap = -1.0, -1.0, 0.0, 0.0, 0.0, 0.0
-    other, air, begin = 0.0, 0.0, 0.0
+    other, air, hit, begin = 0.0, 0.0, 0.0, 0.0
     for n in range(count):
         value = tissue[voxels[n, 0], voxels[n, 1], voxels[n, 2]]
         code = value & CODE_MASK
@@ -334,6 +346,8 @@ def trace(
             air += stretch
         if code == CODE_OTHER_LESION:
             other = 1.0
+        if CODE_ORGAN <= code <= CODE_LUNG and code != CODE_VESSEL:
+            hit = 1.0
         if first_liver >= 0.0 and not value & LIVER_FLAG:
             gap += stretch
         if target_at < 0.0:
@@ -343,7 +357,7 @@ def trace(
             viable += stretch
         begin = exits[n]
     metrics[0], metrics[2], metrics[3], metrics[4], metrics[5] = before, viable, liver, gap, other
-    metrics[6] = air
+    metrics[6], metrics[7] = air, hit
     return first_liver
 
 
@@ -413,7 +427,7 @@ def measure_capsule_sines(
 
 
 @compiled
-def clear_paths(
+def clear_paths(  # noqa: C901, PLR0913
     starts_mm: FloatArray,
     ends_mm: FloatArray,
     tissue: NDArray[np.uint8],
@@ -425,74 +439,58 @@ def clear_paths(
     voxels: NDArray[np.int16],
     layers: NDArray[np.uint8],
     reach: FloatArray,
+    doubts: FloatArray,
     broken: NDArray[np.uint32],
     slack: FloatArray,
 ) -> None:
     """Judge (n, 3) paths: set bit ``layer`` of ``broken`` where a layer is nearer than its reach; ``slack``
     becomes the least distance beyond the reach, at most ``comfort``.
 
+    ``doubts`` (n, 2) is the stretch in mm from the start outside which a path surely has the comfort beyond
+    every reach; only this stretch is measured. Without a comfort all bits are found; with one, the first
+    layer that is too near ends the judgement.
+
     The part of the run-out that lies outside the liver is judged like the path itself, without slack.
     """
     room = tissue.shape[0] + tissue.shape[1] + tissue.shape[2] + 4
     visited, exits = np.empty((room, 3), np.int64), np.empty(room)
-    best, d, q = np.empty(reach.shape[0]), np.empty(3), np.empty(3)
+    best, d, q, u, v = np.empty(reach.shape[0]), np.empty(3), np.empty(3), np.empty(3), np.empty(3)
     for n in range(starts_mm.shape[0]):
         p = starts_mm[n]
         for axis in range(3):
             d[axis] = ends_mm[n, axis] - p[axis]
         length = math.sqrt(d[0] * d[0] + d[1] * d[1] + d[2] * d[2])
-        best[:] = reach + comfort
-        scan_clearances(p, d, spacing, block, starts, voxels, layers, best)
-        slack[n] = comfort
+        first, last = doubts[n, 0] / length, min(1.0, doubts[n, 1] / length)
+        best[:] = reach
+        for axis in range(3):
+            u[axis] = p[axis] + first * d[axis]
+            v[axis] = (last - first) * d[axis]
+        if first <= last:
+            scan_clearances(u, v, spacing, block, starts, voxels, layers, best, comfort > 0.0)
+        clear = True
         for layer in range(reach.shape[0]):
-            slack[n] = min(slack[n], best[layer] - reach[layer])
-            best[layer] = min(best[layer], reach[layer])
+            clear &= best[layer] >= reach[layer]
+        slack[n] = 0.0
+        if clear and comfort > 0.0:
+            best[:] = reach + comfort
+            if first <= last:
+                scan_clearances(u, v, spacing, block, starts, voxels, layers, best, False)  # noqa: FBT003
+            slack[n] = comfort
+            for layer in range(reach.shape[0]):
+                slack[n] = min(slack[n], best[layer] - reach[layer])
+                best[layer] = min(best[layer], reach[layer])
         for axis in range(3):
             q[axis] = ends_mm[n, axis]
             d[axis] *= run_out / length
-        left = leaves_liver(q, d, tissue, spacing, visited, exits)
-        if left >= 0.0:
-            for axis in range(3):
-                q[axis] += left * d[axis]
-                d[axis] *= 1.0 - left
-            scan_clearances(q, d, spacing, block, starts, voxels, layers, best)
+        if clear or comfort == 0.0:
+            left = leaves_liver(q, d, tissue, spacing, visited, exits)
+            if left >= 0.0:
+                for axis in range(3):
+                    q[axis] += left * d[axis]
+                    d[axis] *= 1.0 - left
+                scan_clearances(q, d, spacing, block, starts, voxels, layers, best, False)  # noqa: FBT003
         bits = np.uint32(0)
         for layer in range(reach.shape[0]):
             if best[layer] < reach[layer]:
                 bits |= np.uint32(1) << np.uint32(layer)
         broken[n] = bits
-
-
-@compiled
-def count_stops(
-    starts_mm: FloatArray,
-    ends_mm: FloatArray,
-    target: NDArray[np.bool_],
-    corner: NDArray[np.int64],
-    spacing: FloatArray,
-    pull_back: float,
-    counts: NDArray[np.int64],
-) -> None:
-    """Count, for (n, 3) paths, the points at whole pull-back steps from the tip that lie in the target."""
-    longest = 0.0
-    for axis in range(3):
-        longest += ((target.shape[axis] + 1) * spacing[axis]) ** 2
-    steps = math.ceil(math.sqrt(longest) / pull_back) + 1
-    for n in range(starts_mm.shape[0]):
-        total = 0.0
-        for axis in range(3):
-            total += (starts_mm[n, axis] - ends_mm[n, axis]) ** 2
-        length = math.sqrt(total)
-        counts[n] = 0
-        for step in range(steps):
-            if step * pull_back >= length:
-                break
-            inside = True
-            at = np.empty(3, np.int64)
-            for axis in range(3):
-                way = (starts_mm[n, axis] - ends_mm[n, axis]) / length
-                x = ends_mm[n, axis] + step * pull_back * way
-                at[axis] = math.floor(x / spacing[axis]) - corner[axis]
-                inside &= 0 <= at[axis] < target.shape[axis]
-            if inside and target[at[0], at[1], at[2]]:
-                counts[n] += 1

@@ -20,13 +20,18 @@ def measure_bone_sides_mm(
     """Return the distance from a segment to the nearest bone on its head side and on its feet side.
 
     Measured to boundary voxel centres, in the plane across the body: a side is where the bone lies higher or
-    lower than the nearest point of the segment. Infinity where there is none.
+    lower than the nearest point of the segment. Infinity where none is within ``intercostal_watch``, beyond
+    which no rule looks.
     """
     obstacles, grid = scene.obstacles, scene.grid
     numbers = [n for n, layer in enumerate(obstacles.layers) if layer.kind is StructureKind.BONE]
     if not numbers:
         return np.inf, np.inf
-    centres = grid.to_lps_mm(obstacles.voxels[obstacles.layer_of_voxel == numbers[0]])
+    voxels = obstacles.voxels[obstacles.layer_of_voxel == numbers[0]]
+    ends = scene.to_local_mm(np.stack([start_lps_mm, end_lps_mm])) / grid.spacing_mm
+    reach = scene.limits["intercostal_watch"].number / grid.spacing_mm + 1.0
+    near = (voxels >= ends.min(axis=0) - reach) & (voxels <= ends.max(axis=0) + reach)
+    centres = grid.to_lps_mm(voxels[near.all(axis=1)])
     way = end_lps_mm - start_lps_mm
     t = np.clip((centres - start_lps_mm) @ way / float(way @ way), 0.0, 1.0)
     away = centres - start_lps_mm - t[:, None] * way

@@ -33,12 +33,12 @@ BLOCK_EDGE_MM: Final = 5.0
 
 CODE_NONE: Final = 15
 """No code of its own: body, unlabelled."""
-CODE_ORGAN: Final = 4
-CODE_VESSEL: Final = 5
+CODE_ORGAN: Final = kernels.CODE_ORGAN
+CODE_VESSEL: Final = kernels.CODE_VESSEL
 CODE_CONTRAST: Final = 6
 CODE_GAS: Final = 7
 CODE_BONE: Final = 8
-CODE_LUNG: Final = 9
+CODE_LUNG: Final = kernels.CODE_LUNG
 _CODES: Final[Mapping[StructureKind, int]] = {
     StructureKind.BODY: CODE_NONE,
     StructureKind.LIVER: kernels.CODE_LIVER,

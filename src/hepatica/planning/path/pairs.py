@@ -56,7 +56,8 @@ class Pairs:
         (n,) liver right before the lesion, all liver before it, way inside the target; NaN where not traced.
     broken
         (n,) bit set of limits (`GEOMETRY_LIMITS`, then layers). Pairs that break two or more limits of
-        length, tilt or entry are not traced further.
+        length, tilt or entry are not traced further; the capsule angle is measured where at most one limit is
+        broken before it.
     """
 
     entries_lps_mm: FloatArray
@@ -102,8 +103,7 @@ def judge_pairs(
     length = np.maximum(np.linalg.norm(way, axis=1), 1e-9)
     tilt = np.degrees(np.arcsin(np.clip(way[:, 2] / length, -1.0, 1.0)))
     cheap = _judge_geometry(scene, entries, tips, tilt_deg=tilt)
-    traced = np.flatnonzero(np.bitwise_count(cheap) <= 1)
-    metrics, layers = _trace(scene, tissue, entries, tips, traced=traced, progress=progress)
+    metrics, layers = _trace(scene, tissue, entries, tips, cheap=cheap, progress=progress)
     with np.errstate(invalid="ignore"):
         capsule = np.where(metrics[:, 1] >= 0, np.degrees(np.arcsin(np.clip(metrics[:, 1], 0, 1))), np.nan)
     broken = cheap | layers.astype(np.uint64) << np.uint64(FIRST_LAYER_BIT)
@@ -183,9 +183,10 @@ def _trace(
     entries: FloatArray,
     tips: FloatArray,
     *,
-    traced: NDArray[np.int64],
+    cheap: NDArray[np.uint64],
     progress: Progress,
 ) -> tuple[FloatArray, NDArray[np.uint32]]:
+    traced = np.flatnonzero(np.bitwise_count(cheap) <= 1)
     metrics = np.full((len(entries), kernels.N_METRICS), np.nan)
     layers = np.zeros(len(entries), np.uint32)
     for a in range(0, len(traced), CHUNK):
@@ -193,9 +194,14 @@ def _trace(
         part = traced[a : a + CHUNK]
         starts, ends = scene.to_local_mm(entries[part]), scene.to_local_mm(tips[part])
         found = trace_pairs(scene, tissue, starts, ends)
-        layers[part] = clear_pairs(scene, tissue, starts, ends, comfort_mm=0.0)[0]
-        add_capsule_sines(scene, tissue, starts, ends, metrics=found)
-        metrics[part] = found
+        bits = clear_pairs(scene, tissue, starts, ends, comfort_mm=0.0)[0]
+        # The angle is dear: not for paths that two limits close already.
+        few = np.flatnonzero(np.bitwise_count(bits) + np.bitwise_count(cheap[part]) <= 1)
+        angles = found[few]
+        add_capsule_sines(scene, tissue, starts[few], ends[few], metrics=angles)
+        found[:, 1] = np.nan
+        found[few] = angles
+        layers[part], metrics[part] = bits, found
         progress.advance(min(1.0, (a + CHUNK) / max(1, len(traced))))
     return metrics, layers
 
@@ -223,10 +229,22 @@ def add_capsule_sines(
 
 
 def clear_pairs(
-    scene: Scene, tissue: NDArray[np.uint8], starts_mm: FloatArray, ends_mm: FloatArray, *, comfort_mm: float
+    scene: Scene,
+    tissue: NDArray[np.uint8],
+    starts_mm: FloatArray,
+    ends_mm: FloatArray,
+    *,
+    comfort_mm: float,
+    doubts_mm: FloatArray | None = None,
 ) -> tuple[NDArray[np.uint32], FloatArray]:
-    """Return (n,) bits of the obstacle layers that are too near, and (n,) exact slack up to a comfort."""
+    """Return (n,) bits of the obstacle layers that are too near, and (n,) exact slack up to a comfort.
+
+    With a comfort the first layer found too near is told, and slack is 0 where one is; ``doubts_mm`` are the
+    stretches of `hepatica.planning.path.fields.march_paths` for the same comfort, to measure only these.
+    """
     obstacles = scene.obstacles
+    if doubts_mm is None:
+        doubts_mm = np.tile([0.0, np.inf], (len(starts_mm), 1))
     layers, slack = np.zeros(len(starts_mm), np.uint32), np.full(len(starts_mm), comfort_mm)
     if obstacles.layers:
         kernels.clear_paths(
@@ -241,6 +259,7 @@ def clear_pairs(
             obstacles.voxels,
             obstacles.layer_of_voxel,
             scene.needed_mm,
+            doubts_mm,
             layers,
             slack,
         )

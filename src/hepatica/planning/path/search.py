@@ -108,7 +108,8 @@ def search_lesion(scene: Scene, *, lesion_id: str, volume_ml: float, progress: P
         found = _find_roomy(outer, wanted=wanted, progress=progress, above=room)
         if found[0] is not None:
             candidates, (best, chosen, room) = outer, found
-    backup, others = None, ()
+    backup: Puncture | None = None
+    others: tuple[Puncture, ...] = ()
     if best is not None:
         away = candidates.measure_away_mm(chosen, best.entry_lps_mm)
         far = chosen[away >= scene.limits["backup_entry_distance"].number]

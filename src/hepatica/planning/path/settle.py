@@ -8,13 +8,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from hepatica.core.findings import NotEvaluable
-from hepatica.core.geometry import FloatArray
+from hepatica.core.geometry import BoolArray, FloatArray
 from hepatica.core.progress import Progress
-from hepatica.planning.path import field_kernels
+from hepatica.planning.path import field_kernels, kernels
 from hepatica.planning.path.angles import derive_side_lps
 from hepatica.planning.path.clearance import measure_segment_distance_mm
 from hepatica.planning.path.deposits import count_stops
-from hepatica.planning.path.fields import classify_paths
+from hepatica.planning.path.fields import march_paths
 from hepatica.planning.path.pairs import (
     ANGLE_TOLERANCE_DEG,
     LENGTH_TOLERANCE_MM,
@@ -37,8 +37,12 @@ SCORE_DECIMALS: Final = 6
 FIRST_BATCH: Final = 32
 LARGEST_BATCH: Final = 4096
 """Pairs settled before the order is looked at again; grows while nothing allowed is found."""
+TOUCH_MM: Final = 1e-3
+"""Room that tells only whether a margin is kept; the first look, over the shortest stretch."""
 PARTS: Final = 4
 """Parts of a batch for threads."""
+WORTH_THREADS: Final = 1024
+"""Batches below this are done before threads would have started."""
 
 
 class Candidates:
@@ -85,7 +89,7 @@ class Candidates:
         self.entries_lps_mm = scene.skin.points_lps_mm[self.entry]
         self.ends_lps_mm = tips_lps_mm[self.tip]
         self.length_mm, self.tilt_deg, self.in_plane_deg = self._measure_angles()
-        self.metrics = np.full((count, 7), np.nan)
+        self.metrics = np.full((count, kernels.N_METRICS), np.nan)
         self.capsule_deg = np.full(count, np.nan)
         self.slack = np.full(count, np.nan)
         self.stage = np.zeros(count, np.uint8)
@@ -163,7 +167,7 @@ class Candidates:
             todo = batch[~self.broken[batch] & (self.bound[batch] <= smallest) & (self.stage[batch] == stage)]
             if len(todo) == 0:
                 continue
-            spread_over_threads(step, np.array_split(todo, min(PARTS, len(todo))))
+            spread_over_threads(step, np.array_split(todo, PARTS if len(todo) >= WORTH_THREADS else 1))
             self.stage[todo] = stage + 1
             self._raise_bounds(todo)
         self.allowed[batch] = (self.stage[batch] == 3) & ~self.broken[batch]
@@ -172,23 +176,37 @@ class Candidates:
         limits = self.scene.limits
         metrics = trace_pairs(self.scene, self.tissue, *self._to_local(part))
         self.metrics[part] = metrics
+        struck = (metrics[:, 5] > 0) | (metrics[:, 7] > 0)
         short = metrics[:, 0] < limits["liver_before_lesion_min"].number - LENGTH_TOLERANCE_MM
+<<<<<<< HEAD
         self.broken[part] |= (
             short | (metrics[:, 5] > 0) | (metrics[:, 6] > limits["unlabelled_air_max"].number)
         )
+=======
+        self.broken[part] |= short | struck | (metrics[:, 6] > limits["unlabelled_air_max"].number)
+>>>>>>> path
 
     def _clear(self, part: NDArray[np.int64]) -> None:
-        limits = self.scene.limits
-        comfort = limits["comfort_clearance"].number
+        comfort = self.scene.limits["comfort_clearance"].number
+        kept = part[~self._measure_slack(part, room_mm=TOUCH_MM)]
+        if len(kept):
+            self._measure_slack(kept, room_mm=comfort)
+
+    def _measure_slack(self, part: NDArray[np.int64], *, room_mm: float) -> BoolArray:
+        """Measure slack up to a room, exactly where screening leaves doubt; returns which pairs are broken."""
         starts, ends = self._to_local(part)
-        classes = classify_paths(
-            self.scene.slack, starts, ends, run_out_mm=limits["run_out"].number, room_mm=comfort
+        run_out = self.scene.limits["run_out"].number
+        classes, doubts = march_paths(self.scene.slack, starts, ends, run_out_mm=run_out, room_mm=room_mm)
+        self.slack[part] = room_mm
+        near = np.flatnonzero(classes == field_kernels.UNDECIDED)
+        layers, slack = clear_pairs(
+            self.scene, self.tissue, starts[near], ends[near], comfort_mm=room_mm, doubts_mm=doubts[near]
         )
-        self.slack[part] = comfort
-        near = np.flatnonzero(classes != field_kernels.FREE)
-        layers, slack = clear_pairs(self.scene, self.tissue, starts[near], ends[near], comfort_mm=comfort)
         self.slack[part[near]] = slack
-        self.broken[part[near]] |= layers != 0
+        broken = classes == field_kernels.BLOCKED
+        broken[near] |= layers != 0
+        self.broken[part] |= broken
+        return np.asarray(broken)
 
     def _measure_capsule(self, part: NDArray[np.int64]) -> None:
         metrics = self.metrics[part]
