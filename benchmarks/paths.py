@@ -148,12 +148,8 @@ def measure_checks(scene: Scene, tips: np.ndarray) -> Iterator[Row]:
     )
     bits = np.asarray(exact.result[0])  # type: ignore[index]
     classes = np.asarray(own.result)[:SAMPLE]
-<<<<<<< HEAD
-    clear = slack >= 0.0
-=======
     # The run-out is judged too here: only paths that are clear for it as well count.
     clear = bits == 0
->>>>>>> path
     wrong = int(
         (clear & (classes == field_kernels.BLOCKED)).sum() + (~clear & (classes == field_kernels.FREE)).sum()
     )

@@ -95,11 +95,7 @@ def spread_rows(
     rows: NDArray[np.uint16],
     gap: int,
     window: int,
-<<<<<<< HEAD
     along_z: bool,
-=======
-    along_z: bool,  # noqa: FBT001
->>>>>>> path
     out: NDArray[np.uint16],
 ) -> None:
     """Carry squared distances along y or z: the least of ``row + step^2`` within the window. Exact there."""
@@ -145,7 +141,7 @@ def mark_hits(squared: NDArray[np.uint16], below: int, slack: NDArray[np.int8]) 
 
 
 @compiled
-def march(  # noqa: PLR0913
+def march(
     p: FloatArray,
     d: FloatArray,
     length: float,
@@ -198,7 +194,7 @@ def march(  # noqa: PLR0913
 
 
 @compiled
-def screen_paths(  # noqa: C901, PLR0913
+def screen_paths(  # noqa: C901
     entries: FloatArray,
     tips: FloatArray,
     usable: NDArray[np.bool_],
@@ -251,7 +247,7 @@ def screen_paths(  # noqa: C901, PLR0913
 
 
 @compiled
-def march_paths(  # noqa: PLR0913
+def march_paths(
     starts: FloatArray,
     ends: FloatArray,
     beyond: float,

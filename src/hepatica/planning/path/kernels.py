@@ -160,7 +160,7 @@ def scan_block(
 
 
 @compiled
-def scan_clearances(  # noqa: PLR0913
+def scan_clearances(
     p: FloatArray,
     d: FloatArray,
     spacing: FloatArray,
@@ -169,7 +169,7 @@ def scan_clearances(  # noqa: PLR0913
     voxels: NDArray[np.int16],
     layers: NDArray[np.uint8],
     best: FloatArray,
-    stop: bool,  # noqa: FBT001
+    stop: bool,
 ) -> None:
     """Lower ``best[layer]`` to the exact distance from the segment ``p + t d`` to each layer's boxes.
 
@@ -427,7 +427,7 @@ def measure_capsule_sines(
 
 
 @compiled
-def clear_paths(  # noqa: C901, PLR0913
+def clear_paths(  # noqa: C901
     starts_mm: FloatArray,
     ends_mm: FloatArray,
     tissue: NDArray[np.uint8],
@@ -474,7 +474,7 @@ def clear_paths(  # noqa: C901, PLR0913
         if clear and comfort > 0.0:
             best[:] = reach + comfort
             if first <= last:
-                scan_clearances(u, v, spacing, block, starts, voxels, layers, best, False)  # noqa: FBT003
+                scan_clearances(u, v, spacing, block, starts, voxels, layers, best, False)
             slack[n] = comfort
             for layer in range(reach.shape[0]):
                 slack[n] = min(slack[n], best[layer] - reach[layer])
@@ -488,7 +488,7 @@ def clear_paths(  # noqa: C901, PLR0913
                 for axis in range(3):
                     q[axis] += left * d[axis]
                     d[axis] *= 1.0 - left
-                scan_clearances(q, d, spacing, block, starts, voxels, layers, best, False)  # noqa: FBT003
+                scan_clearances(q, d, spacing, block, starts, voxels, layers, best, False)
         bits = np.uint32(0)
         for layer in range(reach.shape[0]):
             if best[layer] < reach[layer]:

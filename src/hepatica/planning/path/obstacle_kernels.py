@@ -48,7 +48,7 @@ def collect_surface(
     starts: NDArray[np.int64],
     voxels: NDArray[np.int16],
     layers: NDArray[np.uint8],
-    fill: bool,  # noqa: FBT001
+    fill: bool,
 ) -> int:
     """Count (not ``fill``) or write the boundary voxels of every layer by block; returns their number."""
     nx, ny, nz = bits.shape

@@ -74,7 +74,7 @@ def comes_near(
     lo: FloatArray,
     hi: FloatArray,
     reach2: float,
-    closed: bool,  # noqa: FBT001
+    closed: bool,
 ) -> bool:
     """Whether the stretch ``t0 .. t1`` comes nearer to a box than a reach (``closed``: or as near).
 
@@ -121,7 +121,7 @@ def gap2(c: int, cell: float, lo: float, hi: float) -> np.float32:
 
 
 @compiled
-def gather_rows(  # noqa: PLR0913
+def gather_rows(
     layer: int,
     reach: float,
     low: FloatArray,
@@ -166,7 +166,7 @@ def spread(
 
 
 @compiled
-def fill_layer(  # noqa: PLR0913
+def fill_layer(
     layer: int,
     reach: float,
     low: FloatArray,
@@ -201,7 +201,7 @@ def fill_layer(  # noqa: PLR0913
 
 
 @compiled
-def fill_field(  # noqa: PLR0913
+def fill_field(
     numbers: NDArray[np.int64],
     reach: FloatArray,
     low: FloatArray,
@@ -259,13 +259,13 @@ def near_block(q: FloatArray, x: int, y: int, z: int, edge: FloatArray, reach: f
 
 
 @compiled
-def meets_block(  # noqa: PLR0913
+def meets_block(
     p: FloatArray,
     d: FloatArray,
     t0: float,
     t1: float,
     reach: float,
-    closed: bool,  # noqa: FBT001
+    closed: bool,
     layer: int,
     spacing: FloatArray,
     voxels: NDArray[np.int16],
@@ -304,13 +304,13 @@ def meets_block(  # noqa: PLR0913
 
 
 @compiled
-def meets(  # noqa: PLR0913
+def meets(
     p: FloatArray,
     d: FloatArray,
     t0: float,
     t1: float,
     reach: float,
-    closed: bool,  # noqa: FBT001
+    closed: bool,
     layer: int,
     spacing: FloatArray,
     block: NDArray[np.int64],
@@ -350,11 +350,11 @@ def meets(  # noqa: PLR0913
 
 
 @compiled
-def march(  # noqa: PLR0913
+def march(
     p: FloatArray,
     d: FloatArray,
     wanted: np.uint32,
-    first: bool,  # noqa: FBT001
+    first: bool,
     numbers: NDArray[np.int64],
     radius: float,
     margins: FloatArray,
@@ -423,7 +423,7 @@ def march(  # noqa: PLR0913
 
 
 @threaded
-def judge_needles(  # noqa: PLR0913
+def judge_needles(
     starts_mm: FloatArray,
     ends_mm: FloatArray,
     numbers: NDArray[np.int64],
@@ -457,12 +457,12 @@ def judge_needles(  # noqa: PLR0913
             for axis in range(3):
                 d[axis] = ends_mm[needle, axis] - p[axis]
             touch, inside, maybe = march(
-                p, d, np.uint32(0xFFFFFFFF), True, numbers, radius, margins, low, cell, step, field, nearest,  # noqa: FBT003
+                p, d, np.uint32(0xFFFFFFFF), True, numbers, radius, margins, low, cell, step, field, nearest,
                 spacing, block, starts, voxels, layers, region, held, room, span,
             )  # fmt: skip
             if maybe:
                 _, more, _ = march(
-                    p, d, maybe, False, numbers, radius, margins, low, cell, step, field, nearest,  # noqa: FBT003
+                    p, d, maybe, False, numbers, radius, margins, low, cell, step, field, nearest,
                     spacing, block, starts, voxels, layers, region, held, room, span,
                 )  # fmt: skip
                 inside |= more

@@ -178,13 +178,7 @@ class Candidates:
         self.metrics[part] = metrics
         struck = (metrics[:, 5] > 0) | (metrics[:, 7] > 0)
         short = metrics[:, 0] < limits["liver_before_lesion_min"].number - LENGTH_TOLERANCE_MM
-<<<<<<< HEAD
-        self.broken[part] |= (
-            short | (metrics[:, 5] > 0) | (metrics[:, 6] > limits["unlabelled_air_max"].number)
-        )
-=======
         self.broken[part] |= short | struck | (metrics[:, 6] > limits["unlabelled_air_max"].number)
->>>>>>> path
 
     def _clear(self, part: NDArray[np.int64]) -> None:
         comfort = self.scene.limits["comfort_clearance"].number

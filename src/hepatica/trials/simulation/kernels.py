@@ -7,7 +7,6 @@ Lanes: 0 tolerance (a DLT when below the dose's DLT probability), 1 response, 2 
 """
 
 # mypy: disable-error-code="no-untyped-def"
-# ruff: noqa: PLR0913  compiled loops take plain arrays, and calls inside them cost time
 
 from __future__ import annotations
 
