@@ -1,0 +1,206 @@
+"""What an injection meets: the working grid with its classes, the deposits, and the needle's way back."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass, field
+
+import numpy as np
+from numpy.typing import NDArray
+
+from hepatica.core.errors import InputError
+from hepatica.core.geometry import FloatArray, Grid
+from hepatica.planning.spread.backflow import Track
+from hepatica.planning.spread.budget import SourceSetting
+from hepatica.planning.spread.tissue import TUMOUR, SpreadTissue
+from hepatica.planning.spread.tissue_map import ClassArray
+
+STEPS_PER_CELL = 4
+"""Samples of a needle's track along one voxel."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class InjectionSite:
+    """One deposit: where, how much, how fast, and along which needle.
+
+    Parameters
+    ----------
+    tip_lps_mm
+        (3,) opening of the needle.
+    entry_lps_mm
+        (3,) any point up the needle, for example on the skin.
+    volume_ml, rate_ml_per_min
+        Amount and rate.
+    needle_radius_mm
+        Outer radius.
+    hole_offsets_mm
+        Distance of each hole from the tip, up the needle; one hole at the tip by default.
+    hole_radius_mm
+        Radius of the sphere that stands for a hole; the needle's by default.
+    """
+
+    tip_lps_mm: FloatArray
+    entry_lps_mm: FloatArray
+    volume_ml: float
+    rate_ml_per_min: float
+    needle_radius_mm: float
+    hole_offsets_mm: tuple[float, ...] = (0.0,)
+    hole_radius_mm: float | None = None
+
+    def __post_init__(self) -> None:
+        """Refuse a needle without direction or without holes."""
+        length = float(np.linalg.norm(np.asarray(self.entry_lps_mm) - np.asarray(self.tip_lps_mm)))
+        if not (length > 0 and self.hole_offsets_mm and self.needle_radius_mm > 0):
+            raise InputError(
+                expected="an entry apart from the tip, a needle radius above 0 mm and at least one hole",
+                given=f"length {length:g} mm, radius {self.needle_radius_mm:g} mm, {len(self.hole_offsets_mm)} holes",
+                where="deposit",
+            )
+
+    @property
+    def back(self) -> FloatArray:
+        """(3,) unit vector from tip to entry."""
+        way = np.asarray(self.entry_lps_mm, dtype=np.float64) - self.tip_lps_mm
+        return np.asarray(way / np.linalg.norm(way))
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class SpreadScene:
+    """The place of one lesion's injection.
+
+    Parameters
+    ----------
+    grid
+        Working grid of cubic voxels.
+    classes
+        (I, J, K) `SpreadTissue` numbers.
+    sites
+        Deposits in the order they are given.
+    elastography_kpa
+        Measured shear modulus on the grid, NaN where none.
+    """
+
+    grid: Grid
+    classes: ClassArray
+    sites: tuple[InjectionSite, ...]
+    elastography_kpa: FloatArray | None = None
+    tumour_ml: float = field(init=False)
+
+    def __post_init__(self) -> None:
+        """Refuse a scene without deposit, and tips off the grid."""
+        spacing = self.grid.spacing_mm
+        if np.ptp(spacing) > 1e-6 * spacing.max() or self.classes.shape != self.grid.shape:
+            raise InputError(
+                expected="cubic voxels and one class for each",
+                given=f"spacing {spacing.tolist()} mm, classes {self.classes.shape}",
+                where="working grid of the spread",
+            )
+        if not self.sites:
+            raise InputError(expected="at least one deposit", given="none", where="spread")
+        for number, site in enumerate(self.sites, start=1):
+            index = np.rint(self.grid.to_index(site.tip_lps_mm)).astype(int)
+            if (index < 1).any() or (index >= np.array(self.grid.shape) - 1).any():
+                raise InputError(
+                    expected="a tip inside the working grid",
+                    given=f"voxel {index.tolist()} of {self.grid.shape}",
+                    where=f"deposit {number}",
+                    action="centre the working grid on the lesion, or enlarge it",
+                )
+        tumour = np.isin(self.classes, [int(kind) for kind in TUMOUR]).sum()
+        object.__setattr__(self, "tumour_ml", float(tumour) * self.grid.voxel_volume_ml)
+
+    @property
+    def spacing_mm(self) -> float:
+        """Edge of a voxel."""
+        return float(self.grid.spacing_mm[0])
+
+    def to_grid_mm(self, point_lps_mm: FloatArray) -> FloatArray:
+        """(3,) millimetres along the grid's axes from voxel (0, 0, 0)."""
+        return np.asarray(self.grid.to_index(point_lps_mm) * self.grid.spacing_mm)
+
+    def to_cell(self, point_lps_mm: FloatArray) -> tuple[int, int, int]:
+        """Index of the voxel that holds a point, moved into the grid."""
+        index = np.clip(
+            np.rint(self.grid.to_index(point_lps_mm)).astype(int), 0, np.array(self.grid.shape) - 1
+        )
+        return int(index[0]), int(index[1]), int(index[2])
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class TrackLine:
+    """Samples of a needle's way back from its tip, up to the capsule or the grid's end.
+
+    Parameters
+    ----------
+    cells
+        (n,) flat indices on the grid.
+    depth_mm
+        (n,) distance from the tip.
+    in_lesion
+        (n,) whether the sample lies before the needle leaves the lesion.
+    track
+        Depths for the backflow.
+    ends_in_grid
+        Whether the line left the liver within the grid; its depth is a lower bound otherwise.
+    """
+
+    cells: NDArray[np.int64]
+    depth_mm: FloatArray
+    in_lesion: NDArray[np.bool_]
+    track: Track
+    ends_in_grid: bool
+
+
+def trace_track(scene: SpreadScene, site: InjectionSite) -> TrackLine:
+    """Follow a needle from its tip back to the capsule."""
+    step = scene.spacing_mm / STEPS_PER_CELL
+    reach = float(np.linalg.norm(np.asarray(site.entry_lps_mm) - site.tip_lps_mm))
+    depth = np.arange(0.0, reach + step / 2, step)
+    index = np.rint(scene.grid.to_index(site.tip_lps_mm + depth[:, None] * site.back)).astype(np.int64)
+    within = np.asarray(((index >= 0) & (index < scene.grid.shape)).all(axis=1), dtype=np.bool_)
+    depth, index = depth[: _first(~within)], index[: _first(~within)]
+    kinds = scene.classes[tuple(index.T)]
+    out = np.isin(kinds, [int(SpreadTissue.OUTSIDE), int(SpreadTissue.CAPSULE)])
+    leaves = max(_first(out), 1)
+    depth, index, kinds = depth[:leaves], index[:leaves], kinds[:leaves]
+    lesion = max(_first(~np.isin(kinds, [int(kind) for kind in TUMOUR])), 1)
+    return TrackLine(
+        cells=np.ravel_multi_index(tuple(index.T), scene.grid.shape).astype(np.int64),
+        depth_mm=depth,
+        in_lesion=np.arange(depth.size) < lesion,
+        track=Track(
+            needle_radius_mm=site.needle_radius_mm,
+            depth_in_lesion_mm=float(lesion * step),
+            depth_in_liver_mm=float(max(depth.size, lesion) * step),
+        ),
+        ends_in_grid=bool(out.any()),
+    )
+
+
+def _first(flags: NDArray[np.bool_]) -> int:
+    """Index of the first True, or the length."""
+    return int(np.argmax(flags)) if flags.any() else int(flags.size)
+
+
+def derive_setting(scene: SpreadScene, site: InjectionSite, line: TrackLine) -> SourceSetting:
+    """See one deposit as the algebraic budget does: class at the tip, and distances to what is near."""
+    lines = [np.arange(n) * scene.spacing_mm for n in scene.grid.shape]
+    tip = scene.to_grid_mm(site.tip_lps_mm)
+    x, y, z = (one - at for one, at in zip(lines, tip, strict=True))
+    r = np.sqrt(x[:, None, None] ** 2 + y[None, :, None] ** 2 + z[None, None, :] ** 2)
+
+    def nearest(*kinds: SpreadTissue) -> float:
+        where = np.isin(scene.classes, [int(kind) for kind in kinds])
+        return float(r[where].min()) if where.any() else math.inf
+
+    return SourceSetting(
+        volume_ml=site.volume_ml,
+        rate_ml_per_min=site.rate_ml_per_min,
+        tissue=SpreadTissue(int(scene.classes[scene.to_cell(site.tip_lps_mm)])),
+        cavity_radius_mm=site.hole_radius_mm or site.needle_radius_mm,
+        track=line.track,
+        lesion_volume_ml=scene.tumour_ml,
+        edge_distance_mm=nearest(*(kind for kind in SpreadTissue if kind not in TUMOUR)),
+        vessel_distance_mm=nearest(SpreadTissue.VESSEL),
+        outside_distance_mm=nearest(SpreadTissue.CAPSULE, SpreadTissue.OUTSIDE),
+    )
