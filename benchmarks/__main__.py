@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from benchmarks.commands import COMMANDS, measure
 from benchmarks.placement import measure_placement
+from benchmarks.response import COMMANDS as RESPONSE_COMMANDS
 from benchmarks.trials import main as print_trials
 
 print(f"{'what':<34} {'wall s':>8} {'cpu s':>8} {'peak MiB':>9}   bar")
-for command in COMMANDS:
+for command in (*COMMANDS, *RESPONSE_COMMANDS):
     for row in measure(command):
         print(f"{row.name:<34} {row.wall_s:>8.2f} {row.cpu_s:>8.2f} {row.peak_mib:>9.0f}   {row.bar}")
 

@@ -137,7 +137,7 @@ def read_segments(path: Path | str, *, reference: ReadImage, names: str = "") ->
 
     table = read_names(names) if names else None
     labels = make_label_reader().read_labels(Path(path), reference=reference, names=table, progress=SILENT)
-    return to_segments(labels, source=str(path))
+    return to_segments(labels, source="labels")
 
 
 @cache

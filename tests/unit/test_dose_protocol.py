@@ -239,3 +239,4 @@ def test_reader_variability_and_allocation_numbers_carry_source_and_status() -> 
     variability = read_evidence_table(*VARIABILITY)
     low, high = variability["diameter_between_readers_low"], variability["diameter_between_readers_high"]
     assert (low.value, high.value) == (-22.0, 25.0) and low.source and high.source
+    assert (low.status.value, high.status.value) == ("verified", "verified")

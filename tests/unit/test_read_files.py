@@ -169,8 +169,9 @@ def test_dicom_without_preamble_is_read(tmp_path):
 )
 def test_other_content_is_refused_with_what_was_expected(tmp_path, content):
     (tmp_path / "scan.nii.gz").write_bytes(content)
-    with pytest.raises(SourceFormatError, match=r"DICOM, NIfTI, NRRD or MetaImage.*scan\.nii\.gz"):
+    with pytest.raises(SourceFormatError, match="DICOM, NIfTI, NRRD or MetaImage") as refusal:
         IMAGES.read_image(tmp_path / "scan.nii.gz", progress=SILENT)
+    assert "scan.nii.gz" not in str(refusal.value)
 
 
 def test_a_missing_path_is_refused(tmp_path):
@@ -185,7 +186,7 @@ def test_several_volume_files_in_a_folder_are_a_choice(tmp_path):
     write_nifti(tmp_path / "ven.nii.gz", values + 1, affine)
     with pytest.raises(SeriesChoiceError) as refusal:
         IMAGES.read_image(tmp_path, progress=SILENT)
-    assert refusal.value.choices == ("1: art.nii.gz", "2: ven.nii.gz")
+    assert refusal.value.choices == tuple(f"{n}: 6 slices, spacing 2 x 3 x 5 mm" for n in (1, 2))
     for choice in ("2", "ven.nii.gz"):
         assert np.array_equal(
             IMAGES.read_image(tmp_path, series=choice, progress=SILENT).volume.values, values + 1

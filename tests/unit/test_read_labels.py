@@ -207,14 +207,15 @@ def test_mask_series_are_tied_to_the_scan_by_their_grid_and_named_by_folder_or_a
     ct = IMAGES.read_image(ct_folder, progress=SILENT)
     liver = write_mask_series(tmp_path / "all" / "MASKS" / "liver", make_labels() == 1, uid="2.25.21")
     write_mask_series(tmp_path / "all" / "MASKS" / "tumour", make_labels() == 4, uid="2.25.22")
-    write_mask_series(tmp_path / "all" / "MASKS" / "nothing", make_labels() == 9, uid="2.25.23")
+    write_mask_series(tmp_path / "all" / "MASKS" / "Doe_Jane_spleen", make_labels() == 9, uid="2.25.23")
     labels = read(tmp_path / "all", ct)
     assert {mask.name: mask.mask.voxel_count for mask in labels.masks} == {"liver": 540, "tumour": 72}
-    assert "'nothing' has no voxel." in [finding.message for finding in labels.findings]
-    with zipfile.ZipFile(tmp_path / "MASK_lobe.zip", "w") as archive:
-        for file in liver.iterdir():
-            archive.write(file, file.name)
-    assert [mask.name for mask in read(tmp_path / "MASK_lobe.zip", ct).masks] == ["lobe"]
+    assert "'spleen' has no voxel." in [finding.message for finding in labels.findings]
+    for name, expected in (("MASK_portalvein.zip", "portalvein"), ("Doe_Jane_19500101.zip", "mask")):
+        with zipfile.ZipFile(tmp_path / name, "w") as archive:
+            for file in liver.iterdir():
+                archive.write(file, file.name)
+        assert [mask.name for mask in read(tmp_path / name, ct).masks] == [expected]
     named = write_mask_series(tmp_path / "x", make_labels() == 1, uid="2.25.24", description="Right lobe")
     assert [mask.name for mask in read(named, ct).masks] == ["Right lobe"]
 

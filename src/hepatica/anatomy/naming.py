@@ -46,6 +46,9 @@ _HEALTHY: Final = re.compile(
     r"\b(normal|healthy|uninvolved|spared|tumor free|lesion free|non tumor(al|ous)?)\b"
 )
 
+_COUNTER_DIGITS: Final = 2
+"""Longer numbers in a file name count no structures; they may be a birth date or a patient number."""
+
 
 class Reading(StrEnum):
     """What could be made of a name."""
@@ -148,6 +151,43 @@ def to_structure_kind(name: str, *, hint: str = "") -> StructureKind | None:
     (<StructureKind.KIDNEY: 'kidney'>, None)
     """
     return read_name(name, hint=hint).kind
+
+
+def keep_known_words(name: str) -> str:
+    """Return a file or folder name without the words that name no structure: they may tell who a patient is.
+
+    A name of known words only comes back as it is; otherwise the known words, tidied, or nothing.
+
+    Examples
+    --------
+    >>> keep_known_words("portal_vein_and_splenic_vein")
+    'portal_vein_and_splenic_vein'
+    >>> keep_known_words("Doe^Jane_19500101_livertumor01"), keep_known_words("Doe^Jane_19500101")
+    ('livertumor 01', '')
+    """
+    words = _tidy(re.sub(r"([a-z])(\d{1,2})(?!\d)", r"\1 \2", name, flags=re.IGNORECASE)).split()
+    glued = re.compile(r"(left|right)(?=[a-z]{3})")
+    known = _read_known_words()
+    kept = [
+        w
+        for w in words
+        if (
+            len(w) <= _COUNTER_DIGITS if w.isdecimal() else glued.sub("", w) in known or _FILLERS.fullmatch(w)
+        )
+    ]
+    if len(kept) == len(words):
+        return name
+    return " ".join(kept) if any(w in known for w in kept) else ""
+
+
+@cache
+def _read_known_words() -> frozenset[str]:
+    """Every word of the phrases of ``names.toml`` and of the label number tables."""
+    document = tomllib.loads(read_resource(_TABLES, "names.toml").decode("utf-8"))
+    phrases = [phrase for rule in document["rule"] for phrase in (*rule["phrases"], *rule.get("except", ()))]
+    phrases += [name for names in _read_number_tables().values() for name in names.values()]
+    words = {part for phrase in phrases for part in re.split(r"[ |]", _tidy(phrase.replace("|", " ")))}
+    return frozenset(words | {word + "s" for word in words})
 
 
 @cache

@@ -54,6 +54,19 @@ class HepaticaError(Exception):
             parts.append(f"do: {self.action}")
         return "; ".join(parts)
 
+    def place(self, where: str) -> None:
+        """Say in which input it happened, before what is already known of the place.
+
+        Examples
+        --------
+        >>> error = EmptyLabelError(expected="at least one lesion voxel", given="0 voxels", where="file 3 of 7")
+        >>> error.place("labels[0]")
+        >>> error.where
+        'labels[0], file 3 of 7'
+        """
+        self.where = f"{where}, {self.where}" if self.where else where
+        self.args = (self.expected, self.given, self.where, self.action)
+
     def to_dict(self) -> dict[str, str]:
         """Return code and message parts, for JSON output."""
         return {

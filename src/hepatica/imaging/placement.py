@@ -52,7 +52,7 @@ def place_masks(masks: Sequence[tuple[str, Mask]], *, reference: Grid, where: st
     reference
         Grid of the scan.
     where
-        File or series for messages.
+        Which source, for messages: a role or a position, never a file name; empty where the caller says it.
 
     Raises
     ------

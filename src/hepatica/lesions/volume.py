@@ -22,7 +22,7 @@ _PERCENT: Final = 100.0
 class MeasuredVolume:
     """A volume and how far it may be off to either side, in millilitres.
 
-    ``status`` is that of the least certain number behind the uncertainty.
+    ``status`` is that of the repeat measurement behind the uncertainty; the shell follows from the voxels.
     """
 
     volume_ml: float

@@ -291,9 +291,42 @@ def _deposit(
         if left_ml > 0:
             undelivered[injection.lesion_id] = (left_ml, reason)
         if path.backup is not None:
-            backup, _, _ = _place(path.backup, f"{name}b", injection, scene)
-            backups.append(replace(backup, needle=fit(backup)))
+            backup, left_ml, reason = _place(path.backup, f"{name}b", injection, scene)
+            told = (*backup.findings, *check_backup_volume(backup, injection, left_ml=left_ml, reason=reason))
+            backups.append(replace(backup, needle=fit(backup), findings=told))
     return join_allocation(allocation, undelivered), tuple(punctures), tuple(backups)
+
+
+def check_backup_volume(
+    backup: Puncture, injection: Injection, *, left_ml: float, reason: str
+) -> tuple[Finding, ...]:
+    """Say so where a backup cannot give the whole planned volume: whoever changes to it gives less.
+
+    Parameters
+    ----------
+    backup
+        Backup puncture with its deposits.
+    injection
+        What is planned for the lesion.
+    left_ml
+        What the backup has no room for.
+    reason
+        Why, in words.
+    """
+    if left_ml <= 0:
+        return ()
+    return (
+        Finding(
+            rule="path.backup_undelivered",
+            severity=Severity.WARNING,
+            message=f"By this backup {left_ml:.3f} of {injection.volume_ml:.3f} mL for {injection.lesion_id} "
+            f"cannot be given: {reason}.",
+            measured=left_ml,
+            limit=0.0,
+            unit="ml",
+            subject=backup.puncture_id,
+        ),
+    )
 
 
 def _place(puncture: Puncture, name: str, injection: Injection, scene: Scene) -> tuple[Puncture, float, str]:

@@ -27,10 +27,13 @@ class FileEntry:
         Path inside the tree with ``/``; an archive inside it appears as one of the parts.
     size_bytes
         Unpacked size.
+    position
+        What messages call it, for example ``file 17 of 62``: a name may tell who the patient is.
     """
 
     name: str
     size_bytes: int
+    position: str = "the file"
 
 
 class FileTree(Protocol):
@@ -144,7 +147,7 @@ class NamedMask:
     Parameters
     ----------
     name
-        Name from the names table, segment label, ROI name or file name.
+        Name from the names table, segment label, ROI name, or the known words of a file name.
     mask
         Its voxels.
     kind_hint

@@ -20,6 +20,14 @@ from hepatica.planning.path.needle_choice import choose_needle
 from hepatica.planning.path.placement_presets import make_placement_model
 from hepatica.planning.path.scene import read_path_limits
 from hepatica.workflows.documents import to_object
+from hepatica.workflows.input_roles import (
+    PATIENT_FACTS,
+    PLANNING_SCAN,
+    PROTOCOL,
+    SECOND_PHASE,
+    name_findings,
+    name_input,
+)
 from hepatica.workflows.plan_ports import PlanPorts
 from hepatica.workflows.ports import ReadImage
 from hepatica.workflows.read_labels import read_label_sources
@@ -85,15 +93,16 @@ def read_case(request: PlanRequest, *, ports: PlanPorts, progress: Progress) -> 
     facts = _read_facts(request.facts, ports=ports, digests=digests)
     _check_choices(request)
     progress.stage("Reading the scan")
-    image = ports.image_reader.read_image(
-        request.image, series=request.series, resample=request.resample, progress=progress
-    )
+    with name_input(PLANNING_SCAN):
+        image = ports.image_reader.read_image(
+            request.image, series=request.series, resample=request.resample, progress=progress
+        )
     image = state_position(image, request.position)
     if image.volume.modality != "CT":
         raise ModalityError(
             expected="a CT: the plan needs CT numbers",
             given=f"modality {image.volume.modality}",
-            where="the planning scan",
+            where=PLANNING_SCAN,
             action="choose a CT series",
         )
     _require_ct_numbers(image)
@@ -115,7 +124,11 @@ def read_case(request: PlanRequest, *, ports: PlanPorts, progress: Progress) -> 
         priors=priors,
         digests=digests,
         table_digests={f"protocol:{protocol.name}": protocol.digest, **digest_tables(EVIDENCE)},
-        findings=(*image.findings, *labels.findings, *(arterial.findings if arterial else ())),
+        findings=(
+            *name_findings(image.findings, PLANNING_SCAN),
+            *labels.findings,
+            *name_findings(arterial.findings if arterial else (), SECOND_PHASE),
+        ),
     )
 
 
@@ -148,18 +161,20 @@ def _read_protocol(name: str, *, ports: PlanPorts, digests: dict[str, str]) -> P
     stem, chosen = (base, level) if mark and ".toml" not in level else (name, "")
     path = Path(stem)
     if path.suffix == ".toml" or path.is_file():
-        raw = ports.read_bytes(path)
+        with name_input(PROTOCOL):
+            raw = ports.read_bytes(path)
         digests["protocol"] = digest_bytes(raw)
-        return Protocol.from_toml(raw, where=path.name, level=chosen)
+        return Protocol.from_toml(raw, where=PROTOCOL, level=chosen)
     return read_protocol(name)
 
 
 def _read_facts(path: Path | None, *, ports: PlanPorts, digests: dict[str, str]) -> PatientFacts:
     if path is None:
         return PatientFacts()
-    raw = ports.read_bytes(path)
+    with name_input(PATIENT_FACTS):
+        raw = ports.read_bytes(path)
     digests["patient"] = digest_bytes(raw)
-    document = to_object(raw, where=path.name, error=FactsError)
+    document = to_object(raw, where=PATIENT_FACTS, error=FactsError)
     return PatientFacts.from_mapping(document)
 
 
@@ -169,8 +184,9 @@ def _read_arterial(
     if request.arterial is None:
         return None
     progress.stage("Reading the second phase")
-    arterial = ports.image_reader.read_image(
-        request.arterial, series=request.arterial_series, resample=request.resample, progress=progress
-    )
+    with name_input(SECOND_PHASE):
+        arterial = ports.image_reader.read_image(
+            request.arterial, series=request.arterial_series, resample=request.resample, progress=progress
+        )
     digests["arterial"] = arterial.digest
     return arterial

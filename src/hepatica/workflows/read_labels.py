@@ -9,6 +9,7 @@ from hepatica.anatomy.segments import LabelledSegment
 from hepatica.core.findings import Finding
 from hepatica.core.progress import SILENT, Progress
 from hepatica.core.provenance import digest_json
+from hepatica.workflows.input_roles import name_findings, name_input
 from hepatica.workflows.plan_ports import PlanPorts
 from hepatica.workflows.ports import LabelSet, ReadImage
 from hepatica.workflows.request import LabelInput
@@ -53,13 +54,18 @@ def read_label_sources(
     findings: list[Finding] = []
     digests: dict[str, str] = {}
     for number, source in enumerate(sources):
-        names = ports.read_names(source.names) if source.names else None
+        role = f"labels[{number}]"
+        with name_input(f"names[{number}]"):
+            names = ports.read_names(source.names) if source.names else None
         if names is not None:
             digests[f"names[{number}]"] = digest_json({str(value): name for value, name in names.items()})
-        labels = ports.label_reader.read_labels(source.path, reference=image, names=names, progress=SILENT)
-        digests[f"labels[{number}]"] = labels.digest
-        findings += labels.findings
-        segments += to_segments(labels, source=f"labels[{number}]")
+        with name_input(role):
+            labels = ports.label_reader.read_labels(
+                source.path, reference=image, names=names, progress=SILENT
+            )
+        digests[role] = labels.digest
+        findings += name_findings(labels.findings, role)
+        segments += to_segments(labels, source=role)
         progress.advance((number + 1) / len(sources))
         progress.check_cancelled()
     return ReadLabels(segments=tuple(segments), digests=digests, findings=tuple(findings))

@@ -12,6 +12,7 @@ from hepatica.core.progress import SILENT
 from hepatica.core.provenance import digest_bytes
 from hepatica.imaging.mask import Mask
 from hepatica.workflows.documents import to_object
+from hepatica.workflows.input_roles import name_input
 from hepatica.workflows.plan_ports import PlanPorts
 from hepatica.workflows.prior_plan import PriorPlan, from_plan_document
 from hepatica.workflows.read_labels import read_label_sources
@@ -55,22 +56,24 @@ def read_priors(
     """
     cases: list[PriorCase] = []
     for number, folder in enumerate(folders):
+        role = f"prior[{number}]"
         file = folder / "plan.json" if folder.is_dir() else folder
         if not file.exists():
             raise NotFoundError(
                 expected="a folder with plan.json",
                 given="none",
-                where=str(folder),
+                where=role,
                 action="give a folder that 'hepatica plan' wrote",
             )
-        raw = ports.read_bytes(file)
-        digests[f"prior[{number}]"] = digest_bytes(raw)
-        plan = from_plan_document(to_object(raw, where=str(file), error=SourceFormatError))
+        with name_input(role):
+            raw = ports.read_bytes(file)
+            plan = from_plan_document(to_object(raw, where="plan.json", error=SourceFormatError))
+        digests[role] = digest_bytes(raw)
         if any(plan.plan_id == case.plan.plan_id for case in cases):
             raise InputError(
                 expected="each earlier plan once",
                 given="one plan twice, which would count its doses twice",
-                where=str(folder),
+                where=role,
                 action="give each plan folder once",
             )
         if frame is not None and plan.frame_of_reference == frame:
@@ -84,9 +87,10 @@ def read_priors(
 def _read_liver(folder: Path, *, ports: PlanPorts) -> tuple[Mask | None, str]:
     """Read scan and labels of an earlier plan again; a scan that is gone is an answer, not an error."""
     try:
-        where = folder / "manifest.json"
-        manifest = to_object(ports.read_bytes(where), where=str(where), error=SourceFormatError)
-        request = PlanRequest.from_manifest(manifest, where=str(folder))
+        manifest = to_object(
+            ports.read_bytes(folder / "manifest.json"), where="manifest.json", error=SourceFormatError
+        )
+        request = PlanRequest.from_manifest(manifest, where="manifest.json")
         image = ports.image_reader.read_image(
             request.image, series=request.series, resample=request.resample, progress=SILENT
         )

@@ -10,6 +10,7 @@ from typing import Any, Final
 from hepatica.core.errors import OutputExistsError, ReplayMismatchError, SourceFormatError
 from hepatica.core.progress import SILENT, Progress
 from hepatica.workflows.documents import to_object
+from hepatica.workflows.input_roles import name_input
 from hepatica.workflows.plan_injection import PlanOutcome, plan_injection
 from hepatica.workflows.plan_ports import PlanPorts
 from hepatica.workflows.request import PlanRequest
@@ -67,7 +68,9 @@ def _require_apart(folder: Path, out: Path) -> None:
 
 def _read_manifest(folder: Path, *, ports: PlanPorts) -> dict[str, Any]:
     file = folder / "manifest.json"
-    document = to_object(ports.read_bytes(file), where=str(file), error=SourceFormatError)
+    with name_input(str(file)):
+        raw = ports.read_bytes(file)
+    document = to_object(raw, where=str(file), error=SourceFormatError)
     for part in COMPARED:
         if not isinstance(document.get(part), dict):
             raise SourceFormatError(

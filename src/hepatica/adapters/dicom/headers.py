@@ -125,7 +125,7 @@ class HeaderIndex:
     records
         One for each plane, and one for each object without planes (SEG, RTSTRUCT, documents).
     unreadable
-        Names of files that begin like DICOM but cannot be parsed.
+        Positions (``file 3 of 62``) of files that begin like DICOM but cannot be parsed.
     ignored
         Number of files that are not DICOM.
     """
@@ -148,10 +148,10 @@ def read_headers(tree: FileTree) -> HeaderIndex:
                     ignored += 1
                     continue
                 stream.seek(0)
-                with refuse_unreadable(expected="a DICOM file", where=entry.name):
+                with refuse_unreadable(expected="a DICOM file", where=entry.position):
                     records.extend(_read_records(stream, entry))
         except HepaticaError:
-            unreadable.append(entry.name)
+            unreadable.append(entry.position)
     return HeaderIndex(records=tuple(records), unreadable=tuple(unreadable), ignored=ignored)
 
 
@@ -178,7 +178,7 @@ def read_dataset(tree: FileTree, entry: FileEntry) -> tuple[Dataset, bytes]:
     import pydicom
 
     data = tree.read_bytes(entry)
-    with quiet_pydicom(), refuse_unreadable(expected="a complete DICOM file", where=entry.name):
+    with quiet_pydicom(), refuse_unreadable(expected="a complete DICOM file", where=entry.position):
         return pydicom.dcmread(io.BytesIO(data), force=True), data
 
 
@@ -206,7 +206,7 @@ def _read_records(stream: Any, entry: FileEntry) -> list[SliceRecord]:
         dataset = pydicom.dcmread(stream, stop_before_pixels=True, force=True, specific_tags=list(_KEYWORDS))
         if _is_directory(dataset):
             return []
-        _require_complete(dataset, where=entry.name)
+        _require_complete(dataset, where=entry.position)
         if (
             to_text(dataset, "SOPClassUID") in MULTI_FRAME_IMAGES
             and "PerFrameFunctionalGroupsSequence" in dataset

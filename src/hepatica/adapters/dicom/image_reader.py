@@ -58,7 +58,7 @@ class DicomImageReader:
             If the path holds no DICOM.
         """
         with quiet_pydicom(), self._open_tree(path) as tree:
-            return summarise_groups(find_groups(_read_index(tree, path), tree))
+            return summarise_groups(find_groups(_read_index(tree), tree))
 
     def read_image(
         self, path: Path, *, series: str | None = None, resample: bool = False, progress: Progress
@@ -89,11 +89,11 @@ class DicomImageReader:
         """
         progress.stage("reading headers")
         with quiet_pydicom(), self._open_tree(path) as tree:
-            index = _read_index(tree, path)
+            index = _read_index(tree)
             groups = find_groups(index, tree)
-            group = choose_group(groups, series=series, where=path.name)
-            _require_readable(index, path)
-            where = f"{path.name}, series {group.uid}"
+            group = choose_group(groups, series=series, where="")
+            _require_readable(index)
+            where = group.label
             stack = read_stack(tree, group.records, where=where, resample=resample, progress=progress)
         hint = derive_phase_hints([each.records for each in groups])[groups.index(group)]
         return _to_read_image(group, stack, index=index, hint=hint, path=path)
@@ -142,7 +142,7 @@ def _choose_named(groups: Sequence[ImageGroup], series: str, *, where: str) -> I
         raise ModalityError(
             expected="a CT, MR or PET image series",
             given=f"{chosen.role}: {chosen.reason}",
-            where=f"{where}, series {chosen.uid}",
+            where=chosen.label,
             action="choose an image series with --series",
         )
     return chosen
@@ -194,25 +194,23 @@ def _describe(groups: Sequence[ImageGroup]) -> tuple[str, ...]:
     return tuple(lines)
 
 
-def _read_index(tree: FileTree, path: Path) -> HeaderIndex:
+def _read_index(tree: FileTree) -> HeaderIndex:
     index = read_headers(tree)
     if not index.records and not index.unreadable:
         raise SourceFormatError(
             expected="DICOM files",
             given=f"{index.ignored} other file(s)",
-            where=path.name,
             action="check the path",
         )
     return index
 
 
-def _require_readable(index: HeaderIndex, path: Path) -> None:
+def _require_readable(index: HeaderIndex) -> None:
     """Refuse damaged files: one may be an end slice of the chosen series, where no gap would show."""
     if index.unreadable:
         raise SourceFormatError(
             expected="complete DICOM files",
-            given=f"{len(index.unreadable)} that cannot be read, the first '{index.unreadable[0]}'",
-            where=path.name,
+            given=f"{len(index.unreadable)} that cannot be read, the first is {index.unreadable[0]}",
             action="copy or export the files again, or remove them",
         )
 
@@ -247,7 +245,7 @@ def _to_read_image(
         volume=Volume(values=values, grid=grid, modality=first.modality),
         facts=facts,
         digest=stack.digest,
-        findings=(*stack.findings, *_describe_headers(group, index, where=path.name)),
+        findings=(*stack.findings, *_describe_headers(group, index, where=group.label)),
     )
 
 

@@ -65,8 +65,7 @@ class DicomLabelReader:
             if index.unreadable:
                 raise SourceFormatError(
                     expected="complete DICOM files",
-                    given=f"'{index.unreadable[0]}' cannot be read",
-                    where=path.name,
+                    given=f"{index.unreadable[0]} cannot be read",
                     action="copy or export the files again",
                 )
             groups = find_groups(index, tree)
@@ -97,7 +96,7 @@ class _LabelWork:
         grid = self._reference.volume.grid
         for record in records:
             dataset, data = read_dataset(self._tree, record.entry)
-            where = self._where(record)
+            where = record.entry.position
             with refuse_unreadable(expected="a complete DICOM SEG", where=where):
                 segments, findings = read_segments(
                     dataset, reference=grid, where=where, progress=self._progress
@@ -117,7 +116,7 @@ class _LabelWork:
     def add_contours(self, records: Iterable[SliceRecord]) -> None:
         for record in records:
             dataset, data = read_dataset(self._tree, record.entry)
-            where = self._where(record)
+            where = record.entry.position
             with refuse_unreadable(expected="a complete RT Structure Set", where=where):
                 rois, findings = read_rois(
                     dataset,
@@ -131,7 +130,7 @@ class _LabelWork:
 
     def add_mask_series(self, groups: list[ImageGroup]) -> None:
         for group, name in zip(groups, name_mask_series(groups, path=self._path), strict=True):
-            where = f"{self._path.name}, mask '{name}'"
+            where = f"mask '{name}'"
             mask, digest, findings = read_mask_series(self._tree, group, where=where, progress=self._progress)
             self._note("DICOM mask series", digest, findings)
             if mask is None:
@@ -154,14 +153,12 @@ class _LabelWork:
             raise SourceFormatError(
                 expected="a DICOM SEG, an RTSTRUCT or mask series",
                 given=f"only: {found}",
-                where=self._path.name,
                 action="check the --labels path",
             )
         if not self._masks:
             raise EmptyLabelError(
                 expected="at least one labelled voxel inside the scan",
                 given="0 voxels",
-                where=self._path.name,
                 action="check that labels and scan belong together",
             )
         return LabelSet(
@@ -175,7 +172,3 @@ class _LabelWork:
         self._formats.append(kind)
         self._digests.append(digest)
         self._findings.extend(findings)
-
-    def _where(self, record: SliceRecord) -> str:
-        single = record.entry.name == self._path.name
-        return self._path.name if single else f"{self._path.name}/{record.entry.name}"

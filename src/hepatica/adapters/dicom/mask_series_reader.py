@@ -11,6 +11,7 @@ import numpy as np
 
 from hepatica.adapters.dicom.series import ImageGroup
 from hepatica.adapters.dicom.stack_reader import read_stack
+from hepatica.anatomy.naming import keep_known_words
 from hepatica.core.errors import SourceFormatError
 from hepatica.core.findings import Finding
 from hepatica.core.geometry import Grid
@@ -23,7 +24,8 @@ from hepatica.workflows.ports import FileTree
 def name_mask_series(groups: Sequence[ImageGroup], *, path: Path) -> tuple[str, ...]:
     """Name each mask series: by its description, else by its folder, else by its archive.
 
-    A description counts only where no other series has the same. ``MASK_`` before a file name is dropped.
+    A description counts only where no other series has the same. Of a folder or archive name only the words
+    that name structures are kept: the others may tell who the patient is.
 
     Examples
     --------
@@ -38,7 +40,7 @@ def name_mask_series(groups: Sequence[ImageGroup], *, path: Path) -> tuple[str, 
             names.append(description)
             continue
         parents = PurePosixPath(group.first.entry.name).parent.parts
-        names.append(_clean(parents[-1] if parents else path.name))
+        names.append(keep_known_words(_clean(parents[-1] if parents else path.name)) or "mask")
     doubled = Counter(names)
     return tuple(f"{name} {n}" if doubled[name] > 1 else name for n, name in enumerate(names, start=1))
 

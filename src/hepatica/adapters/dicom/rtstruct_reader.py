@@ -68,7 +68,7 @@ def read_rois(
     known_instances
         SOP Instance UIDs of the scan's slices; references to others are a finding. Empty: not compared.
     where
-        File name for messages.
+        Which file, for messages.
 
     Raises
     ------

@@ -86,7 +86,7 @@ def read_segments(
     reference
         Grid of the scan; only its slice step is used, and only where the object leaves its own open.
     where
-        File name for messages.
+        Which file, for messages.
 
     Returns
     -------

@@ -67,6 +67,12 @@ class ImageGroup:
         """Any plane, for what they all share."""
         return self.records[0]
 
+    @property
+    def label(self) -> str:
+        """What messages call it: its number, or its UID where it has none."""
+        number = self.first.series_number if self.records else ""
+        return f"series {number or self.uid}"
+
 
 def find_groups(index: HeaderIndex, tree: FileTree) -> tuple[ImageGroup, ...]:
     """Sort the planes of a tree into candidates and other objects: images first, in a stable order.
@@ -74,8 +80,9 @@ def find_groups(index: HeaderIndex, tree: FileTree) -> tuple[ImageGroup, ...]:
     Masks are told by their pixels: a few planes of each image series are decoded.
     """
     by_series: dict[str, list[SliceRecord]] = defaultdict(list)
+    folders: dict[str, int] = {}
     for record in index.records:
-        by_series[_series_key(record)].append(record)
+        by_series[_series_key(record, folders)].append(record)
     groups = [group for uid, records in by_series.items() for group in _split_series(uid, records)]
     judged = [_judge_pixels(group, tree) if group.role == "image" else group for group in groups]
     judged.sort(key=_order)
@@ -144,12 +151,12 @@ def _measure_spacing(records: Sequence[SliceRecord]) -> tuple[float, float, floa
     return (round(pixel[1], 4), round(pixel[0], 4), round(float(np.median(steps)), 4))
 
 
-def _series_key(record: SliceRecord) -> str:
-    """Return the series UID; files without one are kept together by what they share."""
+def _series_key(record: SliceRecord, folders: dict[str, int]) -> str:
+    """Return the series UID; files without one are kept together by folder, whose name is never told."""
     if record.series_uid:
         return record.series_uid
     folder = record.entry.name.rpartition("/")[0]
-    return f"no-uid-{folder or 'files'}"
+    return f"no-uid-{folders.setdefault(folder, len(folders) + 1)}"
 
 
 def _order(group: ImageGroup) -> tuple[object, ...]:
@@ -318,7 +325,7 @@ def _judge_pixels(group: ImageGroup, tree: FileTree) -> ImageGroup:
     for n in spread:
         try:
             dataset, _ = read_dataset(tree, ordered[n].entry)
-            plane = decode_stored(dataset, frame=ordered[n].frame, where=ordered[n].entry.name)
+            plane = decode_stored(dataset, frame=ordered[n].frame, where=ordered[n].entry.position)
         except HepaticaError:
             return group
         low, high = int(plane.min()), int(plane.max())

@@ -186,7 +186,7 @@ def _read_series(facts: ImageFacts, files: Iterable[tuple[str, bytes]]) -> Sourc
         raise NotFoundError(
             expected=f"the image series {uid}",
             given="no file of it",
-            where=str(facts.source),
+            where="the planning scan",
             action="keep the scan in place until the plan is written",
         )
     found.sort(key=lambda h: (int(h.get("InstanceNumber") or 0), str(h.SOPInstanceUID)))

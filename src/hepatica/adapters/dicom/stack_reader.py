@@ -164,14 +164,14 @@ def _require_geometry(records: Sequence[SliceRecord], *, where: str) -> FloatArr
             raise MissingGeometryError(
                 expected="position, orientation and spacing on each slice",
                 given=f"no {', '.join(missing)}" if missing else "a pixel spacing of 0 mm or less",
-                where=f"{where}, {record.entry.name}",
+                where=f"{where}, {record.entry.position}",
                 action="export the original series; no default is assumed",
             )
         if (record.rows, record.columns) != (first.rows, first.columns):
             raise GeometryError(
                 expected=f"{first.rows} x {first.columns} pixels on each slice",
                 given=f"{record.rows} x {record.columns}",
-                where=f"{where}, {record.entry.name}",
+                where=f"{where}, {record.entry.position}",
             )
     turns = np.array([record.orientation for record in records], dtype=np.float64)
     pixels = np.array([record.pixel_spacing_mm for record in records], dtype=np.float64)
@@ -325,7 +325,7 @@ def _decode_planes(
             dataset, data = read_dataset(tree, record.entry)
             opened = record.entry.name
             digests[opened] = digest_bytes(data)
-        plane = decode_plane(dataset, frame=record.frame, where=record.entry.name)
+        plane = decode_plane(dataset, frame=record.frame, where=f"{where}, {record.entry.position}")
         if plane.values.shape != (records[0].rows, records[0].columns):
             raise SourceFormatError(expected="slices of one size", given=f"{plane.values.shape}", where=where)
         planes.append(_compact(plane))

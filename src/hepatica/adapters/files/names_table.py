@@ -77,40 +77,38 @@ def read_names_table(path: Path) -> Mapping[int, str]:
             if any(cell.strip() for cell in row) and not row[0].lstrip().startswith("#")
         ]
     if not rows:
-        raise InputError(expected="rows of label value and name", given="an empty table", where=path.name)
+        raise InputError(expected="rows of label value and name", given="an empty table")
     columns = _find_columns(rows[0][1])
     if columns is None:
-        columns = _guess_columns(rows[0][1], where=f"{path.name}, row {rows[0][0]}")
+        columns = _guess_columns(rows[0][1], where=f"row {rows[0][0]}")
         body = rows
     else:
         body = rows[1:]
     names: dict[int, str] = {}
     for number, row in body:
-        value, name = _read_row(row, columns, where=f"{path.name}, row {number}")
+        value, name = _read_row(row, columns, where=f"row {number}")
         if names.setdefault(value, name) != name:
             raise InputError(
                 expected="one name for each value",
                 given=f"value {value} named twice",
-                where=f"{path.name}, row {number}",
+                where=f"row {number}",
             )
     return MappingProxyType(names)
 
 
 def _read_text(path: Path) -> str:
     if not path.is_file():
-        raise NotFoundError(
-            expected="a table file", given=f"'{path.name}' is not a file", action="check the path"
-        )
+        raise NotFoundError(expected="a table file", given="no file at that path", action="check the path")
     if path.stat().st_size > _MAX_TABLE_BYTES:
-        raise SourceFormatError(expected="a names table below 4 MiB", given="a larger file", where=path.name)
+        raise SourceFormatError(expected="a names table below 4 MiB", given="a larger file")
     try:
         text = path.read_bytes().decode("utf-8-sig")
     except UnicodeDecodeError:
         raise SourceFormatError(
-            expected="UTF-8 text", given="other bytes", where=path.name, action="save the table as UTF-8"
+            expected="UTF-8 text", given="other bytes", action="save the table as UTF-8"
         ) from None
     if "\x00" in text:
-        raise SourceFormatError(expected="a text table", given="binary content", where=path.name)
+        raise SourceFormatError(expected="a text table", given="binary content")
     return text
 
 

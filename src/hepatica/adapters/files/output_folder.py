@@ -67,7 +67,7 @@ def _refuse_occupied(target: Path, *, overwrite: bool) -> None:
         return
     raise OutputExistsError(
         expected="a new or empty output folder",
-        given=f"a folder with other files, such as '{foreign[0]}'"
+        given=f"a folder with {len(foreign)} file(s) that no run wrote"
         if foreign
         else "a folder with an earlier result",
         where=str(target),

@@ -40,7 +40,7 @@ class FormatImageReader:
     def _choose(self, path: Path) -> ImageReader:
         kind = sniff_format(path)
         if kind not in self._readers:
-            raise _no_reader(kind, path)
+            raise _no_reader(kind)
         return self._readers[kind]
 
 
@@ -62,11 +62,11 @@ class FormatLabelReader:
         """Read every structure; see `hepatica.workflows.ports.LabelReader`."""
         kind = sniff_format(path)
         if kind not in self._readers:
-            raise _no_reader(kind, path)
+            raise _no_reader(kind)
         return self._readers[kind].read_labels(path, reference=reference, names=names, progress=progress)
 
 
-def _no_reader(kind: SourceFormat, path: Path) -> SourceFormatError:
+def _no_reader(kind: SourceFormat) -> SourceFormatError:
     return SourceFormatError(
-        expected="a format that is read here", given=str(kind), where=path.name, action="convert the file"
+        expected="a format that is read here", given=str(kind), action="convert the file"
     )

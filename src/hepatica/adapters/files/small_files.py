@@ -21,24 +21,21 @@ def read_small_file(path: Path) -> bytes:
     NotFoundError, SourceFormatError, TooLargeError
     """
     if not path.exists():
-        raise NotFoundError(
-            expected="a file", given="nothing of that name", where=str(path), action="check the path"
-        )
+        raise NotFoundError(expected="a file", given="nothing at that path", action="check the path")
     if not path.is_file():
-        raise SourceFormatError(expected="a file", given="a folder", where=str(path))
+        raise SourceFormatError(expected="a file", given="a folder")
     size_bytes = path.stat().st_size
     if size_bytes > MOST_BYTES:
         raise TooLargeError(
             expected=f"at most {MOST_BYTES} bytes",
             given=f"{size_bytes} bytes",
-            where=str(path),
             action="check the path",
         )
     try:
         return path.read_bytes()
     except OSError as error:
         raise SourceFormatError(
-            expected="a readable file", given=error.strerror or type(error).__name__, where=str(path)
+            expected="a readable file", given=error.strerror or type(error).__name__
         ) from error
 
 

@@ -70,13 +70,11 @@ def sniff_format(path: Path) -> SourceFormat:
         raise SourceFormatError(
             expected="files of one format",
             given=kinds,
-            where=path.name,
             action="name one file instead of the folder",
         )
     raise SourceFormatError(
         expected="DICOM, NIfTI, NRRD or MetaImage (MHA, MHD)",
         given=f"{count} file(s) of none of these" if count else "no file with content",
-        where=path.name,
         action="check the path; unpack archives other than zip first",
     )
 
@@ -104,7 +102,7 @@ def sniff_bytes(head: bytes) -> SourceFormat | None:
 
 
 def _sniff_entry(tree: FileTree, entry: FileEntry) -> SourceFormat | None:
-    with refuse_unreadable(expected="a readable file", where=entry.name), tree.open(entry) as stream:
+    with refuse_unreadable(expected="a readable file", where=entry.position), tree.open(entry) as stream:
         head = stream.read(HEAD_BYTES)
         if head[:2] != _GZIP_MAGIC:
             return sniff_bytes(head)

@@ -8,7 +8,7 @@ import tempfile
 import zipfile
 from collections.abc import Iterator
 from contextlib import AbstractContextManager, ExitStack
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path, PurePosixPath
 from typing import IO, BinaryIO, Final, Self, cast
 
@@ -23,6 +23,10 @@ from hepatica.workflows.ports import FileEntry
 _GIB: Final = 1024**3
 _JUNK_NAMES: Final = frozenset({"DICOMDIR", "THUMBS.DB", "DESKTOP.INI", "__MACOSX"})
 _ZIP_MAGIC: Final = (b"PK\x03\x04", b"PK\x05\x06")
+_IN_FOLDER: Final = "a file in the folder"
+_ARCHIVE: Final = "an archive in the folder"
+_INNER: Final = "an archive inside the archive"
+# Messages never name files: names given by a scanner or a clinic may hold a person's name.
 _SPOOL_BYTES: Final = 64 * 1024**2
 """Inner archives above this size wait on disk instead of in memory."""
 
@@ -66,7 +70,11 @@ class OpenTree:
     """The files below one path; made by `open_tree`, used as a context manager."""
 
     def __init__(self, *, sources: dict[FileEntry, _Source], stack: ExitStack) -> None:
-        self._sources = dict(sorted(sources.items(), key=lambda pair: pair[0].name))
+        ordered = sorted(sources.items(), key=lambda pair: pair[0].name)
+        self._sources = {
+            replace(entry, position=f"file {n} of {len(ordered)}") if len(ordered) > 1 else entry: source
+            for n, (entry, source) in enumerate(ordered, start=1)
+        }
         self._stack = stack
 
     @property
@@ -83,11 +91,11 @@ class OpenTree:
             If the archive member is damaged or encrypted.
         """
         source = self._sources[entry]
-        with _refuse_damaged(entry.name):
+        with _refuse_damaged(entry.position):
             if source.path is not None:
                 return source.path.open("rb")
             if source.archive is None or source.member is None:
-                raise NotFoundError(expected="a file of this tree", given=entry.name)
+                raise NotFoundError(expected="a file of this tree", given=entry.position)
             return cast(BinaryIO, source.archive.open(source.member))
 
     def read_bytes(self, entry: FileEntry) -> bytes:
@@ -98,7 +106,7 @@ class OpenTree:
         SourceFormatError
             If the archive member is damaged or encrypted.
         """
-        with _refuse_damaged(entry.name), self.open(entry) as stream:
+        with _refuse_damaged(entry.position), self.open(entry) as stream:
             return stream.read()
 
     def __enter__(self) -> Self:
@@ -147,7 +155,7 @@ def open_tree(path: Path, *, limits: TreeLimits = DEFAULT_LIMITS) -> OpenTree:
     """
     if not path.exists():
         raise NotFoundError(
-            expected="a file or folder", given=f"'{path.name}' does not exist", action="check the path"
+            expected="a file or folder", given="nothing at that path", action="check the path"
         )
     builder = _TreeBuilder(limits=limits)
     with ExitStack() as guard:
@@ -181,12 +189,14 @@ class _TreeBuilder:
             raise SourceFormatError(
                 expected="a readable file",
                 given=type(failure).__name__,
-                where=name,
+                where=_IN_FOLDER if not alone else "",
                 action="check its rights",
             ) from None
         if is_zip:
             # A lone archive is the tree itself; its members need no prefix.
-            self._add_archive(file, size=size, prefix="" if alone else f"{name}/", depth=0, where=name)
+            self._add_archive(
+                file, size=size, prefix="" if alone else f"{name}/", depth=0, where="" if alone else _ARCHIVE
+            )
         elif size > 0:
             self._add(FileEntry(name=name, size_bytes=size), _Source(path=file))
 
@@ -213,19 +223,19 @@ class _TreeBuilder:
             if depth == 0 and self._is_archive(archive, member, where=where):
                 inner = self._spool(archive, member, where=where)
                 self._add_archive(
-                    inner, size=member.file_size, prefix=f"{prefix}{name}/", depth=1, where=f"{where}/{name}"
+                    inner, size=member.file_size, prefix=f"{prefix}{name}/", depth=1, where=_INNER
                 )
                 continue
             entry = FileEntry(name=f"{prefix}{name}", size_bytes=member.file_size)
             self._add(entry, _Source(archive=archive, member=member))
 
     def _is_archive(self, archive: zipfile.ZipFile, member: zipfile.ZipInfo, *, where: str) -> bool:
-        with _refuse_damaged(f"{where}/{member.filename}"), archive.open(member) as stream:
+        with _refuse_damaged(where), archive.open(member) as stream:
             return stream.read(4) in _ZIP_MAGIC
 
     def _spool(self, archive: zipfile.ZipFile, member: zipfile.ZipInfo, *, where: str) -> IO[bytes]:
         spool = self.stack.enter_context(tempfile.SpooledTemporaryFile(max_size=_SPOOL_BYTES))  # noqa: SIM115
-        with _refuse_damaged(f"{where}/{member.filename}"), archive.open(member) as stream:
+        with _refuse_damaged(where), archive.open(member) as stream:
             while block := stream.read(1 << 20):
                 spool.write(block)
         spool.seek(0)
@@ -253,7 +263,7 @@ class _TreeBuilder:
             raise UnsafeArchiveError(
                 expected=f"at most {self._limits.files} files",
                 given="more",
-                where=entry.name,
+                where=f"file {self._limits.files + 1}",
                 action="point at the folder of one study",
             )
         self.sources[entry] = source
@@ -305,7 +315,7 @@ def read_start(path: Path, count: int) -> bytes:
     SourceFormatError
         If it cannot be read.
     """
-    with refuse_unreadable(expected="a readable file", where=path.name), path.open("rb") as stream:
+    with refuse_unreadable(expected="a readable file", where="the file"), path.open("rb") as stream:
         return stream.read(count)
 
 

@@ -71,7 +71,7 @@ class VolumeFileImageReader:
         """
         progress.stage("reading volume file")
         with find_volume_files(path, self._open_tree) as files:
-            file = _choose(files, series=series, where=path.name)
+            file = _choose(files, series=series)
             stored = load_volume_file(file)
         return _to_read_image(stored, file=file, path=path, resample=resample)
 
@@ -102,7 +102,7 @@ def _summarise(number: int, file: VolumeFile) -> SeriesSummary:
     )
 
 
-def _choose(files: Sequence[VolumeFile], *, series: str | None, where: str) -> VolumeFile:
+def _choose(files: Sequence[VolumeFile], *, series: str | None) -> VolumeFile:
     if series is not None:
         wanted = series.strip()
         if wanted.isdecimal() and 1 <= int(wanted) <= len(files):
@@ -113,17 +113,24 @@ def _choose(files: Sequence[VolumeFile], *, series: str | None, where: str) -> V
         raise NotFoundError(
             expected="a file number or name of the list",
             given=f"'{wanted[:80]}'",
-            where=where,
-            action="choose one of: " + ", ".join(file.name for file in files[:20]),
+            action=f"choose a number from 1 to {len(files)}; 'hepatica series' lists them",
         )
     if len(files) > 1:
-        lines = tuple(f"{number}: {file.name}" for number, file in enumerate(files, start=1))
-        raise SeriesChoiceError(choices=lines, where=where)
+        lines = tuple(_describe_choice(_summarise(n, file)) for n, file in enumerate(files, start=1))
+        raise SeriesChoiceError(choices=lines, where="")
     return files[0]
 
 
+def _describe_choice(summary: SeriesSummary) -> str:
+    """Describe a candidate without its name, which may tell who the patient is."""
+    if summary.spacing_mm is None:
+        return f"{summary.number}: {summary.role}: {summary.reason}"
+    spacing = " x ".join(f"{value:g}" for value in summary.spacing_mm)
+    return f"{summary.number}: {summary.image_count} slices, spacing {spacing} mm"
+
+
 def _to_read_image(stored: StoredArray, *, file: VolumeFile, path: Path, resample: bool) -> ReadImage:
-    where = file.name
+    where = file.where
     findings = list(stored.findings)
     values = compact_values(stored.values, where=where)
     modality = "CT" if values.min() <= CT_BELOW else "OT"

@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from hepatica.adapters.nifti.image_reader import measure_shear
 from hepatica.adapters.nifti.stored_array import StoredArray
 from hepatica.adapters.nifti.volume_file import VolumeFile, find_volume_files, load_volume_file, strip_suffix
+from hepatica.anatomy.naming import keep_known_words
 from hepatica.core.errors import (
     EmptyLabelError,
     GantryTiltError,
@@ -56,7 +57,8 @@ class VolumeFileLabelReader:
 
         A single file is a label map: values are named by ``names``, else by the file itself (3D Slicer
         segments),
-        else ``label 4``. Of several files each must hold one structure and is named after its file.
+        else ``label 4``. Of several files each must hold one structure and is named after its file, by
+        the words of the file name that name structures.
 
         Parameters
         ----------
@@ -100,7 +102,6 @@ class VolumeFileLabelReader:
             raise EmptyLabelError(
                 expected="at least one labelled voxel",
                 given="0 voxels",
-                where=path.name,
                 action="check that this is the right label file",
             )
         return LabelSet(
@@ -114,7 +115,8 @@ class VolumeFileLabelReader:
 def _read_file(
     stored: StoredArray, *, file: VolumeFile, reference: Grid, names: Mapping[int, str] | None, several: bool
 ) -> tuple[list[NamedMask], list[Finding]]:
-    where = file.name
+    where = file.where
+    own_name = keep_known_words(strip_suffix(file.name)) or where
     by_value = split_labels(stored, where=where)
     if several and len(by_value) > 1:
         raise UnknownLabelError(
@@ -126,14 +128,14 @@ def _read_file(
     if not by_value:
         if not several:
             return [], []
-        name = strip_suffix(where)
+        name = own_name
         message = f"'{name}' has no voxel."
         return [], [
             Finding(rule="labels.empty_segment", severity=Severity.WARNING, message=message, subject=name)
         ]
     table = {**stored.names, **(names or {})}
     named = [
-        (strip_suffix(where) if several else table.get(value, f"label {value}"), mask)
+        (own_name if several else table.get(value, f"label {value}"), mask)
         for value, mask in by_value.items()
     ]
     placement = place_masks(_make_unique(named), reference=reference, where=where)

@@ -22,10 +22,14 @@ _SUFFIXES = (".seg.nrrd", ".nii.gz", ".nii", ".nrrd", ".nhdr", ".mha", ".mhd", "
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class VolumeFile:
-    """A file on disk, its name for messages and the SHA-256 of its bytes."""
+    """A file on disk, its name in the tree, what messages call it, and the SHA-256 of its bytes.
+
+    ``where`` is empty for a file that is alone.
+    """
 
     path: Path
     name: str
+    where: str
     digest: str
 
 
@@ -37,15 +41,15 @@ def load_volume_file(file: VolumeFile) -> StoredArray:
     SourceFormatError
         If it is none of NIfTI, NRRD, MetaImage; for the rest see the loaders.
     """
-    kind = _sniff(file.path, where=file.name)
+    kind = _sniff(file.path, where=file.where)
     if kind == "nifti":
-        return load_nifti(file.path, where=file.name)
+        return load_nifti(file.path, where=file.where)
     if kind == "itk":
-        return load_itk(file.path, where=file.name)
+        return load_itk(file.path, where=file.where)
     raise SourceFormatError(
         expected="NIfTI, NRRD or MetaImage",
         given="another or a truncated file",
-        where=file.name,
+        where=file.where,
         action="check the path",
     )
 
@@ -65,7 +69,7 @@ def find_volume_files(path: Path, open_tree: Callable[[Path], FileTree]) -> Iter
     """
     if not path.exists():
         raise NotFoundError(
-            expected="a file or folder", given=f"'{path.name}' does not exist", action="check the path"
+            expected="a file or folder", given="nothing at that path", action="check the path"
         )
     with open_tree(path) as tree, tempfile.TemporaryDirectory(prefix="hepatica-") as scratch:
         files = []
@@ -74,16 +78,16 @@ def find_volume_files(path: Path, open_tree: Callable[[Path], FileTree]) -> Iter
             if not local.is_file() or (local == path and entry.name != path.name):
                 local = Path(scratch) / f"{n}-{entry.name.rpartition('/')[2]}"
                 local.write_bytes(tree.read_bytes(entry))
-            if _sniff(local, where=entry.name):
+            if _sniff(local, where=entry.position):
                 digest = digest_bytes(local.read_bytes())
-                files.append(VolumeFile(path=local, name=entry.name, digest=digest))
+                where = entry.position if len(tree.entries) > 1 else ""
+                files.append(VolumeFile(path=local, name=entry.name, where=where, digest=digest))
             elif local.parent == Path(scratch):
                 local.unlink()
         if not files:
             raise SourceFormatError(
                 expected="NIfTI, NRRD or MetaImage (MHA, MHD)",
                 given="none",
-                where=path.name,
                 action="check the path",
             )
         yield tuple(files)

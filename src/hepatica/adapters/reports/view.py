@@ -34,7 +34,7 @@ from hepatica.adapters.reports.wording import (
     to_run_time_words,
     to_short_id,
 )
-from hepatica.core.evidence import EvidenceStatus
+from hepatica.core.evidence import EvidenceStatus, EvidenceTable, read_evidence_table
 from hepatica.core.findings import NotEvaluable
 from hepatica.lesions.lesion import Lesion
 from hepatica.planning.dose.values import Allocation, Injection
@@ -43,14 +43,6 @@ from hepatica.planning.plan import Plan, PlanStatus, collect_findings
 from hepatica.workflows.ports import PlanContext
 
 DISCLAIMER: Final = "Research use, not a medical device."
-STOP_RULES: Final = (
-    "Marked resistance to the plunger",
-    "Drug coming back along the needle or out of the skin",
-    "Severe or sudden pain",
-    "Bleeding, or a fall in blood pressure",
-    "The tip is not seen where it is planned, or the patient moved",
-)
-"""A working list, printed as unverified: stop, leave the needle where it is, look again."""
 LEGEND: Final = (
     "Axial pictures: patient right on the left. Thick outline: lesion to inject; dashed: new or not injected"
     f"; thin: liver; dotted: labelled structure; dash-dot and *: {DERIVED_NOTE}. "
@@ -173,6 +165,8 @@ class PlanView:
         Criteria in short; volume of all stops of the first choices, without what stays undelivered.
     notices, stop_rules
         Lines of the protocol that must be printed, and when to stop.
+    stop_rules_unverified
+        Whether nobody has checked any one of the latter.
     """
 
     plan_id: str
@@ -197,6 +191,7 @@ class PlanView:
     sources: tuple[SourceRow, ...]
     notices: tuple[str, ...]
     stop_rules: tuple[str, ...]
+    stop_rules_unverified: bool
     legend: str
     disclaimer: str
     software: str
@@ -213,6 +208,7 @@ def derive_plan_view(context: PlanContext) -> PlanView:
     plan, manifest = context.plan, context.manifest
     cleared = plan.status is PlanStatus.CLEARED
     missing = to_list_words(plan.missing_structures)
+    stop_rules = tuple(read_stop_rules())
     return PlanView(
         plan_id=plan.plan_id,
         short_id=to_short_id(plan.plan_id),
@@ -238,13 +234,25 @@ def derive_plan_view(context: PlanContext) -> PlanView:
         findings=_derive_findings(plan),
         sources=_derive_sources(plan),
         notices=plan.protocol.notices,
-        stop_rules=STOP_RULES,
+        stop_rules=tuple(str(rule.value) for rule in stop_rules),
+        stop_rules_unverified=any(rule.unverified for rule in stop_rules),
         legend=LEGEND.format(run_out_mm=read_path_limits()["run_out"].number),
         disclaimer=DISCLAIMER,
         software=f"Hepatica {manifest.code_version}",
         input_digest=context.image.digest[:12],
         manifest=_derive_manifest(context),
     )
+
+
+def read_stop_rules() -> EvidenceTable:
+    """Read when to stop an injection, leave the needle where it is and look again.
+
+    Examples
+    --------
+    >>> [rule.key for rule in read_stop_rules()][0]
+    'resistance'
+    """
+    return read_evidence_table("hepatica.planning.tables", "stop_rules.toml")
 
 
 def _say_missing(missing: str) -> str:
@@ -454,6 +462,7 @@ def _derive_sources(plan: Plan) -> tuple[SourceRow, ...]:
         pairs += [(s.source, s.status) for s in puncture.risk.model.sigmas] if puncture.risk else []
     pairs += [(item.source, item.status) for item in plan.eligibility]
     pairs += [(finding.source, finding.status) for finding in collect_findings(plan)]
+    pairs += [(f"stop rules: {rule.source}", rule.status) for rule in read_stop_rules()]
     unique = dict.fromkeys((source, status) for source, status in pairs if source)
     return tuple(
         SourceRow(text=source, status=status.value if status is not None else "") for source, status in unique
