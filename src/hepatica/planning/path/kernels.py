@@ -160,6 +160,28 @@ def scan_block(
 
 
 @compiled
+def reaches_block(  # noqa: PLR0913
+    p: FloatArray,
+    d: FloatArray,
+    x: float,
+    y: float,
+    z: float,
+    ex: float,
+    ey: float,
+    ez: float,
+    layers: int,
+    best: FloatArray,
+) -> bool:
+    """Whether a block with a bit set of layers is near enough to lower any of their distances."""
+    reach = 0.0
+    for layer in range(best.shape[0]):
+        if (layers >> layer) & 1:
+            reach = max(reach, best[layer])
+    lo, hi = np.array([x, y, z]), np.array([x + ex, y + ey, z + ez])
+    return reach > 0.0 and segment_box_distance2(p, d, lo, hi) < reach * reach * (1.0 + 1e-9)
+
+
+@compiled
 def scan_clearances(  # noqa: PLR0913
     p: FloatArray,
     d: FloatArray,
@@ -174,7 +196,7 @@ def scan_clearances(  # noqa: PLR0913
     """Lower ``best[layer]`` to the exact distance from the segment ``p + t d`` to each layer's boxes.
 
     ``best`` comes in with the distances up to which each layer matters (0 or less: not at all). ``starts``
-    (x, y, z, 2) gives each block's first voxel and one past its last. With ``stop`` the scan ends with the
+    (x, y, z, 3) gives each block's first voxel, one past its last, and its layers as bits. With ``stop`` the scan ends with the
     first block that lowers anything.
     """
     reach = best.max()
@@ -200,6 +222,8 @@ def scan_clearances(  # noqa: PLR0913
                 last_block(p[0], d[0], y0, y1, reach, ex, starts.shape[0]),
             ):
                 a, b = starts[x, y, z, 0], starts[x, y, z, 1]
+                if a < b and not reaches_block(p, d, x * ex, y * ey, z * ez, ex, ey, ez, starts[x, y, z, 2], best):
+                    continue
                 if a < b and scan_block(p, d, spacing, voxels[a:b], layers[a:b], best) and stop:
                     return
 
