@@ -218,11 +218,11 @@ def scan_clearances(  # noqa: PLR0913
                 last_block(p[0], d[0], y0, y1, reach, ex, starts.shape[0]),
             ):
                 a, b = starts[x, y, z, 0], starts[x, y, z, 1]
-                if a < b and not reaches_block(
-                    p, d, x * ex, y * ey, z * ez, ex, ey, ez, starts[x, y, z, 2], best
-                ):
+                if a >= b:
                     continue
-                if a < b and scan_block(p, d, spacing, voxels[a:b], layers[a:b], best) and stop:
+                if not reaches_block(p, d, x * ex, y * ey, z * ez, ex, ey, ez, starts[x, y, z, 2], best):
+                    continue
+                if scan_block(p, d, spacing, voxels[a:b], layers[a:b], best) and stop:
                     return
 
 
