@@ -29,10 +29,6 @@ CODE_VESSEL: Final = 5
 CODE_LUNG: Final = 9
 CODE_LIVER: Final = 10
 CODE_AIR: Final = 11
-SIGMAS: Final = 4.0
-"""A Gaussian is cut off here; what is left out is below 1e-4 of its mass."""
-SMALLEST_GRADIENT: Final = 1e-6
-"""Per millimetre; far below the 0.08 of a flat surface at sigma 5 mm: no surface near the point."""
 SHORTEST_STRETCH_MM: Final = 1e-9
 """Voxels touched at an edge or corner only are visited with no length; they say nothing about the tissue."""
 BOUNDARY_TOLERANCE: Final = 1e-9
@@ -160,6 +156,28 @@ def scan_block(
 
 
 @compiled
+def reaches_block(
+    p: FloatArray,
+    d: FloatArray,
+    x: float,
+    y: float,
+    z: float,
+    ex: float,
+    ey: float,
+    ez: float,
+    layers: int,
+    best: FloatArray,
+) -> bool:
+    """Whether a block with a bit set of layers is near enough to lower any of their distances."""
+    reach = 0.0
+    for layer in range(best.shape[0]):
+        if (layers >> layer) & 1:
+            reach = max(reach, best[layer])
+    lo, hi = np.array([x, y, z]), np.array([x + ex, y + ey, z + ez])
+    return reach > 0.0 and segment_box_distance2(p, d, lo, hi) < reach * reach * (1.0 + 1e-9)
+
+
+@compiled
 def scan_clearances(
     p: FloatArray,
     d: FloatArray,
@@ -174,7 +192,7 @@ def scan_clearances(
     """Lower ``best[layer]`` to the exact distance from the segment ``p + t d`` to each layer's boxes.
 
     ``best`` comes in with the distances up to which each layer matters (0 or less: not at all). ``starts``
-    (x, y, z, 2) gives each block's first voxel and one past its last. With ``stop`` the scan ends with the
+    (x, y, z, 3) gives each block's first voxel, one past its last, and its layers as bits. With ``stop`` the scan ends with the
     first block that lowers anything.
     """
     reach = best.max()
@@ -200,7 +218,11 @@ def scan_clearances(
                 last_block(p[0], d[0], y0, y1, reach, ex, starts.shape[0]),
             ):
                 a, b = starts[x, y, z, 0], starts[x, y, z, 1]
-                if a < b and scan_block(p, d, spacing, voxels[a:b], layers[a:b], best) and stop:
+                if a >= b:
+                    continue
+                if not reaches_block(p, d, x * ex, y * ey, z * ez, ex, ey, ez, starts[x, y, z, 2], best):
+                    continue
+                if scan_block(p, d, spacing, voxels[a:b], layers[a:b], best) and stop:
                     return
 
 
@@ -252,67 +274,6 @@ def walk(
         index[axis] += step[axis]
         following[axis] += delta[axis]
     return count
-
-
-@compiled
-def box_weights(u: float, sigma: float, spacing: float, count: int) -> tuple[int, FloatArray, FloatArray]:
-    """First voxel, integrals of a Gaussian over voxels along one axis, and their derivatives.
-
-    What falls beyond the grid is added to its last voxel: the image is taken to go on as it ends.
-    """
-    first = max(0, math.floor((u - SIGMAS * sigma) / spacing))
-    last = min(count - 1, math.floor((u + SIGMAS * sigma) / spacing))
-    weights, slopes = np.empty(last - first + 1), np.empty(last - first + 1)
-    for n in range(first, last + 1):
-        a, b = (n * spacing - u) / sigma, ((n + 1) * spacing - u) / sigma
-        # Cut at the same distance on both sides, wherever voxel boundaries fall.
-        a = -SIGMAS if n == 0 else min(max(a, -SIGMAS), SIGMAS)
-        b = SIGMAS if n == count - 1 else min(max(b, -SIGMAS), SIGMAS)
-        weights[n - first] = 0.5 * (math.erf(b / math.sqrt(2.0)) - math.erf(a / math.sqrt(2.0)))
-        slopes[n - first] = (math.exp(-0.5 * a * a) - math.exp(-0.5 * b * b)) / (
-            sigma * math.sqrt(2.0 * math.pi)
-        )
-    return first, weights, slopes
-
-
-@compiled
-def smooth_gradient(
-    u: FloatArray,
-    tissue: NDArray[np.uint8],
-    flag: np.uint8,
-    spacing: FloatArray,
-    sigma: float,
-    out: FloatArray,
-) -> None:
-    """Gradient, per millimetre, of the voxel set with ``flag`` convolved with a Gaussian, at one point."""
-    i0, wx, sx = box_weights(u[0], sigma, spacing[0], tissue.shape[0])
-    j0, wy, sy = box_weights(u[1], sigma, spacing[1], tissue.shape[1])
-    k0, wz, sz = box_weights(u[2], sigma, spacing[2], tissue.shape[2])
-    out[:] = 0.0
-    for k in range(wz.shape[0]):
-        for j in range(wy.shape[0]):
-            row, row_slope = 0.0, 0.0
-            for i in range(wx.shape[0]):
-                if tissue[i0 + i, j0 + j, k0 + k] & flag:
-                    row += wx[i]
-                    row_slope += sx[i]
-            out[0] += row_slope * wy[j] * wz[k]
-            out[1] += row * sy[j] * wz[k]
-            out[2] += row * wy[j] * sz[k]
-
-
-@compiled
-def smooth_gradients(
-    points: FloatArray,
-    tissue: NDArray[np.uint8],
-    flag: np.uint8,
-    spacing: FloatArray,
-    sigma: float,
-    out: FloatArray,
-) -> None:
-    """Fill (n, 3) gradients at (n, 3) points."""
-    for n in range(points.shape[0]):
-        smooth_gradient(points[n], tissue, flag, spacing, sigma, out[n])
 
 
 @compiled
@@ -396,34 +357,6 @@ def trace_paths(
         for axis in range(3):
             d[axis] = ends_mm[n, axis] - starts_mm[n, axis]
         metrics[n, 1] = trace(starts_mm[n], d, tissue, spacing, visited, exits, metrics[n])
-
-
-@compiled
-def measure_capsule_sines(
-    starts_mm: FloatArray,
-    ends_mm: FloatArray,
-    tissue: NDArray[np.uint8],
-    spacing: FloatArray,
-    sigma: float,
-    metrics: FloatArray,
-) -> None:
-    """Turn t of the liver entry in ``metrics[:, 1]`` into the sine of the capsule angle."""
-    gradient, d, q = np.empty(3), np.empty(3), np.empty(3)
-    for n in range(starts_mm.shape[0]):
-        entered = metrics[n, 1]
-        metrics[n, 1] = -1.0
-        if entered < 0.0:
-            continue
-        for axis in range(3):
-            d[axis] = ends_mm[n, axis] - starts_mm[n, axis]
-            q[axis] = starts_mm[n, axis] + entered * d[axis]
-        length = math.sqrt(d[0] * d[0] + d[1] * d[1] + d[2] * d[2])
-        smooth_gradient(q, tissue, LIVER_FLAG, spacing, sigma, gradient)
-        norm = math.sqrt(gradient[0] ** 2 + gradient[1] ** 2 + gradient[2] ** 2)
-        metrics[n, 1] = -2.0
-        if norm > SMALLEST_GRADIENT:
-            dot = d[0] * gradient[0] + d[1] * gradient[1] + d[2] * gradient[2]
-            metrics[n, 1] = min(1.0, abs(dot) / (norm * length))
 
 
 @compiled

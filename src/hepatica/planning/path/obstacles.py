@@ -85,7 +85,7 @@ class Obstacles:
     block
         (3,) voxels in a block.
     starts
-        (x, y, z, 2) first voxel of each block and one past its last.
+        (x, y, z, 3) first voxel of each block, one past its last, and its layers as bits.
     voxels, layer_of_voxel
         (n, 3) indices and (n,) layer.
     cells
@@ -196,7 +196,7 @@ def _collect(
 ) -> Obstacles:
     block = np.maximum(1, np.round(BLOCK_EDGE_MM / spacing_mm)).astype(np.int64)
     shape = tuple(int(n) for n in -(-np.array(bits.shape) // block))
-    starts = np.zeros((*shape, 2), np.int64)
+    starts = np.zeros((*shape, 3), np.int64)
     none_voxels, none_layers = np.zeros((0, 3), np.int16), np.zeros(0, np.uint8)
     total = obstacle_kernels.collect_surface(bits, block, starts, none_voxels, none_layers, False)  # noqa: FBT003
     counts = starts[..., 1].ravel()
@@ -204,6 +204,13 @@ def _collect(
     starts[..., 0], starts[..., 1] = first, first
     voxels, of_voxel = np.empty((total, 3), np.int16), np.empty(total, np.uint8)
     obstacle_kernels.collect_surface(bits, block, starts, voxels, of_voxel, True)  # noqa: FBT003
+    filled = counts > 0
+    if filled.any():
+        bits_of_voxel = np.int64(1) << of_voxel.astype(np.int64)
+        # Blocks are laid out one after the other in the order of `first`.
+        masks = np.zeros(len(filled), np.int64)
+        masks[filled] = np.bitwise_or.reduceat(bits_of_voxel, first.ravel()[filled])
+        starts[..., 2] = masks.reshape(shape)
     for array in (starts, voxels, of_voxel):
         array.setflags(write=False)
     return Obstacles(

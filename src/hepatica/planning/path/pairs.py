@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from hepatica.core.findings import NotEvaluable
 from hepatica.core.geometry import FloatArray
 from hepatica.core.progress import Progress
-from hepatica.planning.path import kernels
+from hepatica.planning.path import kernels, surface_kernels
 from hepatica.planning.path.angles import derive_side_lps
 from hepatica.planning.path.clearance import measure_segment_distance_mm
 from hepatica.planning.path.entry import find_hub_under_table, measure_implant_distance_mm
@@ -225,7 +225,7 @@ def add_capsule_sines(
 ) -> None:
     """Complete metrics of `trace_pairs` with the sine of the capsule angle, in place."""
     sigma = scene.limits["capsule_sigma"].number
-    kernels.measure_capsule_sines(starts_mm, ends_mm, tissue, scene.grid.spacing_mm, sigma, metrics)
+    surface_kernels.measure_capsule_sines(starts_mm, ends_mm, tissue, scene.grid.spacing_mm, sigma, metrics)
 
 
 def clear_pairs(

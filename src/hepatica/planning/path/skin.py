@@ -14,7 +14,7 @@ from hepatica.core.evidence import EvidenceTable
 from hepatica.core.findings import NotEvaluable
 from hepatica.core.geometry import BoolArray, FloatArray, Grid
 from hepatica.imaging.volume import Volume
-from hepatica.planning.path import kernels
+from hepatica.planning.path import kernels, surface_kernels
 
 AIR_PROBES_MM: Final = (3.0, 6.0)
 """How far in front of the skin air is looked for; nearer, skin and air share voxels."""
@@ -135,9 +135,9 @@ def derive_directions(
     """
     gradients = np.empty((len(points_lps_mm), 3))
     local = (grid.to_index(points_lps_mm) + 0.5) * grid.spacing_mm
-    kernels.smooth_gradients(local, tissue, flag, grid.spacing_mm, sigma_mm, gradients)
+    surface_kernels.smooth_gradients(local, tissue, flag, grid.spacing_mm, sigma_mm, gradients)
     norm = np.linalg.norm(gradients, axis=1, keepdims=True)
-    unit = np.where(norm > kernels.SMALLEST_GRADIENT, gradients / np.maximum(norm, 1e-300), np.nan)
+    unit = np.where(norm > surface_kernels.SMALLEST_GRADIENT, gradients / np.maximum(norm, 1e-300), np.nan)
     return np.asarray(unit @ grid.directions.T)
 
 
