@@ -192,8 +192,8 @@ def scan_clearances(
     """Lower ``best[layer]`` to the exact distance from the segment ``p + t d`` to each layer's boxes.
 
     ``best`` comes in with the distances up to which each layer matters (0 or less: not at all). ``starts``
-    (x, y, z, 3) gives each block's first voxel, one past its last, and its layers as bits. With ``stop`` the scan ends with the
-    first block that lowers anything.
+    (x, y, z, 3) gives each block's first voxel, one past its last, and its layers as bits. With ``stop`` the
+    scan ends with the first block that lowers anything.
     """
     reach = best.max()
     if reach <= 0.0:
