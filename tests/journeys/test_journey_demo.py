@@ -175,3 +175,11 @@ def test_both_expert_lesions_of_ircadb_17_are_measured_and_planned(real_data, tm
         "L1": True,
         "L2": True,
     }
+    labelled = {entry["kind"] for entry in document["structures"] if entry["origin"] == "labelled"}
+    assert {"portal_vein", "bone"} <= labelled
+    for puncture in (*document["punctures"], *document["backups"]):
+        kept = {item["structure"]: item for item in puncture["clearances"]}
+        assert {"portal_vein", "bone"} <= set(kept)
+        for kind in labelled & set(kept):
+            item = kept[kind]
+            assert item["clearance_mm"] >= item["margin_mm"] > 0 and not item["derived"], (kind, item)

@@ -15,12 +15,6 @@ from hepatica.core.evidence import EvidenceTable
 from hepatica.core.geometry import BoolArray, FloatArray
 
 _TOUCHING: Final = np.ones((3, 3, 3), dtype=bool)
-_CORTEX_SHARE: Final = 0.12
-"""Least share of cortex in a bone; a bowel loop with a few dense voxels has less."""
-_BESIDE_SHARE: Final = 0.3
-"""Share of a small dense piece beside a lumen above which it is that lumen's calcified wall."""
-_SLAB_MM: Final = 30.0
-"""Ribs of this many millimetres above and below frame a piece."""
 
 
 def derive_bone(
@@ -41,7 +35,7 @@ def derive_bone(
     voxel_ml = float(np.prod(image.spacing_mm)) / 1000.0
     threshold = limits["cortex_least"].number
     if lumen.any():
-        brightest = float(np.percentile(image.mean_hu[lumen], 95))
+        brightest = float(np.percentile(image.mean_hu[lumen], limits["lumen_brightest"].number))
         threshold = max(threshold, brightest + limits["cortex_above_contrast"].number)
     cortex = image.candidate & (image.peak_hu > threshold) & ~lumen
     least = max(limits["bone_least"].number, image.lumen_threshold_hu)
@@ -52,10 +46,13 @@ def derive_bone(
         return bright, bright
     cortical = np.bincount(parts[cortex], minlength=count + 1) * voxel_ml
     sizes = np.bincount(parts.ravel(), minlength=count + 1) * voxel_ml
-    beside = ndimage.binary_dilation(lumen, iterations=2)
+    beside = ndimage.binary_dilation(lumen, iterations=int(limits["calcification_beside"].number))
     touching = np.bincount(parts[beside & (parts > 0)], minlength=count + 1) * voxel_ml
-    keep = (cortical >= limits["cortex_volume"].number) & (cortical > _CORTEX_SHARE * sizes)
-    keep &= ~((touching > _BESIDE_SHARE * sizes) & (sizes < limits["calcification_volume"].number))
+    keep = (cortical >= limits["cortex_volume"].number) & (cortical > limits["cortex_share"].number * sizes)
+    keep &= ~(
+        (touching > limits["calcification_beside_share"].number * sizes)
+        & (sizes < limits["calcification_volume"].number)
+    )
     keep[0] = False
     doubtful = keep & (sizes < limits["bone_alone"].number)
     deep = _find_deep(parts, keep, doubtful, image.spacing_mm, limits)
@@ -72,7 +69,7 @@ def _find_deep(
 ) -> list[int]:
     """Return the pieces that lie deep inside the in-slice hull of the other pieces near them."""
     boxes = ndimage.find_objects(parts)
-    slab = int(np.ceil(_SLAB_MM / spacing_mm[0]))
+    slab = int(np.ceil(limits["bone_frame"].number / spacing_mm[0]))
     frame = keep[parts]
     deep = []
     for number in np.flatnonzero(doubtful):
@@ -85,7 +82,10 @@ def _find_deep(
         except (QhullError, ValueError):
             continue
         outside = (points * spacing_mm[1:]) @ hull.equations[:, :2].T + hull.equations[:, 2]
-        if np.percentile(-outside.max(axis=1), 5) > limits["bone_depth"].number:
+        if (
+            np.percentile(-outside.max(axis=1), limits["bone_depth_percentile"].number)
+            > limits["bone_depth"].number
+        ):
             deep.append(int(number))
     return deep
 

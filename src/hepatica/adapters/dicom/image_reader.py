@@ -41,9 +41,11 @@ class DicomImageReader:
 
     Examples
     --------
-    >>> reader = DicomImageReader(open_tree)  # doctest: +SKIP
-    >>> reader.read_image(Path("ct_venous"), progress=SILENT).volume.values.shape  # doctest: +SKIP
-    (512, 512, 62)
+    >>> from importlib import resources
+    >>> from hepatica.adapters.files.tree import open_tree
+    >>> scan = Path(str(resources.files("hepatica.resources.demo"))) / "venous.zip"
+    >>> [(s.modality, s.image_count, s.role) for s in DicomImageReader(open_tree).list_series(scan)]
+    [('CT', 62, 'image')]
     """
 
     def __init__(self, open_tree: Callable[[Path], FileTree]) -> None:

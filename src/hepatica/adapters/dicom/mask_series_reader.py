@@ -26,11 +26,6 @@ def name_mask_series(groups: Sequence[ImageGroup], *, path: Path) -> tuple[str, 
 
     A description counts only where no other series has the same. Of a folder or archive name only the words
     that name structures are kept: the others may tell who the patient is.
-
-    Examples
-    --------
-    >>> name_mask_series(groups, path=Path("MASK_liver.zip"))  # doctest: +SKIP
-    ('liver',)
     """
     descriptions = Counter(group.first.description for group in groups)
     names = []

@@ -21,7 +21,12 @@ class FormatImageReader:
 
     Examples
     --------
-    >>> reader = FormatImageReader({SourceFormat.DICOM: dicom, SourceFormat.NIFTI: nifti})  # doctest: +SKIP
+    >>> from tempfile import TemporaryDirectory
+    >>> with TemporaryDirectory() as folder:
+    ...     _ = (Path(folder) / "ct.nrrd").write_bytes(b"NRRD0004\\n")
+    ...     FormatImageReader({}).list_series(Path(folder))
+    Traceback (most recent call last):
+    hepatica.core.errors.SourceFormatError: expected a format that is read here; given NRRD; do: convert the file
     """
 
     def __init__(self, readers: Mapping[SourceFormat, ImageReader]) -> None:

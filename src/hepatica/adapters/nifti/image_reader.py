@@ -36,9 +36,16 @@ class VolumeFileImageReader:
 
     Examples
     --------
-    >>> reader = VolumeFileImageReader(open_tree)  # doctest: +SKIP
-    >>> reader.read_image(Path("ct_3mm.nii.gz"), progress=SILENT).volume.grid.spacing_mm  # doctest: +SKIP
-    array([3., 3., 3.])
+    >>> from tempfile import TemporaryDirectory
+    >>> import nibabel
+    >>> from hepatica.adapters.files.tree import open_tree
+    >>> from hepatica.core.progress import SILENT
+    >>> image = nibabel.Nifti1Image(np.zeros((8, 8, 4), np.int16), np.diag([1.5, 1.5, 3.0, 1.0]))
+    >>> with TemporaryDirectory() as folder:
+    ...     nibabel.save(image, Path(folder) / "ct.nii.gz")
+    ...     read = VolumeFileImageReader(open_tree).read_image(Path(folder), progress=SILENT)
+    >>> read.volume.grid.spacing_mm.tolist(), read.facts.format
+    ([1.5, 1.5, 3.0], 'NIfTI')
     """
 
     def __init__(self, open_tree: Callable[[Path], FileTree]) -> None:
