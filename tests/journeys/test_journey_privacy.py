@@ -163,10 +163,18 @@ REFUSALS = {
     _second_series: "series_choice", _cut_mask: "source_format", _labels_of_a_letter: "source_format",
     _label_map_in_the_folder: "unknown_label", _gone: "not_found", _bad_facts: "facts",
 }  # fmt: skip
+ALIKE = (_cut_header, _labels_of_a_letter, _label_map_in_the_folder)
+"""Messages made where another refusal's are; left to the long run."""
 
 
 @pytest.mark.requirement("A-privacy")
-@pytest.mark.parametrize(("spoil", "code"), REFUSALS.items(), ids=[f.__name__[1:] for f in REFUSALS])
+@pytest.mark.parametrize(
+    ("spoil", "code"),
+    [
+        pytest.param(f, c, marks=[pytest.mark.soak] * (f in ALIKE), id=f.__name__[1:])
+        for f, c in REFUSALS.items()
+    ],
+)
 def test_a_refusal_says_where_by_role_and_position(study, tmp_path, spoil, code):
     folder = tmp_path / "Okapifolder"
     shutil.copytree(study["ct"].parent, folder)

@@ -124,6 +124,7 @@ def test_an_earlier_plan_in_another_frame_is_aligned_liver_to_liver(tmp_path):
     assert np.linalg.norm(entry - second.document["punctures"][0]["entry_lps_mm"]) > SAME_TRACK_MM
 
 
+@pytest.mark.soak
 @pytest.mark.requirement("A-prior-other-frame")
 def test_an_earlier_scan_that_is_gone_is_a_finding_and_every_lesion_counts_as_not_known(tmp_path):
     phantom = make_phantom(spacing_mm=COARSE_MM)

@@ -69,7 +69,7 @@ def test_two_acquisitions_in_one_series_are_refused_until_one_is_chosen(tmp_path
 
 
 @pytest.mark.requirement("A-stack-journey")
-@pytest.mark.parametrize("name", ["tilt", "uneven"])
+@pytest.mark.parametrize("name", ["tilt", pytest.param("uneven", marks=pytest.mark.soak)])
 def test_with_resample_an_irregular_stack_is_straightened_and_planned_with_a_finding(tmp_path, name):
     case = write_study(tmp_path / "case", **FAULTS[name].changes)
     run = run_hepatica(*study_arguments(case, tmp_path / "plan", "--resample", "--json"))
