@@ -4,10 +4,7 @@ from __future__ import annotations
 
 import gzip
 import json
-import signal
 import struct
-import subprocess
-import sys
 import zipfile
 
 import nibabel
@@ -212,21 +209,6 @@ def test_wrong_options_with_json_are_one_document_too():
     assert run.status == EXIT_STATUS["usage"] == 2
     assert run.document["error"]["code"] == "usage"
     assert "Missing" in run.err
-
-
-@pytest.mark.requirement("A-out-atomic")
-def test_an_interrupted_run_says_so_and_leaves_nothing(case, tmp_path):
-    command = [sys.executable, "-m", "hepatica.entrypoints.cli.main"]
-    arguments = [str(argument) for argument in plan_arguments(case, tmp_path / "plan")]
-    with subprocess.Popen(
-        [*command, *arguments], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
-    ) as run:
-        assert "Reading" in run.stderr.readline()  # the first stage has begun: the output folder is staged
-        run.send_signal(signal.SIGINT)
-        _, err = run.communicate(timeout=60)
-    assert run.returncode == EXIT_STATUS["cancelled"]
-    assert "nothing was written" in err and "Traceback" not in err
-    assert list(tmp_path.iterdir()) == []
 
 
 def test_the_list_of_protocols_says_what_each_still_needs():

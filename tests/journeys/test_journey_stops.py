@@ -20,11 +20,19 @@ def case(tmp_path_factory):
     return write_phantom(tmp_path_factory.mktemp("case"), phantom=make_phantom(spacing_mm=(6.0, 6.0, 8.0)))
 
 
+@pytest.mark.requirement("A-out-atomic")
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGHUP, signal.SIGINT])
 def test_a_run_told_to_stop_leaves_nothing_and_says_so(case, tmp_path, number):
     out = tmp_path / "out" / "plan"
     command = [sys.executable, "-m", "hepatica.entrypoints.cli.main", *plan_arguments(case, out)]
-    run = subprocess.Popen(list(map(str, command)), stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+    run = subprocess.Popen(
+        list(map(str, command)),
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        # A shell that runs the tests in the background ignores these signals, and children inherit that.
+        preexec_fn=lambda: signal.signal(number, signal.SIG_DFL) and None,
+    )
     assert run.stderr is not None
     # The scene is announced with the stage open and most of the work ahead.
     for line in run.stderr:
