@@ -81,6 +81,7 @@ def test_with_resample_an_irregular_stack_is_straightened_and_planned_with_a_fin
 
 
 TURN_DEG = (4.0, -3.0, 12.0)
+TABLE_TURN_DEG = (0.0, 0.0, 12.0)
 STORED, POINT_MM = 1e-6, 1e-3
 """NIfTI stores its affine in 32 bits."""
 ENTRY_MM = float(np.linalg.norm(COARSE_MM))
@@ -100,9 +101,30 @@ def upright(tmp_path_factory):
 
 
 @pytest.mark.requirement("A-oblique-journey")
-def test_an_oblique_scan_gives_the_same_plan_turned(upright, tmp_path):
+@pytest.mark.parametrize(
+    "turn_deg", [TABLE_TURN_DEG, TURN_DEG], ids=["about the body's axis", "about all axes"]
+)
+def test_an_oblique_scan_gives_the_same_lesions_amounts_and_kept_margins(upright, tmp_path, turn_deg):
     case, document = upright
-    turn = make_affine((1.0, 1.0, 1.0), (0.0, 0.0, 0.0), rotate(TURN_DEG))
+    turned, back = _turn(case, tmp_path, turn_deg)
+    run = run_hepatica(*plan_arguments(turned, tmp_path / "plan", "--json"))
+    assert run.status == 0, run.err
+    assert run.document["injections"] == document["injections"]
+    old, new = document["lesions"][0], run.document["lesions"][0]
+    assert new["volume_ml"] == pytest.approx(old["volume_ml"], rel=STORED)
+    assert new["longest_diameter_mm"] == pytest.approx(old["longest_diameter_mm"], rel=STORED)
+    assert back @ new["centroid_lps_mm"] == pytest.approx(np.array(old["centroid_lps_mm"]), abs=POINT_MM)
+    punctures = [*run.document["punctures"], *run.document["backups"]]
+    assert punctures
+    for clearance in [c for puncture in punctures for c in puncture["clearances"]]:
+        assert clearance["clearance_mm"] >= clearance["margin_mm"], clearance["kind"]
+    if turn_deg == TABLE_TURN_DEG:
+        # The ranking weighs the tilt to the body's axis, so only a turn about that axis leaves the order of paths alone.
+        _require_same_paths(document, run.document, back)
+
+
+def _turn(case, tmp_path, turn_deg):
+    turn = make_affine((1.0, 1.0, 1.0), (0.0, 0.0, 0.0), rotate(turn_deg))
     flip = np.diag([-1.0, -1.0, 1.0, 1.0])
     turned = {"names": case["names"]}
     for name in ("ct", "labels"):
@@ -110,15 +132,11 @@ def test_an_oblique_scan_gives_the_same_plan_turned(upright, tmp_path):
         affine = flip @ turn @ flip @ image.affine
         turned[name] = tmp_path / f"{name}.nii.gz"
         nibabel.save(nibabel.Nifti1Image(np.asarray(image.dataobj), affine), turned[name])
-    run = run_hepatica(*plan_arguments(turned, tmp_path / "plan", "--json"))
-    assert run.status == 0, run.err
-    back = turn[:3, :3].T
-    assert run.document["injections"] == document["injections"]
-    old, new = document["lesions"][0], run.document["lesions"][0]
-    assert new["volume_ml"] == pytest.approx(old["volume_ml"], rel=STORED)
-    assert new["longest_diameter_mm"] == pytest.approx(old["longest_diameter_mm"], rel=STORED)
-    assert back @ new["centroid_lps_mm"] == pytest.approx(np.array(old["centroid_lps_mm"]), abs=POINT_MM)
-    for old, new in zip(document["punctures"], run.document["punctures"], strict=True):
+    return turned, turn[:3, :3].T
+
+
+def _require_same_paths(document, turned, back):
+    for old, new in zip(document["punctures"], turned["punctures"], strict=True):
         tips = [np.array(puncture["tracks"][0]["tip_lps_mm"]) for puncture in (old, new)]
         assert back @ tips[1] == pytest.approx(tips[0], abs=POINT_MM)
         assert np.linalg.norm(back @ new["entry_lps_mm"] - old["entry_lps_mm"]) <= ENTRY_MM
