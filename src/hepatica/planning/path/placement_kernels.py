@@ -13,16 +13,14 @@ measured against the voxel boxes themselves. Every answer is therefore that of t
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
-from typing import Any, Final, TypeVar, cast
+from typing import Final, cast
 
 import numpy as np
 from numba import njit, prange
 from numpy.typing import NDArray
 
 from hepatica.core.geometry import FloatArray
-
-F = TypeVar("F", bound=Callable[..., Any])
+from hepatica.planning.path.kernels import F, compiled, slope
 
 CHUNK: Final = 64
 """Needles one thread takes at a time."""
@@ -31,27 +29,9 @@ ROUNDING_MM: Final = 1e-3
 FAR: Final = np.float32(1e30)
 
 
-def compiled(function: F) -> F:
-    """Compile with numba, without the interpreter lock, cached on disk."""
-    return cast(F, njit(cache=True, nogil=True, error_model="numpy")(function))
-
-
 def threaded(function: F) -> F:
     """Compile the same way, with ``prange`` over threads; no result depends on their number."""
     return cast(F, njit(cache=True, nogil=True, error_model="numpy", parallel=True)(function))
-
-
-@compiled
-def slope(t: float, p: FloatArray, d: FloatArray, lo: FloatArray, hi: FloatArray) -> float:
-    """Half the derivative of the squared distance to a box along ``p + t d``: piecewise linear, rising."""
-    total = 0.0
-    for axis in range(3):
-        x = p[axis] + t * d[axis]
-        if x < lo[axis]:
-            total += d[axis] * (x - lo[axis])
-        elif x > hi[axis]:
-            total += d[axis] * (x - hi[axis])
-    return total
 
 
 @compiled
