@@ -93,6 +93,13 @@ def test_the_needle_starts_on_the_front_of_the_body_and_ends_in_the_viable_part(
     assert scan.volume.values[i, j, k] < -300
 
 
+@pytest.mark.requirement("A-path-no-path")
+def test_no_limit_blocks_more_skin_alone_than_it_blocks(demo):
+    blocks = [block for path in demo[1]["paths"] for block in path["blocks"]]
+    assert len(blocks) > 5
+    assert [b["limit"] for b in blocks if b["only_fraction"] > b["blocked_fraction"]] == []
+
+
 @pytest.mark.requirement("A-markups")
 def test_markups_declare_lps_and_hold_the_same_points(demo):
     folder, document = demo

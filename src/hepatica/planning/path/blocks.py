@@ -14,11 +14,11 @@ from hepatica.planning.path.values import SkinBlock
 def derive_blocks(pairs: Pairs, scene: Scene) -> tuple[SkinBlock, ...]:
     """Return what each limit costs, the largest share first; limits that cost nothing are left out.
 
-    Shares are areas of the examined skin. A limit *blocks* a skin point if the paths from there to all tips
-    break it. It blocks *alone* if no path from the point is allowed, but some path breaks nothing else: so
-    much skin would be freed without it. Paths that break two limits of length, tilt or entry are not traced
-    further, nor is the capsule angle measured of paths that two limits close, so the blocked share is a lower
-    bound there; shares blocked alone are complete.
+    Shares are areas of the examined skin. A limit blocks a skin point *alone* if no path from the point is
+    allowed, but some path breaks nothing else: so much skin would be freed without it. It *blocks* a point if it
+    blocks it alone, or if the paths from there to all tips break it. Paths that break two limits of length, tilt or
+    entry are not traced further, nor is the capsule angle measured of paths that two limits close, so the blocked
+    share is a lower bound there; shares blocked alone are complete.
 
     Parameters
     ----------
@@ -34,9 +34,9 @@ def derive_blocks(pairs: Pairs, scene: Scene) -> tuple[SkinBlock, ...]:
     closed = (broken != 0).all(axis=1)
     blocks = []
     for name, bits in to_limit_names(scene).items():
-        blocked = ((broken & bits) != 0).all(axis=1)
         alone = closed & ((broken != 0) & ((broken & ~bits) == 0)).any(axis=1)
-        if blocked.any() or alone.any():
+        blocked = ((broken & bits) != 0).all(axis=1) | alone
+        if blocked.any():
             blocks.append(
                 SkinBlock(
                     limit=name,
