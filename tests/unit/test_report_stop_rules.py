@@ -17,6 +17,7 @@ def test_every_stop_rule_is_printed_in_file_order_with_its_source():
     assert view.stop_rules == tuple(rule.value for rule in rules) and len(rules) >= 4
     assert all(rule.source for rule in rules)
     assert view.stop_rules_unverified
+    assert view.stops_unverified and view.capsule_unverified
     listed = {(row.text, row.status) for row in view.sources}
     assert {(f"stop rules: {rule.source}", rule.status.value) for rule in rules} <= listed
 

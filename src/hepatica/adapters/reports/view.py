@@ -165,6 +165,8 @@ class PlanView:
         Criteria in short; volume of all stops of the first choices, without what stays undelivered.
     notices, stop_rules
         Lines of the protocol that must be printed, and when to stop.
+    stops_unverified, capsule_unverified
+        Whether the deposit rules (volume per stop, pull-back) and the capsule's smoothing lean on unchecked numbers.
     stop_rules_unverified
         Whether nobody has checked any one of the latter.
     """
@@ -191,6 +193,8 @@ class PlanView:
     sources: tuple[SourceRow, ...]
     notices: tuple[str, ...]
     stop_rules: tuple[str, ...]
+    stops_unverified: bool
+    capsule_unverified: bool
     stop_rules_unverified: bool
     legend: str
     disclaimer: str
@@ -235,6 +239,10 @@ def derive_plan_view(context: PlanContext) -> PlanView:
         sources=_derive_sources(plan),
         notices=plan.protocol.notices,
         stop_rules=tuple(str(rule.value) for rule in stop_rules),
+        stops_unverified=any(
+            read_path_limits()[key].unverified for key in ("deposit_max", "deposit_spacing")
+        ),
+        capsule_unverified=read_path_limits()["capsule_sigma"].unverified,
         stop_rules_unverified=any(rule.unverified for rule in stop_rules),
         legend=LEGEND.format(run_out_mm=read_path_limits()["run_out"].number),
         disclaimer=DISCLAIMER,
