@@ -1,0 +1,1 @@
+"""The record on disk: database rows, content-addressed files, backup."""

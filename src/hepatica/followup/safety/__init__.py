@@ -1,0 +1,1 @@
+"""Adverse events: grades by named scales, dose-limiting toxicity, exposure log."""

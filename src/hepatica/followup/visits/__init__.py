@@ -1,0 +1,1 @@
+"""Visits: what is planned, due, done, missed or out of its window."""

@@ -1,0 +1,1 @@
+"""The same lesion on another day's scan: registration, assignment, confirmation."""

@@ -1,0 +1,1 @@
+"""Intervals and checks of the procedure day as data."""

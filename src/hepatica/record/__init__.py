@@ -1,0 +1,1 @@
+"""The shared record's pure rules: events, signatures, locks, queries, assignments, rights."""

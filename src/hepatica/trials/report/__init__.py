@@ -1,0 +1,1 @@
+"""A trial's report: derived data sets, conformance rules, tables and figures as values."""

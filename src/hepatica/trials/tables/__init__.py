@@ -1,0 +1,1 @@
+"""Censoring rules and conformance rules as data."""
