@@ -9,28 +9,18 @@ from typing import Final
 
 import numpy as np
 
-from hepatica.anatomy.assemble import AssembledAnatomy, assemble_anatomy
-from hepatica.anatomy.declared import check_declared_against_image
-from hepatica.anatomy.derive import derive_anatomy
 from hepatica.anatomy.structures import Anatomy
-from hepatica.core.findings import Finding, NotEvaluable, Severity
-from hepatica.core.geometry import FloatArray
-from hepatica.core.position import derive_gravity_lps
+from hepatica.core.findings import Finding, Severity
 from hepatica.core.progress import Progress
 from hepatica.core.provenance import derive_uid
-from hepatica.lesions.describe import describe_lesions, read_lesion_tables
 from hepatica.lesions.lesion import Lesion
-from hepatica.lesions.surroundings import derive_whole_liver
-from hepatica.lesions.volume import derive_diameter_band_mm, measure_liver_share
 from hepatica.planning.dose.allocate import AllocationOptions, allocate_dose
 from hepatica.planning.dose.values import Allocation, DoseLesion, Injection
-from hepatica.planning.eligibility.check import check_eligibility
-from hepatica.planning.eligibility.facts import ScanFacts
 from hepatica.planning.path.deposits import place_deposits
-from hepatica.planning.path.needle_choice import choose_needle, fit_needle
+from hepatica.planning.path.needle_choice import fit_needle
 from hepatica.planning.path.placement_error import simulate_placement
 from hepatica.planning.path.placement_presets import make_placement_model
-from hepatica.planning.path.scene import Scene, build_scene, read_path_limits
+from hepatica.planning.path.scene import Scene
 from hepatica.planning.path.search import plan_lesion_path
 from hepatica.planning.path.values import LesionPath, Needle, Puncture
 from hepatica.planning.plan import (
@@ -42,9 +32,8 @@ from hepatica.planning.plan import (
     join_allocation,
     sort_findings,
 )
-from hepatica.workflows.align_priors import AlignedPriors, align_priors, derive_given_ml
+from hepatica.workflows.prepare_case import PreparedCase, prepare_case
 from hepatica.workflows.read_case import Case
-from hepatica.workflows.viable_parts import find_viable_parts
 
 NO_PATH: Final = "no path meets every hard limit"
 Allocate = Callable[..., Allocation]
@@ -63,11 +52,14 @@ class PlannedCase:
         All structures, labelled and derived.
     prior_tracking_uids
         Tracking UID by lesion id in the latest earlier plan.
+    scene
+        What the paths were judged against.
     """
 
     plan: Plan
     anatomy: Anatomy
     prior_tracking_uids: Mapping[str, str]
+    scene: Scene
 
 
 def plan_case(case: Case, *, run_id: str, progress: Progress) -> PlannedCase:
@@ -82,17 +74,25 @@ def plan_case(case: Case, *, run_id: str, progress: Progress) -> PlannedCase:
     progress
         Told of stages; may cancel.
     """
-    volume = case.image.volume
-    progress.stage("Finding structures")
-    assembled = assemble_anatomy(volume.grid, case.segments, declared_absent=frozenset(case.request.absent))
-    anatomy, derived = derive_anatomy(volume, assembled.anatomy, progress=progress)
-    priors = align_priors(case, anatomy)
-    lesions, described = _describe(case, assembled, anatomy, priors, progress=progress)
-    progress.check_cancelled()
-    eligibility = check_eligibility(case.protocol, facts=case.facts, scan=_to_scan_facts(lesions, anatomy))
-    scene = _build_scene(case, anatomy, lesions, priors, progress=progress)
-    given_ml = derive_given_ml(case.priors, lesions=lesions, tracking_uids=priors.tracking_uids)
-    allocate = partial(_allocate, case, lesions, given_ml=given_ml)
+    return plan_prepared(case, prepare_case(case, progress=progress), run_id=run_id, progress=progress)
+
+
+def plan_prepared(case: Case, prepared: PreparedCase, *, run_id: str, progress: Progress) -> PlannedCase:
+    """Plan one visit in a scene that is already made.
+
+    Parameters
+    ----------
+    case
+        Everything that was read.
+    prepared
+        The same scan with its lesions and the scene around them.
+    run_id
+        Text that identifiers derive from.
+    progress
+        Told of stages; may cancel.
+    """
+    scene, lesions, anatomy = prepared.scene, prepared.lesions, prepared.anatomy
+    allocate = partial(_allocate, case, lesions, given_ml=prepared.given_ml)
     first, paths = _search(allocate, lesions, scene, progress=progress)
     allocation, punctures, backups = _deposit(allocate, paths, scene, named=bool(case.request.needle))
     progress.stage("Simulating placement error")
@@ -100,11 +100,7 @@ def plan_case(case: Case, *, run_id: str, progress: Progress) -> PlannedCase:
     missing = anatomy.missing_for_clearance()
     findings = (
         *case.findings,
-        *assembled.findings,
-        *derived,
-        *check_declared_against_image(anatomy),
-        *priors.findings,
-        *described,
+        *prepared.findings,
         *check_cleared(missing),
         *allocation.findings,
         *(finding for path in paths for finding in path.findings),
@@ -123,12 +119,14 @@ def plan_case(case: Case, *, run_id: str, progress: Progress) -> PlannedCase:
         paths=paths,
         punctures=punctures,
         backups=backups,
-        eligibility=eligibility,
+        eligibility=prepared.eligibility,
         findings=sort_findings(findings),
         missing_structures=missing,
         patient_position=case.image.facts.patient_position,
     )
-    return PlannedCase(plan=plan, anatomy=anatomy, prior_tracking_uids=priors.tracking_uids)
+    return PlannedCase(
+        plan=plan, anatomy=anatomy, prior_tracking_uids=prepared.prior_tracking_uids, scene=scene
+    )
 
 
 def _check_dicom_source(case: Case) -> tuple[Finding, ...]:
@@ -145,40 +143,6 @@ def _check_dicom_source(case: Case) -> tuple[Finding, ...]:
     )
 
 
-def _describe(
-    case: Case, assembled: AssembledAnatomy, anatomy: Anatomy, priors: AlignedPriors, *, progress: Progress
-) -> tuple[tuple[Lesion, ...], tuple[Finding, ...]]:
-    progress.stage("Finding viable tumour")
-    viable, explained = find_viable_parts(case, assembled, anatomy, progress=progress)
-    lesions, findings = describe_lesions(
-        [(segment.name, segment.mask) for segment in assembled.lesion_segments],
-        volume=case.image.volume,
-        anatomy=anatomy,
-        viable=viable,
-        prior=priors.latest,
-        progress=progress,
-    )
-    return lesions, (*explained, *findings)
-
-
-def _to_scan_facts(lesions: Sequence[Lesion], anatomy: Anatomy) -> ScanFacts:
-    tables = read_lesion_tables()
-    masks = tuple(lesion.mask for lesion in lesions)
-    share = measure_liver_share(
-        masks, liver=derive_whole_liver(anatomy, masks), variability=tables.variability
-    )
-    largest_mm = max(lesion.longest_diameter.length_mm for lesion in lesions)
-    low_mm, high_mm, _ = derive_diameter_band_mm(largest_mm, variability=tables.variability)
-    return ScanFacts(
-        tumour_fraction=share if isinstance(share, NotEvaluable) else share.fraction,
-        tumour_fraction_uncertainty=share if isinstance(share, NotEvaluable) else share.uncertainty_fraction,
-        liver_complete=isinstance(share, NotEvaluable) or share.liver_complete,
-        lesion_count=len(lesions),
-        largest_diameter_mm=largest_mm,
-        largest_diameter_uncertainty_mm=max(largest_mm - low_mm, high_mm - largest_mm),
-    )
-
-
 def _to_summary(case: Case) -> ProtocolSummary:
     protocol = case.protocol
     return ProtocolSummary(
@@ -187,27 +151,6 @@ def _to_summary(case: Case) -> ProtocolSummary:
         agent=protocol.agent,
         notices=protocol.notices,
         digest=protocol.digest,
-    )
-
-
-def _build_scene(
-    case: Case, anatomy: Anatomy, lesions: Sequence[Lesion], priors: AlignedPriors, *, progress: Progress
-) -> Scene:
-    limits = read_path_limits()
-    gravity: FloatArray | NotEvaluable = (
-        case.image.facts.patient_position
-        if isinstance(case.image.facts.patient_position, NotEvaluable)
-        else derive_gravity_lps(case.image.facts.patient_position)
-    )
-    return build_scene(
-        case.image.volume,
-        anatomy,
-        lesions={lesion.lesion_id: (lesion.mask, lesion.target) for lesion in lesions},
-        gravity_lps=gravity,
-        limits=limits,
-        needle=choose_needle(case.request.needle, limits=limits),
-        prior_tracks=priors.tracks,
-        progress=progress,
     )
 
 

@@ -43,7 +43,7 @@ def replay_plan(
         If an input has changed, or an output comes out different; says which.
     """
     _require_apart(folder, out)
-    manifest = _read_manifest(folder, ports=ports)
+    manifest = read_manifest(folder, ports=ports)
     request = PlanRequest.from_manifest(manifest, where=str(folder))
     clock = FixedClock(_to_run_time(manifest, folder))
     outcome = plan_injection(
@@ -66,7 +66,21 @@ def _require_apart(folder: Path, out: Path) -> None:
         )
 
 
-def _read_manifest(folder: Path, *, ports: PlanPorts) -> dict[str, Any]:
+def read_manifest(folder: Path, *, ports: PlanPorts) -> dict[str, Any]:
+    """Read the manifest of a plan folder.
+
+    Parameters
+    ----------
+    folder
+        Folder that ``hepatica plan`` wrote.
+    ports
+        The world.
+
+    Raises
+    ------
+    SourceFormatError
+        If it is not such a manifest.
+    """
     file = folder / "manifest.json"
     with name_input(str(file)):
         raw = ports.read_bytes(file)
