@@ -234,6 +234,48 @@ class FactsError(InputError):
     code = "facts"
 
 
+class RecordInputError(InputError):
+    """An entry of the shared record that lacks a field, a reason, or holds a wrong one."""
+
+    code = "record_input"
+
+
+class NoRecordError(InputError, LookupError):
+    """A folder or database that holds no record, or one of another version."""
+
+    code = "no_record"
+
+
+class ConflictError(InputError):
+    """A change of something that somebody else has changed meanwhile."""
+
+    code = "conflict"
+
+
+class LockedError(InputError):
+    """A change of something that is locked."""
+
+    code = "locked"
+
+
+class ForbiddenError(HepaticaError, PermissionError):
+    """An act that the account has no right to."""
+
+    code = "forbidden"
+
+
+class AuthenticationError(HepaticaError, PermissionError):
+    """A login, session or token that does not hold. Never says which part was wrong."""
+
+    code = "authentication"
+
+
+class TrailError(HepaticaError):
+    """A trail that is not whole, or stored bytes that are not those their digest names."""
+
+    code = "trail"
+
+
 class OutputError(HepaticaError, OSError):
     """A result that could not be written. Nothing half-written is left behind."""
 

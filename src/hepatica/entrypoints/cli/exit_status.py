@@ -39,10 +39,17 @@ EXIT_STATUS: Final[dict[str, int]] = {
     "protocol": 40,
     "not_set": 41,
     "facts": 42,
+    "record_input": 43,
+    "no_record": 44,
+    "conflict": 45,
+    "locked": 46,
     "output": 50,
     "output_exists": 51,
     "replay_mismatch": 60,
     "not_converged": 61,
+    "trail": 62,
+    "authentication": 63,
+    "forbidden": 64,
     "cancelled": CANCELLED,
 }
 """Every code of `hepatica.core.errors` has a status; a test holds the two together."""

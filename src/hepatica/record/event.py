@@ -1,0 +1,221 @@
+"""One change of the record as the trail keeps it: who, when, what, from what to what, and why."""
+
+from __future__ import annotations
+
+import hashlib
+import hmac
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass, fields
+from datetime import UTC, datetime
+from enum import StrEnum
+from typing import Any, Final, TypeAlias
+
+from hepatica.core.errors import InputError
+
+JsonValue: TypeAlias = "str | int | float | bool | list[Any] | dict[str, Any] | None"
+
+FIRST_LINK: Final = "0" * 64
+"""What the first event names as its predecessor's hash."""
+
+
+class Action(StrEnum):
+    """What was done. The words are part of every hash and never change their meaning."""
+
+    CREATE = "create"
+    CHANGE = "change"
+    REMOVE = "remove"
+    LOCK = "lock"
+    UNLOCK = "unlock"
+    SIGN = "sign"
+    READ = "read"
+    """Identity or a removal vault was looked into."""
+    LOGIN = "login"
+    LOGIN_REFUSED = "login_refused"
+    LOGOUT = "logout"
+    EXPORT = "export"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Change:
+    """One field's old and new value.
+
+    Parameters
+    ----------
+    field
+        Name of the field.
+    old, new
+        Values in JSON's types; None where there was or is none. Of a sealed field, its `seal`.
+    """
+
+    field: str
+    old: JsonValue
+    new: JsonValue
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class EventDraft:
+    """An event before it has its place in the chain.
+
+    Parameters
+    ----------
+    time_utc
+        When, with time zone UTC.
+    actor_id
+        Account that did it; ``system`` for the program itself.
+    action
+        What was done.
+    kind, item_id, version
+        What it was done to, and the version that it has afterwards.
+    site_id, patient_id
+        Where it belongs; empty text for none.
+    changes
+        Fields that changed, in the order of their names.
+    reason
+        Why, in the actor's words; empty where the action needs none.
+    request_id
+        Links all events of one request.
+    """
+
+    time_utc: datetime
+    actor_id: str
+    action: Action
+    kind: str
+    item_id: str
+    version: int
+    site_id: str = ""
+    patient_id: str = ""
+    changes: tuple[Change, ...] = ()
+    reason: str = ""
+    request_id: str = ""
+
+    def __post_init__(self) -> None:
+        if self.time_utc.utcoffset() != UTC.utcoffset(None):
+            raise InputError(expected="a time in UTC", given=str(self.time_utc.tzinfo), where="event")
+        names = [change.field for change in self.changes]
+        if names != sorted(set(names)):
+            raise InputError(
+                expected="each changed field once, by name", given=", ".join(names), where="event"
+            )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Event(EventDraft):
+    """An event in its place.
+
+    Parameters
+    ----------
+    number
+        From 1, without gaps.
+    previous_hash
+        Hash of the event before.
+    hash
+        SHA-256 over the event's content and ``previous_hash``.
+    """
+
+    number: int
+    previous_hash: str
+    hash: str
+
+
+def link_event(draft: EventDraft, *, number: int, previous_hash: str) -> Event:
+    """Give an event its place in the chain.
+
+    Parameters
+    ----------
+    draft
+        What happened.
+    number
+        Its number, from 1.
+    previous_hash
+        Hash of the event before, `FIRST_LINK` for the first.
+
+    Examples
+    --------
+    >>> draft = EventDraft(time_utc=datetime(2026, 1, 2, tzinfo=UTC), actor_id="u1", action=Action.CREATE,
+    ...                    kind="patient", item_id="p1", version=1)
+    >>> event = link_event(draft, number=1, previous_hash=FIRST_LINK)
+    >>> event.hash == derive_hash(event) and len(event.hash) == 64
+    True
+    """
+    content = {field.name: getattr(draft, field.name) for field in fields(EventDraft)}
+    unlinked = Event(**content, number=number, previous_hash=previous_hash, hash="")
+    return Event(**content, number=number, previous_hash=previous_hash, hash=derive_hash(unlinked))
+
+
+def derive_hash(event: Event) -> str:
+    """Return the SHA-256 of an event's content with its link, whatever hash it claims."""
+    return hashlib.sha256(_to_canonical(to_document(event)).encode()).hexdigest()
+
+
+def to_document(event: Event) -> dict[str, JsonValue]:
+    """Return the event's content as JSON, without its own hash: what is hashed and exported."""
+    return {
+        "number": event.number,
+        "time_utc": event.time_utc.astimezone(UTC).isoformat(timespec="microseconds"),
+        "actor_id": event.actor_id,
+        "action": event.action.value,
+        "kind": event.kind,
+        "item_id": event.item_id,
+        "version": event.version,
+        "site_id": event.site_id,
+        "patient_id": event.patient_id,
+        "changes": [[change.field, change.old, change.new] for change in event.changes],
+        "reason": event.reason,
+        "request_id": event.request_id,
+        "previous_hash": event.previous_hash,
+    }
+
+
+def from_document(document: Mapping[str, Any], *, claimed_hash: str) -> Event:
+    """Return an event as it was stored.
+
+    Parameters
+    ----------
+    document
+        What `to_document` gave.
+    claimed_hash
+        The hash stored beside it; not checked here.
+
+    Raises
+    ------
+    InputError
+        If it is no such document.
+    """
+    try:
+        content = dict(document)
+        content["time_utc"] = datetime.fromisoformat(content["time_utc"])
+        content["action"] = Action(content["action"])
+        content["changes"] = tuple(Change(field=f, old=old, new=new) for f, old, new in content["changes"])
+        return Event(**content, hash=claimed_hash)
+    except (KeyError, TypeError, ValueError) as problem:
+        raise InputError(
+            expected="an event as the trail keeps it", given="another document", where="trail"
+        ) from problem
+
+
+def seal(value: JsonValue, *, key: bytes) -> str:
+    """Return the keyed digest that stands in the trail for a value only named roles may read.
+
+    The value itself lies in a table of its own, so that it can be erased where the law asks for that
+    without breaking the chain; nobody without the key can guess a name from its seal.
+
+    Parameters
+    ----------
+    value
+        The field's value.
+    key
+        The home's sealing key, at least 32 bytes.
+
+    Examples
+    --------
+    >>> seal("1951-02-03", key=bytes(32)) == seal("1951-02-03", key=bytes(32))
+    True
+    """
+    if len(key) < 32:
+        raise InputError(expected="a sealing key of at least 32 bytes", given=f"{len(key)}", where="seal")
+    return "seal:" + hmac.new(key, _to_canonical(value).encode(), hashlib.sha256).hexdigest()
+
+
+def _to_canonical(document: JsonValue) -> str:
+    return json.dumps(document, sort_keys=True, separators=(",", ":"), ensure_ascii=True, allow_nan=False)

@@ -1,0 +1,1 @@
+"""Every kind of item the record holds, one file each, as ``KIND``."""

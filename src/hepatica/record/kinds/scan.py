@@ -1,0 +1,44 @@
+"""One imaging series with where its bytes lie."""
+
+from __future__ import annotations
+
+from typing import Final
+
+from hepatica.record.kind import FieldRule, FieldType, Kind, Sight
+
+KIND: Final = Kind(
+    name="scan",
+    label="Scan",
+    of_patient=True,
+    fields=(
+        FieldRule(name="series_uid", label="Series", required=True),
+        FieldRule(name="study_uid", label="Imaging study"),
+        FieldRule(name="modality", label="Modality", required=True, sight=Sight.READERS),
+        FieldRule(name="acquired_date", label="Acquired", type=FieldType.DATE),
+        FieldRule(
+            name="visit_number", label="Visit", type=FieldType.INTEGER, least=1, most=999, sight=Sight.READERS
+        ),
+        FieldRule(name="phase_hint", label="Contrast phase", sight=Sight.READERS),
+        FieldRule(
+            name="image_count",
+            label="Images",
+            type=FieldType.INTEGER,
+            least=1,
+            most=100_000,
+            sight=Sight.READERS,
+        ),
+        FieldRule(
+            name="content_digest", label="SHA-256 of the stored bytes", required=True, sight=Sight.READERS
+        ),
+        FieldRule(
+            name="state",
+            label="State",
+            type=FieldType.CODE,
+            codes=("accepted", "identity_differs", "suspected_burnt_in", "rejected"),
+            required=True,
+        ),
+        FieldRule(name="source_pacs", label="Name of the PACS it came from"),
+    ),
+    read_right="scan.read",
+    write_right="scan.write",
+)

@@ -1,0 +1,1 @@
+"""Rights as data."""

@@ -1,0 +1,159 @@
+"""What the use cases of the shared record need from the world."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from contextlib import AbstractContextManager
+from dataclasses import dataclass, field
+from datetime import datetime
+from pathlib import Path
+from typing import Protocol
+
+from hepatica.record.chain import Checkpoint
+from hepatica.record.event import Event, EventDraft, JsonValue
+from hepatica.record.item import Item
+from hepatica.record.people import Actor
+from hepatica.workflows.ports import Clock
+
+PAGE_MAX = 500
+"""Most items of one page."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ItemFilter:
+    """Which items to list.
+
+    Parameters
+    ----------
+    kind
+        Their kind.
+    site_ids
+        Only of these sites and of none; None for every site.
+    patient_id
+        Only of this patient; empty for all.
+    where
+        Fields that must equal these values.
+    search
+        Text that must occur in one of the text fields that are not sealed.
+    after
+        Cursor from the page before.
+    limit
+        Most items to return, up to `PAGE_MAX`.
+    """
+
+    kind: str
+    site_ids: frozenset[str] | None = None
+    patient_id: str = ""
+    where: Mapping[str, JsonValue] = field(default_factory=dict)
+    search: str = ""
+    after: str = ""
+    limit: int = 100
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Page:
+    """Items in the order of their identifiers, and the cursor of the next page, empty on the last."""
+
+    items: tuple[Item, ...]
+    next: str
+
+
+class RecordReader(Protocol):
+    """One consistent view of the record."""
+
+    def find_item(self, kind: str, item_id: str) -> Item | None:
+        """Return an item with its sealed values, or None."""
+
+    def list_items(self, wanted: ItemFilter) -> Page:
+        """Return one page of items."""
+
+    def count_items(self, wanted: ItemFilter) -> int:
+        """Return how many there are in all, whatever the page."""
+
+    def read_events(
+        self, *, after: int = 0, limit: int = 0, kind: str = "", item_id: str = "", patient_id: str = ""
+    ) -> Iterator[Event]:
+        """Return events in order; limit 0 for all, streamed."""
+
+    def count_events(self) -> int:
+        """Return how many events there are."""
+
+    def read_checkpoints(self) -> tuple[Checkpoint, ...]:
+        """Return all checkpoints in order."""
+
+
+class RecordWriter(RecordReader, Protocol):
+    """A change in the making. Writers are served one after the other; all of it happens, or nothing."""
+
+    def write_item(self, item: Item) -> None:
+        """Make this the item's current version; the caller appends the event."""
+
+    def remove_item(self, kind: str, item_id: str) -> None:
+        """Take an item out of the current values; its events stay."""
+
+    def append_event(self, draft: EventDraft) -> Event:
+        """Give an event its place; seals the values of sealed fields."""
+
+    def append_checkpoint(self, checkpoint: Checkpoint) -> None:
+        """Keep a signed head."""
+
+    def find_answer(self, *, account_id: str, key: str) -> Mapping[str, JsonValue] | None:
+        """Return what a request with this idempotency key was answered, or None."""
+
+    def keep_answer(self, *, account_id: str, key: str, answer: Mapping[str, JsonValue]) -> None:
+        """Remember the answer of a request, in the same change."""
+
+
+class RecordStore(Protocol):
+    """The record. What `writing` returned from is on the disk."""
+
+    def reading(self) -> AbstractContextManager[RecordReader]:
+        """Open a view."""
+
+    def writing(self) -> AbstractContextManager[RecordWriter]:
+        """Begin a change; it is durable when the block ends, and undone if the block raises."""
+
+
+class FileStore(Protocol):
+    """Bytes by their SHA-256. A file is on the disk before a row may name it, and is checked when read."""
+
+    def keep_bytes(self, data: bytes) -> str:
+        """Keep some bytes; returns their digest."""
+
+    def keep_file(self, path: Path) -> str:
+        """Keep a copy of a file; returns its digest."""
+
+    def open_path(self, digest: str) -> Path:
+        """Return where a digest's bytes lie, checked."""
+
+    def read_bytes(self, digest: str) -> bytes:
+        """Return a digest's bytes, checked."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RecordContext:
+    """Who acts on which record, and when.
+
+    Parameters
+    ----------
+    store, files
+        The record.
+    clock
+        Now, in UTC.
+    actor
+        Who acts.
+    request_id
+        Links the events of one request.
+    """
+
+    store: RecordStore
+    files: FileStore
+    clock: Clock
+    actor: Actor
+    request_id: str = ""
+
+    def now_utc(self) -> datetime:
+        """Return the present time in UTC."""
+        from datetime import UTC
+
+        return self.clock.now().astimezone(UTC)
