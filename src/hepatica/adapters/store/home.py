@@ -1,0 +1,254 @@
+"""A record's home: one folder with its database, files and keys."""
+
+from __future__ import annotations
+
+import json
+import os
+import secrets
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Final
+
+from sqlalchemy import Engine, insert
+
+from hepatica.adapters.store.database import open_change, open_engine
+from hepatica.adapters.store.files import ContentFolder
+from hepatica.adapters.store.migrate import migrate_to, read_version, require_version
+from hepatica.adapters.store.store import SqlRecordStore, read_meta
+from hepatica.adapters.store.tables import META
+from hepatica.core.errors import NoRecordError, OutputExistsError
+from hepatica.core.provenance import digest_bytes
+
+KEY_BYTES: Final = 32
+MARKER: Final = "home.json"
+MODES: Final = ("clinical", "research", "demo")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class RecordHome:
+    """An open record.
+
+    Parameters
+    ----------
+    folder
+        The home.
+    record_id
+        Unlike any other record's.
+    mode
+        ``clinical``, ``research`` or ``demo``.
+    engine, store, files
+        Its database, items and bytes.
+    """
+
+    folder: Path
+    record_id: str
+    mode: str
+    engine: Engine
+    store: SqlRecordStore
+    files: ContentFolder
+
+    def close(self) -> None:
+        """Let go of the database."""
+        self.engine.dispose()
+
+
+def make_home(folder: Path, *, mode: str, database: str = "", now: datetime | None = None) -> RecordHome:
+    """Make a record in an empty or new folder.
+
+    Parameters
+    ----------
+    folder
+        The home; readable by its owner only.
+    mode
+        ``clinical``, ``research`` or ``demo``; fixed for life.
+    database
+        Address of an empty PostgreSQL database; empty for SQLite in the home.
+    now
+        Time of making.
+
+    Raises
+    ------
+    OutputExistsError
+        If the folder or the database holds something.
+    """
+    if mode not in MODES:
+        raise NoRecordError(expected=f"one of {', '.join(MODES)}", given="another word", where="--mode")
+    require_empty(folder)
+    folder.mkdir(parents=True, exist_ok=True, mode=0o700)
+    folder.chmod(0o700)
+    engine = open_engine(database or _to_sqlite(folder))
+    try:
+        if read_version(engine):
+            raise OutputExistsError(
+                expected="an empty database", given="a database with a record", where="--database"
+            )
+        key = secrets.token_bytes(KEY_BYTES)
+        write_private(folder / "keys" / "seal.key", key)
+        write_private(folder / "keys" / "checkpoint.key", secrets.token_bytes(KEY_BYTES))
+        migrate_to(engine)
+        record_id = secrets.token_hex(16)
+        facts = {
+            "record_id": record_id,
+            "mode": mode,
+            "made_utc": (now or datetime.now(UTC)).astimezone(UTC).isoformat(),
+            "sealing_key_digest": digest_bytes(key),
+        }
+        write_meta(engine, facts)
+    finally:
+        engine.dispose()
+    # The marker comes last: a home without it was never finished.
+    write_marker(folder, record_id=record_id, mode=mode, own_database=not database)
+    return open_home(folder, database=database)
+
+
+def open_home(folder: Path, *, database: str = "") -> RecordHome:
+    """Open a record.
+
+    Parameters
+    ----------
+    folder
+        Its home.
+    database
+        Address of its database, where that is not in the home.
+
+    Raises
+    ------
+    NoRecordError
+        If there is none, it is of another version, or home and database belong to different records.
+    """
+    marker = _read_marker(folder)
+    if marker["own_database"] is False and not database:
+        raise NoRecordError(
+            expected="the address of the record's database",
+            given="none",
+            where="--database",
+            action="give the --database that the record was made with",
+        )
+    engine = open_engine(database or _to_sqlite(folder))
+    require_version(engine)
+    meta = read_meta(engine)
+    key = read_key(folder, "seal.key")
+    if meta.get("record_id") != marker["record_id"] or meta.get("sealing_key_digest") != digest_bytes(key):
+        raise NoRecordError(
+            expected="the home and the database of one record",
+            given="those of two",
+            where="--home, --database",
+            action="give both of the same record",
+        )
+    return RecordHome(
+        folder=folder,
+        record_id=str(marker["record_id"]),
+        mode=meta["mode"],
+        engine=engine,
+        store=SqlRecordStore(engine, sealing_key=key),
+        files=ContentFolder(folder / "files"),
+    )
+
+
+def require_empty(folder: Path) -> None:
+    """Refuse a folder that holds anything.
+
+    Raises
+    ------
+    OutputExistsError
+        If it does, or is no folder.
+    """
+    if folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
+        raise OutputExistsError(
+            expected="a new or empty folder",
+            given="one that holds something",
+            where="--home",
+            action="choose another --home",
+        )
+
+
+def read_key(folder: Path, name: str) -> bytes:
+    """Return a key of a home.
+
+    Parameters
+    ----------
+    folder
+        The home.
+    name
+        ``seal.key`` or ``checkpoint.key``.
+
+    Raises
+    ------
+    NoRecordError
+        If it is missing.
+    """
+    path = folder / "keys" / name
+    try:
+        return path.read_bytes()
+    except OSError as problem:
+        raise NoRecordError(
+            expected=f"the key {name}", given=type(problem).__name__, where="home, keys"
+        ) from problem
+
+
+def write_private(path: Path, data: bytes) -> None:
+    """Write a new file that only its owner can read, and have it on the disk.
+
+    Parameters
+    ----------
+    path
+        The file; must not exist.
+    data
+        Its bytes.
+    """
+    path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
+    number = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+    with os.fdopen(number, "wb") as file:
+        file.write(data)
+        file.flush()
+        os.fsync(file.fileno())
+
+
+def write_meta(engine: Engine, facts: dict[str, str]) -> None:
+    """Write the record's own facts.
+
+    Parameters
+    ----------
+    engine
+        Its database.
+    facts
+        Names and values.
+    """
+    with open_change(engine) as connection:
+        connection.execute(insert(META), [{"name": name, "value": value} for name, value in facts.items()])
+
+
+def write_marker(folder: Path, *, record_id: str, mode: str, own_database: bool) -> None:
+    """Mark a home as finished.
+
+    Parameters
+    ----------
+    folder
+        The home.
+    record_id, mode
+        Of the record.
+    own_database
+        Whether its database lies in the home.
+    """
+    document = {"record_id": record_id, "mode": mode, "own_database": own_database}
+    write_private(folder / MARKER, (json.dumps(document, indent=2) + "\n").encode())
+
+
+def _read_marker(folder: Path) -> dict[str, object]:
+    try:
+        marker = json.loads((folder / MARKER).read_bytes())
+    except (OSError, ValueError) as problem:
+        raise NoRecordError(
+            expected="the home of a record",
+            given="a folder without one",
+            where="--home",
+            action="make one with 'hepatica record init --home DIR'",
+        ) from problem
+    if not isinstance(marker, dict) or not {"record_id", "own_database"} <= set(marker):
+        raise NoRecordError(expected=f"a {MARKER} of this program", given="another file", where="--home")
+    return marker
+
+
+def _to_sqlite(folder: Path) -> str:
+    return f"sqlite:///{(folder / 'record.sqlite').absolute()}"

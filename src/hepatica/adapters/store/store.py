@@ -1,0 +1,385 @@
+"""Items, events and answers in a database."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import replace
+from datetime import datetime
+from typing import Any, Final
+
+from sqlalchemy import Connection, Engine, and_, delete, func, insert, select
+from sqlalchemy.dialects import postgresql, sqlite
+from sqlalchemy.exc import DBAPIError, OperationalError
+
+from hepatica.adapters.store.database import open_change, open_view
+from hepatica.adapters.store.tables import (
+    ANSWER,
+    CHECKPOINT,
+    EVENT,
+    ITEM,
+    META,
+    SEALED,
+    SEALED_CHANGE,
+)
+from hepatica.core.errors import ConflictError, NoRecordError
+from hepatica.record.catalogue import find_kind
+from hepatica.record.chain import Checkpoint
+from hepatica.record.event import (
+    FIRST_LINK,
+    Change,
+    Event,
+    EventDraft,
+    JsonValue,
+    from_document,
+    link_event,
+    seal,
+    to_document,
+)
+from hepatica.record.item import Item
+from hepatica.record.kind import FieldType, Kind
+from hepatica.workflows.record_ports import PAGE_MAX, ItemFilter, Page
+
+EVENTS_AT_ONCE: Final = 2000
+"""Rows fetched at a time where a whole trail is read."""
+
+
+class SqlRecordReader:
+    """One consistent view.
+
+    Parameters
+    ----------
+    connection
+        Open transaction.
+    """
+
+    def __init__(self, connection: Connection) -> None:
+        self._connection = connection
+
+    def find_item(self, kind: str, item_id: str) -> Item | None:
+        """Return an item with its sealed values, or None."""
+        row = self._connection.execute(
+            select(ITEM).where(ITEM.c.kind == kind, ITEM.c.item_id == item_id)
+        ).one_or_none()
+        return None if row is None else self._unseal([_to_item(row)])[0]
+
+    def list_items(self, wanted: ItemFilter) -> Page:
+        """Return one page of items."""
+        limit = max(1, min(wanted.limit, PAGE_MAX))
+        statement = (
+            select(ITEM)
+            .where(_to_condition(wanted), ITEM.c.item_id > wanted.after)
+            .order_by(ITEM.c.item_id)
+            .limit(limit + 1)
+        )
+        items = [_to_item(row) for row in self._connection.execute(statement)]
+        more = len(items) > limit
+        items = self._unseal(items[:limit])
+        return Page(items=tuple(items), next=items[-1].item_id if more else "")
+
+    def count_items(self, wanted: ItemFilter) -> int:
+        """Return how many there are in all."""
+        return int(
+            self._connection.execute(
+                select(func.count()).select_from(ITEM).where(_to_condition(wanted))
+            ).scalar_one()
+        )
+
+    def read_events(
+        self, *, after: int = 0, limit: int = 0, kind: str = "", item_id: str = "", patient_id: str = ""
+    ) -> Iterator[Event]:
+        """Return events in order; limit 0 for all, streamed."""
+        statement = (
+            select(EVENT.c.document, EVENT.c.hash).where(EVENT.c.number > after).order_by(EVENT.c.number)
+        )
+        for column, value in (
+            (EVENT.c.kind, kind),
+            (EVENT.c.item_id, item_id),
+            (EVENT.c.patient_id, patient_id),
+        ):
+            if value:
+                statement = statement.where(column == value)
+        if limit:
+            statement = statement.limit(limit)
+        rows = self._connection.execute(statement.execution_options(yield_per=EVENTS_AT_ONCE))
+        for document, claimed in rows:
+            yield from_document(json.loads(document), claimed_hash=claimed)
+
+    def count_events(self) -> int:
+        """Return how many events there are."""
+        return int(self._connection.execute(select(func.count()).select_from(EVENT)).scalar_one())
+
+    def read_checkpoints(self) -> tuple[Checkpoint, ...]:
+        """Return all checkpoints in order."""
+        return tuple(
+            Checkpoint(
+                number=row.number,
+                hash=row.hash,
+                time_utc=datetime.fromisoformat(row.time_utc),
+                signature=row.signature,
+            )
+            for row in self._connection.execute(select(CHECKPOINT).order_by(CHECKPOINT.c.number))
+        )
+
+    def _unseal(self, items: list[Item]) -> list[Item]:
+        if not items or not _list_sealed(find_kind(items[0].kind)):
+            return items
+        rows = self._connection.execute(
+            select(SEALED.c.item_id, SEALED.c.content).where(
+                SEALED.c.kind == items[0].kind, SEALED.c.item_id.in_([item.item_id for item in items])
+            )
+        )
+        held = {row.item_id: row.content for row in rows}
+        return [replace(item, values={**item.values, **held.get(item.item_id, {})}) for item in items]
+
+
+class SqlRecordWriter(SqlRecordReader):
+    """A change in the making.
+
+    Parameters
+    ----------
+    connection
+        Open transaction that holds the writers' lock.
+    sealing_key
+        Key for sealed fields.
+    """
+
+    def __init__(self, connection: Connection, *, sealing_key: bytes) -> None:
+        super().__init__(connection)
+        self._key = sealing_key
+
+    def write_item(self, item: Item) -> None:
+        """Make this the item's current version."""
+        kind = find_kind(item.kind)
+        sealed = _list_sealed(kind)
+        content = {name: value for name, value in item.values.items() if name not in sealed}
+        self._put(
+            ITEM,
+            {"kind": item.kind, "item_id": item.item_id},
+            {
+                "site_id": item.site_id,
+                "patient_id": item.patient_id,
+                "version": item.version,
+                "locked": item.locked,
+                "content": content,
+                "search": _to_search(kind, content),
+            },
+        )
+        if sealed:
+            hidden = {name: value for name, value in item.values.items() if name in sealed}
+            self._put(SEALED, {"kind": item.kind, "item_id": item.item_id}, {"content": hidden})
+
+    def remove_item(self, kind: str, item_id: str) -> None:
+        """Take an item out of the current values."""
+        for table in (ITEM, SEALED):
+            self._connection.execute(delete(table).where(table.c.kind == kind, table.c.item_id == item_id))
+
+    def append_event(self, draft: EventDraft) -> Event:
+        """Give an event its place; seals the values of sealed fields."""
+        head = self._connection.execute(
+            select(EVENT.c.number, EVENT.c.hash).order_by(EVENT.c.number.desc()).limit(1)
+        ).one_or_none()
+        number, previous = (head.number + 1, head.hash) if head else (1, FIRST_LINK)
+        hidden = [change for change in draft.changes if change.field in _list_sealed(find_kind(draft.kind))]
+        changes = tuple(self._seal(change) if change in hidden else change for change in draft.changes)
+        event = link_event(replace(draft, changes=changes), number=number, previous_hash=previous)
+        self._connection.execute(insert(EVENT), to_event_row(event))
+        if hidden:
+            self._connection.execute(
+                insert(SEALED_CHANGE),
+                [
+                    {"event_number": number, "field": change.field, "old": change.old, "new": change.new}
+                    for change in hidden
+                ],
+            )
+        return event
+
+    def append_checkpoint(self, checkpoint: Checkpoint) -> None:
+        """Keep a signed head."""
+        self._connection.execute(
+            insert(CHECKPOINT),
+            {
+                "number": checkpoint.number,
+                "hash": checkpoint.hash,
+                "time_utc": checkpoint.time_utc.isoformat(timespec="microseconds"),
+                "signature": checkpoint.signature,
+            },
+        )
+
+    def find_answer(self, *, account_id: str, key: str) -> Mapping[str, JsonValue] | None:
+        """Return what a request with this idempotency key was answered, or None."""
+        answer: Mapping[str, JsonValue] | None = self._connection.execute(
+            select(ANSWER.c.answer).where(ANSWER.c.account_id == account_id, ANSWER.c.key == key)
+        ).scalar_one_or_none()
+        return answer
+
+    def keep_answer(self, *, account_id: str, key: str, answer: Mapping[str, JsonValue]) -> None:
+        """Remember the answer of a request, in the same change."""
+        self._connection.execute(
+            insert(ANSWER), {"account_id": account_id, "key": key, "answer": dict(answer)}
+        )
+
+    def _seal(self, change: Change) -> Change:
+        old = None if change.old is None else seal(change.old, key=self._key)
+        new = None if change.new is None else seal(change.new, key=self._key)
+        return Change(field=change.field, old=old, new=new)
+
+    def _put(self, table: Any, key: dict[str, Any], values: dict[str, Any]) -> None:
+        upsert: Callable[..., Any] = (
+            postgresql.insert if self._connection.dialect.name == "postgresql" else sqlite.insert
+        )
+        statement = upsert(table).values(**key, **values)
+        self._connection.execute(statement.on_conflict_do_update(index_elements=list(key), set_=values))
+
+
+class SqlRecordStore:
+    """The record in a database.
+
+    Parameters
+    ----------
+    engine
+        From `hepatica.adapters.store.database.open_engine`.
+    sealing_key
+        Key for sealed fields, at least 32 bytes.
+    """
+
+    def __init__(self, engine: Engine, *, sealing_key: bytes) -> None:
+        self.engine = engine
+        self._key = sealing_key
+
+    @contextmanager
+    def reading(self) -> Iterator[SqlRecordReader]:
+        """Open a view."""
+        with _refusals(), open_view(self.engine) as connection:
+            yield SqlRecordReader(connection)
+
+    @contextmanager
+    def writing(self) -> Iterator[SqlRecordWriter]:
+        """Begin a change; durable when the block ends, undone if it raises."""
+        with _refusals(), open_change(self.engine) as connection:
+            yield SqlRecordWriter(connection, sealing_key=self._key)
+
+    def list_sealed_current(self, reader: SqlRecordReader, kind: str) -> Iterator[Item]:
+        """Return every item of a kind with its sealed values as seals, as the trail knows them.
+
+        Parameters
+        ----------
+        reader
+            View to read in.
+        kind
+            Kind of item.
+        """
+        sealed = _list_sealed(find_kind(kind))
+        after = ""
+        while True:
+            page = reader.list_items(ItemFilter(kind=kind, after=after, limit=PAGE_MAX))
+            for item in page.items:
+                shown = {
+                    name: seal(value, key=self._key) if name in sealed else value
+                    for name, value in item.values.items()
+                }
+                if item.locked:
+                    shown["locked"] = True
+                yield replace(item, values=shown)
+            if not page.next:
+                return
+            after = page.next
+
+
+def read_meta(engine: Engine) -> dict[str, str]:
+    """Return the record's own facts.
+
+    Raises
+    ------
+    NoRecordError
+        If the database holds no record or cannot be reached.
+    """
+    try:
+        with open_view(engine) as connection:
+            return {row.name: row.value for row in connection.execute(select(META))}
+    except DBAPIError as problem:
+        raise NoRecordError(
+            expected="a database with a record",
+            given="none, or one that cannot be reached",
+            where="--database",
+            action="make one with 'hepatica record init'",
+        ) from problem
+
+
+def to_event_row(event: Event) -> dict[str, JsonValue]:
+    """Return the row that keeps an event: canonical text, and the columns it is searched by."""
+    document = json.dumps(to_document(event), sort_keys=True, separators=(",", ":"), ensure_ascii=True)
+    return {
+        "number": event.number,
+        "hash": event.hash,
+        "kind": event.kind,
+        "item_id": event.item_id,
+        "patient_id": event.patient_id,
+        "document": document,
+    }
+
+
+@contextmanager
+def _refusals() -> Iterator[None]:
+    try:
+        yield
+    except OperationalError as problem:
+        raise ConflictError(
+            expected="a record that answers",
+            given="a busy or unreachable database",
+            where="record",
+            action="try again",
+        ) from problem
+
+
+def _to_item(row: Any) -> Item:
+    return Item(
+        kind=row.kind,
+        item_id=row.item_id,
+        site_id=row.site_id,
+        patient_id=row.patient_id,
+        version=row.version,
+        values=row.content,
+        locked=row.locked,
+    )
+
+
+def _to_condition(wanted: ItemFilter) -> Any:
+    parts = [ITEM.c.kind == wanted.kind]
+    if wanted.site_ids is not None:
+        parts.append(ITEM.c.site_id.in_(["", *sorted(wanted.site_ids)]))
+    if wanted.patient_id:
+        parts.append(ITEM.c.patient_id == wanted.patient_id)
+    parts += [_to_equal(name, value) for name, value in sorted(wanted.where.items())]
+    if wanted.search.strip():
+        parts.append(ITEM.c.search.contains(wanted.search.strip().casefold(), autoescape=True))
+    return and_(*parts)
+
+
+def _to_equal(name: str, value: JsonValue) -> Any:
+    field = ITEM.c.content[name]
+    match value:
+        case None:
+            return field.as_string().is_(None)
+        case bool():
+            return field.as_boolean() == value
+        case int():
+            return field.as_integer() == value
+        case float():
+            return field.as_float() == value
+        case _:
+            return field.as_string() == str(value)
+
+
+def _list_sealed(kind: Kind) -> frozenset[str]:
+    return frozenset(rule.name for rule in kind.fields if rule.sealed)
+
+
+def _to_search(kind: Kind, content: Mapping[str, JsonValue]) -> str:
+    texts = (
+        str(content[rule.name])
+        for rule in kind.fields
+        if rule.type in (FieldType.TEXT, FieldType.CODE) and rule.name in content
+    )
+    return "\n".join(texts).casefold()
