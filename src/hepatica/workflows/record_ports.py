@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
-from datetime import datetime
+from datetime import UTC, datetime
 from pathlib import Path
-from typing import Protocol
+from typing import Any, Protocol
 
 from hepatica.record.chain import Checkpoint
 from hepatica.record.event import Event, EventDraft, JsonValue
@@ -114,6 +114,13 @@ class RecordStore(Protocol):
         """Begin a change; it is durable when the block ends, and undone if the block raises."""
 
 
+class SealedRecord(Protocol):
+    """The record as the trail knows it."""
+
+    def list_sealed_current(self, reader: Any, kind: str) -> Iterator[Item]:
+        """Return every item of a kind, sealed values as their seals, with ``locked`` as a field."""
+
+
 class FileStore(Protocol):
     """Bytes by their SHA-256. A file is on the disk before a row may name it, and is checked when read."""
 
@@ -154,6 +161,4 @@ class RecordContext:
 
     def now_utc(self) -> datetime:
         """Return the present time in UTC."""
-        from datetime import UTC
-
         return self.clock.now().astimezone(UTC)

@@ -146,6 +146,26 @@ def open_home(folder: Path, *, database: str = "") -> RecordHome:
     )
 
 
+def migrate_home(folder: Path, *, database: str = "") -> tuple[str, str]:
+    """Bring a record's tables to this version; returns the versions before and after.
+
+    Parameters
+    ----------
+    folder, database
+        As in `open_home`.
+    """
+    _read_marker(folder)
+    engine = open_engine(database or _to_sqlite(folder))
+    try:
+        before = read_version(engine)
+        if not before:
+            require_version(engine)
+        migrate_to(engine)
+        return before, read_version(engine)
+    finally:
+        engine.dispose()
+
+
 def require_empty(folder: Path) -> None:
     """Refuse a folder that holds anything.
 
