@@ -15,8 +15,17 @@ APPEND_ONLY: Final = ("event", "checkpoint")
 
 def upgrade() -> None:
     """Make every table, and the triggers that keep the trail append-only."""
-    _create_record()
-    _create_service()
+    _create_answer()
+    _create_checkpoint()
+    _create_event()
+    _create_item()
+    _create_record_meta()
+    _create_sealed_change()
+    _create_sealed_item()
+    _create_vault()
+    _create_credential()
+    _create_job()
+    _create_session()
     if op.get_bind().dialect.name == "sqlite":
         _guard_sqlite()
     else:
@@ -48,7 +57,7 @@ def _guard_postgresql() -> None:
         )
 
 
-def _create_record() -> None:
+def _create_answer() -> None:
     op.create_table(
         "answer",
         sa.Column("account_id", sa.String(length=200), nullable=False),
@@ -56,6 +65,9 @@ def _create_record() -> None:
         sa.Column("answer", sa.JSON(none_as_null=True), nullable=False),
         sa.PrimaryKeyConstraint("account_id", "key", name=op.f("pk_answer")),
     )
+
+
+def _create_checkpoint() -> None:
     op.create_table(
         "checkpoint",
         sa.Column(
@@ -69,6 +81,9 @@ def _create_record() -> None:
         sa.Column("signature", sa.String(length=64), nullable=False),
         sa.PrimaryKeyConstraint("number", name=op.f("pk_checkpoint")),
     )
+
+
+def _create_event() -> None:
     op.create_table(
         "event",
         sa.Column(
@@ -88,6 +103,9 @@ def _create_record() -> None:
         op.f("ix_event_kind_item_id_number"), "event", ["kind", "item_id", "number"], unique=False
     )
     op.create_index(op.f("ix_event_patient_id_number"), "event", ["patient_id", "number"], unique=False)
+
+
+def _create_item() -> None:
     op.create_table(
         "item",
         sa.Column("kind", sa.String(length=60), nullable=False),
@@ -106,12 +124,18 @@ def _create_record() -> None:
     op.create_index(
         op.f("ix_item_kind_site_id_item_id"), "item", ["kind", "site_id", "item_id"], unique=False
     )
+
+
+def _create_record_meta() -> None:
     op.create_table(
         "record_meta",
         sa.Column("name", sa.String(length=60), nullable=False),
         sa.Column("value", sa.Text(), nullable=False),
         sa.PrimaryKeyConstraint("name", name=op.f("pk_record_meta")),
     )
+
+
+def _create_sealed_change() -> None:
     op.create_table(
         "sealed_change",
         sa.Column(
@@ -125,6 +149,9 @@ def _create_record() -> None:
         sa.Column("new", sa.JSON(none_as_null=True), nullable=True),
         sa.PrimaryKeyConstraint("event_number", "field", name=op.f("pk_sealed_change")),
     )
+
+
+def _create_sealed_item() -> None:
     op.create_table(
         "sealed_item",
         sa.Column("kind", sa.String(length=60), nullable=False),
@@ -132,6 +159,9 @@ def _create_record() -> None:
         sa.Column("content", sa.JSON(none_as_null=True), nullable=False),
         sa.PrimaryKeyConstraint("kind", "item_id", name=op.f("pk_sealed_item")),
     )
+
+
+def _create_vault() -> None:
     op.create_table(
         "vault",
         sa.Column("purpose", sa.String(length=40), nullable=False),
@@ -142,7 +172,7 @@ def _create_record() -> None:
     op.create_index(op.f("ix_vault_purpose_original"), "vault", ["purpose", "original"], unique=False)
 
 
-def _create_service() -> None:
+def _create_credential() -> None:
     op.create_table(
         "credential",
         sa.Column("account_id", sa.String(length=200), nullable=False),
@@ -156,6 +186,9 @@ def _create_service() -> None:
         sa.UniqueConstraint("login", name=op.f("uq_credential_login")),
         sa.UniqueConstraint("oidc_subject", name=op.f("uq_credential_oidc_subject")),
     )
+
+
+def _create_job() -> None:
     op.create_table(
         "job",
         sa.Column("job_id", sa.String(length=200), nullable=False),
@@ -173,6 +206,9 @@ def _create_service() -> None:
         sa.PrimaryKeyConstraint("job_id", name=op.f("pk_job")),
     )
     op.create_index(op.f("ix_job_state"), "job", ["state"], unique=False)
+
+
+def _create_session() -> None:
     op.create_table(
         "session",
         sa.Column("token_digest", sa.String(length=64), nullable=False),
