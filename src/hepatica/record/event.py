@@ -33,6 +33,7 @@ class Action(StrEnum):
     LOGIN = "login"
     LOGIN_REFUSED = "login_refused"
     LOGOUT = "logout"
+    CHANGE_PASSWORD = "change_password"
     EXPORT = "export"
 
 

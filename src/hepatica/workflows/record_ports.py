@@ -13,6 +13,7 @@ from hepatica.record.chain import Checkpoint
 from hepatica.record.event import Event, EventDraft, JsonValue
 from hepatica.record.item import Item
 from hepatica.record.people import Actor
+from hepatica.record.sign_in import Credential, Token
 from hepatica.workflows.ports import Clock
 
 PAGE_MAX = 500
@@ -58,8 +59,53 @@ class Page:
     next: str
 
 
+class AccountReader(Protocol):
+    """How accounts show who they are."""
+
+    def find_credential(
+        self, *, login: str = "", account_id: str = "", oidc_subject: str = ""
+    ) -> Credential | None:
+        """Return a credential by whichever is given, or None."""
+
+    def find_token(self, digest: str) -> Token | None:
+        """Return a token, or None."""
+
+
+class AccountWriter(AccountReader, Protocol):
+    """The same, to be changed."""
+
+    def write_credential(self, credential: Credential) -> None:
+        """Add or replace a credential."""
+
+    def write_token(self, token: Token) -> None:
+        """Keep a new token."""
+
+    def touch_token(self, digest: str, *, seen_at: datetime) -> None:
+        """Note that a session was used."""
+
+    def remove_tokens(self, *, digest: str = "", account_id: str = "") -> None:
+        """Close one token, or all of an account."""
+
+    def remove_expired(self, *, now: datetime) -> None:
+        """Forget tokens whose time is over."""
+
+
+class Passwords(Protocol):
+    """Keeps passwords so that nobody can read them."""
+
+    def hash_password(self, password: str) -> str:
+        """Return a hash with its own salt."""
+
+    def matches(self, password: str, hashed: str | None) -> bool:
+        """Return whether a password is the one; takes as long where there is none to compare with."""
+
+
 class RecordReader(Protocol):
     """One consistent view of the record."""
+
+    @property
+    def accounts(self) -> AccountReader:
+        """How accounts show who they are."""
 
     def find_item(self, kind: str, item_id: str) -> Item | None:
         """Return an item with its sealed values, or None."""
@@ -84,6 +130,10 @@ class RecordReader(Protocol):
 
 class RecordWriter(RecordReader, Protocol):
     """A change in the making. Writers are served one after the other; all of it happens, or nothing."""
+
+    @property
+    def accounts(self) -> AccountWriter:
+        """How accounts show who they are."""
 
     def write_item(self, item: Item) -> None:
         """Make this the item's current version; the caller appends the event."""

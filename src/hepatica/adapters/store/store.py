@@ -13,6 +13,7 @@ from sqlalchemy import Connection, Engine, and_, delete, func, insert, select
 from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.exc import DBAPIError, OperationalError
 
+from hepatica.adapters.store.accounts import SqlAccounts
 from hepatica.adapters.store.database import open_change, open_view
 from hepatica.adapters.store.tables import (
     ANSWER,
@@ -56,6 +57,12 @@ class SqlRecordReader:
 
     def __init__(self, connection: Connection) -> None:
         self._connection = connection
+        self._accounts = SqlAccounts(connection)
+
+    @property
+    def accounts(self) -> SqlAccounts:
+        """How accounts show who they are."""
+        return self._accounts
 
     def find_item(self, kind: str, item_id: str) -> Item | None:
         """Return an item with its sealed values, or None."""

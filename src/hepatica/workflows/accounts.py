@@ -1,0 +1,437 @@
+"""Invite, let in, reset, change and disable the people who use the record."""
+
+from __future__ import annotations
+
+from collections.abc import Collection
+from dataclasses import dataclass, replace
+from datetime import date, datetime, timedelta
+
+from hepatica.core.errors import AuthenticationError, ConflictError, RecordInputError
+from hepatica.record.event import Action, EventDraft, JsonValue
+from hepatica.record.item import Item
+from hepatica.record.people import Actor, Role, check_roles, require_right
+from hepatica.record.sign_in import (
+    INVITATION_LIFE,
+    RESET_LIFE,
+    SESSION_LIFE,
+    Credential,
+    Purpose,
+    Token,
+    check_password,
+    derive_bar,
+    digest_secret,
+    make_secret,
+)
+from hepatica.workflows.change_item import change_item, create_item, require_item
+from hepatica.workflows.record_ports import ItemFilter, Passwords, RecordContext, RecordReader, RecordWriter
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Entered:
+    """A session that was opened: the account as actor, and the secret that the browser keeps."""
+
+    actor: Actor
+    secret: str
+    account: Item
+
+
+def invite_account(
+    context: RecordContext,
+    *,
+    login: str,
+    display_name: str,
+    roles: Collection[Role],
+    site_ids: Collection[str],
+    expires_date: date | None = None,
+) -> tuple[Item, str]:
+    """Make an account and the secret of its one-time link.
+
+    Parameters
+    ----------
+    context
+        Who invites.
+    login, display_name
+        Of the person.
+    roles, site_ids
+        What he may do, and where.
+    expires_date
+        Last day of the account.
+
+    Raises
+    ------
+    ForbiddenError, ConflictError, InputError
+        Without the right; if the login is in use; if roles do not go together.
+    """
+    check_roles(frozenset(roles))
+    folded = login.strip().casefold()
+    if not folded or not roles:
+        raise RecordInputError(expected="a login and at least one role", given="none", where="account")
+    with context.store.writing() as writer:
+        if writer.accounts.find_credential(login=folded) is not None:
+            raise ConflictError(expected="a new login", given="one in use", where="account")
+        values: dict[str, JsonValue] = {
+            "login": folded,
+            "display_name": display_name,
+            "roles": sorted(role.value for role in roles),
+            "site_ids": sorted(site_ids),
+            "state": "invited",
+            "expires_date": expires_date.isoformat() if expires_date else None,
+        }
+        account = create_item(
+            context,
+            writer,
+            item=Item(kind="account", item_id=f"u-{make_secret()[:12]}", version=1, values=values),
+        )
+        writer.accounts.write_credential(
+            Credential(
+                account_id=account.item_id, login=folded, password_hash=None, changed_at=context.now_utc()
+            )
+        )
+        return account, _open_token(
+            context, writer, account.item_id, purpose=Purpose.INVITATION, life=INVITATION_LIFE
+        )
+
+
+def reset_account(context: RecordContext, *, account_id: str) -> str:
+    """Return the secret of a link with which a person sets a new password; his sessions are closed.
+
+    Parameters
+    ----------
+    context
+        Who resets; needs the right ``account.write``.
+    account_id
+        Whose password.
+    """
+    require_right(context.actor, "account.write")
+    with context.store.writing() as writer:
+        account = require_item(writer, kind="account", item_id=account_id)
+        _note(context, writer, account, action=Action.CHANGE_PASSWORD, reason="reset by an administrator")
+        writer.accounts.remove_tokens(account_id=account_id)
+        return _open_token(context, writer, account_id, purpose=Purpose.RESET, life=RESET_LIFE)
+
+
+def accept_link(context: RecordContext, passwords: Passwords, *, secret: str, password: str) -> Item:
+    """Set a password by the secret of an invitation or reset; the link is good once.
+
+    Parameters
+    ----------
+    context
+        The program itself: the person has no session yet.
+    passwords
+        Hashes them.
+    secret
+        From the link.
+    password
+        What the person chose.
+
+    Raises
+    ------
+    AuthenticationError
+        If the link is unknown, used or too old.
+    RecordInputError
+        If the password is too weak.
+    """
+    with context.store.writing() as writer:
+        token = writer.accounts.find_token(digest_secret(secret))
+        if token is None or token.purpose is Purpose.SESSION or not token.is_live(context.now_utc()):
+            raise _refuse("a link that is still good")
+        account = require_item(writer, kind="account", item_id=token.account_id)
+        credential = writer.accounts.find_credential(account_id=token.account_id)
+        if credential is None or account.values["state"] == "disabled":
+            raise _refuse("a link that is still good")
+        if wrong := check_password(password, login=credential.login):
+            raise RecordInputError(expected=wrong, given="another one", where="password")
+        writer.accounts.remove_tokens(account_id=token.account_id)
+        writer.accounts.write_credential(
+            replace(
+                credential,
+                password_hash=passwords.hash_password(password),
+                failures=0,
+                barred_until=None,
+                changed_at=context.now_utc(),
+            )
+        )
+        _note(context, writer, account, action=Action.CHANGE_PASSWORD)
+        if account.values["state"] == "invited":
+            account = change_item(
+                context,
+                writer,
+                kind="account",
+                item_id=account.item_id,
+                values={"state": "active"},
+                expected_version=account.version,
+                reason="invitation accepted",
+            )
+        return account
+
+
+def log_in(context: RecordContext, passwords: Passwords, *, login: str, password: str) -> Entered:
+    """Open a session by password.
+
+    Parameters
+    ----------
+    context
+        The program itself.
+    passwords
+        Verifies them.
+    login, password
+        What the person typed.
+
+    Raises
+    ------
+    AuthenticationError
+        For any reason: it never says which.
+    """
+    now = context.now_utc()
+    with context.store.reading() as reader:
+        credential = reader.accounts.find_credential(login=login.strip() or "-")
+    # Hashing takes a tenth of a second: it is done outside the writers' queue.
+    barred = credential is not None and credential.barred_until is not None and now < credential.barred_until
+    known = None if credential is None or barred else credential.password_hash
+    right = passwords.matches(password[:1024], known)
+    entered: Entered | None = None
+    with context.store.writing() as writer:
+        if credential is not None:
+            account = require_item(writer, kind="account", item_id=credential.account_id)
+            if right and _may_enter(account, now):
+                entered = _enter(context, writer, account, credential)
+            elif not barred:
+                _count_failure(context, writer, account, now=now)
+    if entered is None:
+        raise _refuse("a login and its password")
+    return entered
+
+
+def find_session(context: RecordContext, *, secret: str) -> Actor:
+    """Return who a session belongs to, with the rights of this moment.
+
+    Parameters
+    ----------
+    context
+        The program itself.
+    secret
+        From the cookie.
+
+    Raises
+    ------
+    AuthenticationError
+        If there is no such session, or its time is over.
+    """
+    digest, now = digest_secret(secret), context.now_utc()
+    with context.store.reading() as reader:
+        token = reader.accounts.find_token(digest)
+        account = reader.find_item("account", token.account_id) if token else None
+    live = token is not None and token.purpose is Purpose.SESSION and token.is_live(now)
+    if token is None or account is None or not live or not _may_enter(account, now):
+        raise _refuse("a session")
+    if now - token.seen_at > timedelta(minutes=1):
+        with context.store.writing() as writer:
+            writer.accounts.touch_token(digest, seen_at=now)
+    return to_actor(account)
+
+
+def log_out(context: RecordContext, *, secret: str) -> None:
+    """Close a session; silently, if it is not there.
+
+    Parameters
+    ----------
+    context
+        The program itself.
+    secret
+        From the cookie.
+    """
+    digest = digest_secret(secret)
+    with context.store.writing() as writer:
+        token = writer.accounts.find_token(digest)
+        if token is not None:
+            account = require_item(writer, kind="account", item_id=token.account_id)
+            writer.accounts.remove_tokens(digest=digest)
+            _note(context, writer, account, action=Action.LOGOUT)
+
+
+def change_account(
+    context: RecordContext,
+    *,
+    account_id: str,
+    expected_version: int,
+    reason: str,
+    values: dict[str, JsonValue],
+) -> Item:
+    """Change roles, sites, expiry or state of an account; his sessions end if he loses anything.
+
+    Parameters
+    ----------
+    context
+        Who changes; needs the right ``account.write``.
+    account_id, expected_version
+        The account as it was seen.
+    reason
+        Why.
+    values
+        Fields to change; the login stays.
+
+    Raises
+    ------
+    ConflictError
+        If nobody would be left who may change accounts.
+    """
+    if "login" in values:
+        raise RecordInputError(expected="a login that stays", given="a change of it", where="account")
+    with context.store.writing() as writer:
+        account = change_item(
+            context,
+            writer,
+            kind="account",
+            item_id=account_id,
+            values=values,
+            expected_version=expected_version,
+            reason=reason,
+        )
+        check_roles(_to_roles(account))
+        if not _list_administrators(writer, now=context.now_utc()):
+            raise ConflictError(
+                expected="at least one active administrator",
+                given="a change after which there is none",
+                where="account",
+                action="invite another administrator before",
+            )
+        writer.accounts.remove_tokens(account_id=account_id)
+        return account
+
+
+def prove_identity(context: RecordContext, passwords: Passwords, *, password: str) -> None:
+    """Check the password of the acting person once more, before he signs.
+
+    Parameters
+    ----------
+    context
+        Who signs.
+    passwords
+        Verifies them.
+    password
+        What was typed.
+
+    Raises
+    ------
+    AuthenticationError
+        If it is not his. Wrong ones count as at a login.
+    """
+    with context.store.reading() as reader:
+        credential = reader.accounts.find_credential(account_id=context.actor.account_id)
+    now = context.now_utc()
+    barred = credential is None or (credential.barred_until is not None and now < credential.barred_until)
+    known = None if credential is None or barred else credential.password_hash
+    if passwords.matches(password[:1024], known):
+        return
+    if credential is not None and not barred:
+        with context.store.writing() as writer:
+            account = require_item(writer, kind="account", item_id=credential.account_id)
+            _count_failure(context, writer, account, now=now)
+    raise _refuse("the signer's password")
+
+
+def to_actor(account: Item) -> Actor:
+    """Return an account as somebody who acts.
+
+    Parameters
+    ----------
+    account
+        Item of kind ``account``.
+    """
+    return Actor(
+        account_id=account.item_id,
+        roles=_to_roles(account),
+        site_ids=frozenset(str(site) for site in _to_list(account.values["site_ids"])),
+    )
+
+
+def _to_roles(account: Item) -> frozenset[Role]:
+    try:
+        return frozenset(Role(str(role)) for role in _to_list(account.values["roles"]))
+    except ValueError as problem:
+        raise RecordInputError(
+            expected=f"roles of {', '.join(Role)}", given="another word", where="account, roles"
+        ) from problem
+
+
+def _to_list(value: JsonValue) -> list[JsonValue]:
+    return value if isinstance(value, list) else []
+
+
+def _may_enter(account: Item, now: datetime) -> bool:
+    expires = account.values.get("expires_date")
+    return account.values["state"] == "active" and (
+        not isinstance(expires, str) or now.date().isoformat() <= expires
+    )
+
+
+def _enter(context: RecordContext, writer: RecordWriter, account: Item, credential: Credential) -> Entered:
+    if credential.failures:
+        writer.accounts.write_credential(replace(credential, failures=0, barred_until=None))
+    writer.accounts.remove_expired(now=context.now_utc())
+    secret = _open_token(context, writer, account.item_id, purpose=Purpose.SESSION, life=SESSION_LIFE)
+    _note(context, writer, account, action=Action.LOGIN)
+    return Entered(actor=to_actor(account), secret=secret, account=account)
+
+
+def _count_failure(context: RecordContext, writer: RecordWriter, account: Item, *, now: datetime) -> None:
+    credential = writer.accounts.find_credential(account_id=account.item_id)
+    if credential is None:
+        return
+    failures = credential.failures + 1
+    bar = derive_bar(failures)
+    writer.accounts.write_credential(
+        replace(credential, failures=failures, barred_until=now + bar if bar else None)
+    )
+    _note(context, writer, account, action=Action.LOGIN_REFUSED)
+
+
+def _list_administrators(reader: RecordReader, *, now: datetime) -> list[str]:
+    page = reader.list_items(ItemFilter(kind="account", where={"state": "active"}, limit=500))
+    return [
+        account.item_id
+        for account in page.items
+        if Role.ADMINISTRATOR.value in _to_list(account.values["roles"]) and _may_enter(account, now)
+    ]
+
+
+def _open_token(
+    context: RecordContext, writer: RecordWriter, account_id: str, *, purpose: Purpose, life: timedelta
+) -> str:
+    secret, now = make_secret(), context.now_utc()
+    writer.accounts.write_token(
+        Token(
+            digest=digest_secret(secret),
+            account_id=account_id,
+            purpose=purpose,
+            created_at=now,
+            seen_at=now,
+            expires_at=now + life,
+        )
+    )
+    return secret
+
+
+def _note(
+    context: RecordContext, writer: RecordWriter, account: Item, *, action: Action, reason: str = ""
+) -> None:
+    """Add an event that changes no value."""
+    acting = account.item_id if context.actor.is_system else context.actor.account_id
+    writer.append_event(
+        EventDraft(
+            time_utc=context.now_utc(),
+            actor_id=acting,
+            action=action,
+            kind="account",
+            item_id=account.item_id,
+            version=account.version,
+            reason=reason,
+            request_id=context.request_id,
+        )
+    )
+
+
+def _refuse(expected: str) -> AuthenticationError:
+    return AuthenticationError(
+        expected=expected, given="something that does not hold", where="login", action="log in again"
+    )
