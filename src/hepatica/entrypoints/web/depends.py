@@ -1,0 +1,73 @@
+"""What routes are handed: the record, who acts, the version a change is of, the key of a repeated request."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import Annotated, Any
+
+from fastapi import Cookie, Depends, Header, Request
+from starlette.exceptions import HTTPException
+
+from hepatica.core.errors import AuthenticationError
+from hepatica.entrypoints.web.settings import COOKIE
+from hepatica.workflows.accounts import find_session
+from hepatica.workflows.record_ports import RecordContext
+
+KEY_MAX = 100
+
+
+def get_service_context(request: Request) -> RecordContext:
+    """Return the record with the program itself as actor, for routes before a login."""
+    base: RecordContext = request.app.state.record
+    return replace(base, request_id=request.state.request_id)
+
+
+ServiceContext = Annotated[RecordContext, Depends(get_service_context)]
+
+
+def get_context(
+    service: ServiceContext, secret: Annotated[str, Cookie(alias=COOKIE, include_in_schema=False)] = ""
+) -> RecordContext:
+    """Return the record with the person of the session as actor."""
+    if not secret:
+        raise AuthenticationError(expected="a session", given="none", where="login", action="log in")
+    return replace(service, actor=find_session(service, secret=secret))
+
+
+Context = Annotated[RecordContext, Depends(get_context)]
+
+
+def get_expected_version(
+    if_match: Annotated[str, Header(description='ETag that was read, such as "3-9f86d081884c7d65"')] = "",
+) -> int:
+    """Return the version that a change is of, from ``If-Match``."""
+    if not if_match:
+        raise HTTPException(428, "a change without the version it is of; send If-Match")
+    number = if_match.strip().removeprefix("W/").strip('"').partition("-")[0]
+    if not number.isdigit() or len(number) > 9:
+        raise HTTPException(400, "an If-Match that no answer carried")
+    return int(number)
+
+
+ExpectedVersion = Annotated[int, Depends(get_expected_version)]
+
+
+def get_key(
+    idempotency_key: Annotated[
+        str,
+        Header(max_length=KEY_MAX, description="The same request sent again is answered, not done, again"),
+    ] = "",
+) -> str:
+    """Return the key of a request that may be repeated."""
+    return idempotency_key
+
+
+Key = Annotated[str, Depends(get_key)]
+
+
+def get_state(request: Request) -> Any:
+    """Return what the application was given at its start."""
+    return request.app.state
+
+
+State = Annotated[Any, Depends(get_state)]
