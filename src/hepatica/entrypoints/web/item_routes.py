@@ -37,7 +37,8 @@ def make_item_router() -> APIRouter:
     for kind in read_kinds().values():
         _add_reading(router, kind)
         if kind.name not in OWN_ROUTES:
-            _add_writing(router, kind)
+            for add in (_add_creation, _add_change, _add_removal):
+                add(router, kind)
     return router
 
 
@@ -71,9 +72,8 @@ def _add_reading(router: APIRouter, kind: Kind) -> None:
         return to_answer(item)
 
 
-def _add_writing(router: APIRouter, kind: Kind) -> None:
-    path, tag = f"/{kind.name}", kind.label
-    creation, change = make_creation_model(kind), make_change_model(kind)
+def _add_creation(router: APIRouter, kind: Kind) -> None:
+    path, tag, creation = f"/{kind.name}", kind.label, make_creation_model(kind)
 
     @router.post(path, name=f"create_{kind.name}", tags=[tag], response_model=ItemAnswer, status_code=201)
     def create_kind(body: creation, context: Context, key: Key, response: Response) -> Any:  # type: ignore[valid-type]
@@ -97,6 +97,10 @@ def _add_writing(router: APIRouter, kind: Kind) -> None:
             return _to_kept(create_item(context, writer, item=item, reason=asked["reason"]))
 
         return _answer(response, do_once(context, key=key, request={"create": kind.name, **asked}, act=act))
+
+
+def _add_change(router: APIRouter, kind: Kind) -> None:
+    path, tag, change = f"/{kind.name}", kind.label, make_change_model(kind)
 
     @router.patch(path + "/{item_id}", name=f"change_{kind.name}", tags=[tag], response_model=ItemAnswer)
     def change_kind(
@@ -125,6 +129,10 @@ def _add_writing(router: APIRouter, kind: Kind) -> None:
 
         request = {"change": kind.name, "item_id": item_id, "version": version, **asked}
         return _answer(response, do_once(context, key=key, request=request, act=act))
+
+
+def _add_removal(router: APIRouter, kind: Kind) -> None:
+    path, tag = f"/{kind.name}", kind.label
 
     @router.post(path + "/{item_id}/removal", name=f"remove_{kind.name}", tags=[tag], status_code=204)
     def remove_kind(item_id: str, body: Removal, context: Context, version: ExpectedVersion) -> None:
