@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from hepatica.workflows.derive_response import ResponsePorts
     from hepatica.workflows.plan_ports import PlanPorts
     from hepatica.workflows.ports import ImageReader, LabelReader, ReadImage
-    from hepatica.workflows.record_ports import RecordContext, SealedRecord
+    from hepatica.workflows.record_ports import Passwords, RecordContext, SealedRecord
     from hepatica.workflows.request import PlanRequest
 
 NUMERIC_LIBRARIES = ("numpy", "scipy", "numba", "scikit-image", "SimpleITK", "pydicom", "highdicom", "typst")
@@ -226,6 +226,10 @@ class OpenRecord:
         The record as its trail knows it.
     folder
         Its home.
+    passwords
+        Hashes and verifies them.
+    version
+        Of the program.
     """
 
     record_id: str
@@ -233,6 +237,8 @@ class OpenRecord:
     context: RecordContext
     sealed: SealedRecord
     folder: Path
+    passwords: Passwords
+    version: str
 
     def read_checkpoint_key(self, path: Path | None) -> bytes | None:
         """Return the checkpoint key from where it is kept, None where it is not in the home."""
@@ -267,6 +273,7 @@ def make_record(home: Path, *, mode: str, database: str = "") -> Iterator[OpenRe
 
 @contextmanager
 def _opened(home: RecordHome) -> Iterator[OpenRecord]:
+    from hepatica.adapters.store.passwords import ArgonPasswords
     from hepatica.record.people import make_system_actor
     from hepatica.workflows.record_ports import RecordContext
 
@@ -279,6 +286,8 @@ def _opened(home: RecordHome) -> Iterator[OpenRecord]:
             ),
             sealed=home.store,
             folder=home.folder,
+            passwords=ArgonPasswords(),
+            version=metadata.version("hepatica"),
         )
     finally:
         home.close()

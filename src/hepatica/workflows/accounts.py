@@ -92,6 +92,22 @@ def invite_account(
         )
 
 
+def renew_invitation(context: RecordContext, *, account_id: str) -> str:
+    """Return the secret of a new link for an account that nobody has accepted; earlier links end.
+
+    Parameters
+    ----------
+    context
+        Who invites; needs the right ``account.write``.
+    account_id
+        The account.
+    """
+    require_right(context.actor, "account.write")
+    with context.store.writing() as writer:
+        writer.accounts.remove_tokens(account_id=account_id)
+        return _open_token(context, writer, account_id, purpose=Purpose.INVITATION, life=INVITATION_LIFE)
+
+
 def reset_account(context: RecordContext, *, account_id: str) -> str:
     """Return the secret of a link with which a person sets a new password; his sessions are closed.
 

@@ -14,6 +14,7 @@ from hepatica.core.errors import CancelledError, HepaticaError, UsageError
 from hepatica.entrypoints.cli.exit_status import CANCELLED, USAGE, to_exit_status
 from hepatica.entrypoints.cli.record import audit_app, backup_command, record_app, restore_command
 from hepatica.entrypoints.cli.response import response_app
+from hepatica.entrypoints.cli.serve import serve_command
 from hepatica.entrypoints.cli.trial import app as trial_app
 
 app = typer.Typer(
@@ -32,6 +33,7 @@ app.add_typer(record_app, name="record")
 app.add_typer(audit_app, name="audit")
 app.command(name="backup")(backup_command)
 app.command(name="restore")(restore_command)
+app.command(name="serve")(serve_command)
 
 JSON_HELP = "Print exactly one JSON document on stdout."
 Json = Annotated[bool, typer.Option("--json", help=JSON_HELP)]
