@@ -141,6 +141,9 @@ def find_own_reads(reader: RecordReader, actor: Actor) -> OwnReads:
     for item in _list_all(reader, ItemFilter(kind="read", where={"reader_id": actor.account_id}, limit=500)):
         done = item.values["state"] == "locked"
         locked[item.item_id] = done
+        decided = item.values.get("adjudicates")
+        # Who decides between two reads sees both.
+        locked.update({str(read_id): True for read_id in (decided if isinstance(decided, list) else ())})
         patients[item.patient_id] = patients.get(item.patient_id, True) and done
     return OwnReads(locked=locked, patients=patients)
 

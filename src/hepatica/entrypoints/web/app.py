@@ -10,6 +10,7 @@ from hepatica.entrypoints.web.account_routes import router as account_router
 from hepatica.entrypoints.web.guard import Guard
 from hepatica.entrypoints.web.item_routes import make_item_router
 from hepatica.entrypoints.web.problems import add_problem_handlers, describe_problems
+from hepatica.entrypoints.web.read_routes import router as read_router
 from hepatica.entrypoints.web.settings import WebSettings
 from hepatica.entrypoints.web.trail_routes import router as trail_router
 from hepatica.workflows.record_ports import Passwords, RecordContext
@@ -43,6 +44,7 @@ def make_app(record: RecordContext, passwords: Passwords, *, settings: WebSettin
     # Routes of their own come before those of all kinds: the first that fits answers.
     app.include_router(account_router)
     app.include_router(trail_router)
+    app.include_router(read_router)
     app.include_router(make_item_router())
 
     @app.get("/health", tags=["Server"])
