@@ -5,11 +5,12 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from concurrent.futures import Executor
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from typing import Final
 
 import numpy as np
+from numpy.typing import NDArray
 
 from hepatica.core.errors import InputError
 from hepatica.core.evidence import Evidence
@@ -66,6 +67,8 @@ class SpreadOutcome:
         Bands by deposit; by deposit and hole.
     coverage_probability
         (I, J, K) share of draws in which a cell is reached, read-only.
+    expected_per_ml
+        (I, J, K) mean over the draws of the concentration in tissue, amount per mL, read-only.
     drivers
         Inputs by their grip on the share retained in viable tumour.
     unverified
@@ -89,6 +92,7 @@ class SpreadOutcome:
     tip_pressure_kpa: tuple[Band, ...]
     hole_shares: tuple[tuple[Band, ...], ...]
     coverage_probability: FloatArray
+    expected_per_ml: FloatArray
     drivers: tuple[Driver, ...] | NotEvaluable
     unverified: tuple[str, ...]
     largest_imbalance_fraction: float
@@ -105,6 +109,7 @@ class _Summary:
     histogram: FloatArray
     covered: float
     reached: bytes
+    relative: NDArray[np.float32] | None
     tip_pressures: tuple[float, ...]
     hole_shares: tuple[tuple[float, ...], ...]
     backflow: BackflowClass
@@ -167,6 +172,7 @@ def _summarise(draw: Draw, *, scene: SpreadScene, threshold: float) -> _Summary 
         histogram=histogram,
         covered=int(np.count_nonzero(reached & viable)) / max(int(np.count_nonzero(viable)), 1),
         reached=np.packbits(reached).tobytes(),
+        relative=relative.astype(np.float32),
         tip_pressures=member.tip_pressures_kpa,
         hole_shares=member.hole_shares,
         backflow=_worst(member),
@@ -228,7 +234,12 @@ def simulate_spread(
     work = partial(_summarise, scene=scene, threshold=threshold_per_ml / strength_per_ml)
     progress.stage("spread")
     answers: list[_Summary | NotEvaluable] = []
+    # Added up in the order of the draws as they come: sums of floats depend on their order.
+    expected = np.zeros(scene.classes.shape)
     for answer in map(work, draws) if executor is None else executor.map(work, draws):
+        if isinstance(answer, _Summary) and answer.relative is not None:
+            expected += answer.relative
+            answer = replace(answer, relative=None)
         answers.append(answer)
         progress.advance(len(answers) / len(draws))
         progress.check_cancelled()
@@ -240,7 +251,10 @@ def simulate_spread(
     ]
     if not kept:
         return NotEvaluable(reason=reasons.most_common(1)[0][0])
-    return _join(scene, kept, reasons, strength_per_ml=strength_per_ml, threshold_per_ml=threshold_per_ml)
+    expected *= strength_per_ml / len(kept)
+    return _join(
+        scene, kept, reasons, expected=expected, strength_per_ml=strength_per_ml, threshold_per_ml=threshold_per_ml
+    )  # fmt: skip
 
 
 def _to_band(values: FloatArray) -> Band:
@@ -266,6 +280,7 @@ def _join(
     kept: list[tuple[Draw, _Summary]],
     reasons: Mapping[str, int],
     *,
+    expected: FloatArray,
     strength_per_ml: float,
     threshold_per_ml: float,
 ) -> SpreadOutcome:
@@ -278,6 +293,7 @@ def _join(
         count += np.unpackbits(np.frombuffer(summary.reached, dtype=np.uint8), count=count.size)
     probability = (count / len(found)).reshape(scene.classes.shape)
     probability.setflags(write=False)
+    expected.setflags(write=False)
     rules: dict[str, Finding] = {}
     holds: Counter[str] = Counter()
     for summary in found:
@@ -306,6 +322,7 @@ def _join(
             for n in sites
         ),
         coverage_probability=probability,
+        expected_per_ml=expected,
         drivers=rank_drivers(table, fractions[:, PLACES.index("viable")], names=names),
         unverified=list_unverified(),
         largest_imbalance_fraction=max(summary.imbalance for summary in found),
