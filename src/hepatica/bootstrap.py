@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
+from contextlib import AbstractContextManager
 from datetime import UTC, datetime
 from functools import cache
 from importlib import metadata, resources
@@ -12,6 +13,8 @@ from typing import TYPE_CHECKING
 from hepatica.core.errors import NotFoundError
 
 if TYPE_CHECKING:
+    from concurrent.futures import Executor
+
     from hepatica.anatomy.segments import LabelledSegment
     from hepatica.workflows.derive_response import ResponsePorts
     from hepatica.workflows.plan_ports import PlanPorts
@@ -181,6 +184,13 @@ def read_schema(name: str) -> str:
     if name not in homes:
         raise NotFoundError(expected=f"one of {', '.join(homes)}", given=f"'{name}'", where="schema")
     return read_resource(*homes[name]).decode("utf-8")
+
+
+def open_executor(*, workers: int = 1, scheduler: str = "") -> AbstractContextManager[Executor | None]:
+    """Open what shares out a simulation; see `hepatica.adapters.compute.executors.open_executor`."""
+    from hepatica.adapters.compute import executors
+
+    return executors.open_executor(workers=workers, scheduler=scheduler)
 
 
 def make_response_ports() -> ResponsePorts:

@@ -10,7 +10,7 @@ from typing import Final
 import numpy as np
 from scipy import ndimage
 
-from hepatica.anatomy.structures import Anatomy
+from hepatica.anatomy.structures import Anatomy, StructureKind
 from hepatica.core.evidence import Evidence, EvidenceTable, read_evidence_table
 from hepatica.core.findings import Finding, NotEvaluable, Severity
 from hepatica.core.geometry import FloatArray, Grid
@@ -23,6 +23,8 @@ from hepatica.planning.spread.tissue_map import VESSEL_KINDS, ClassArray, derive
 
 GRID_TABLE: Final = "spread_grid.toml"
 END_HOLE: Final = "end"
+TRACE_STEP_MM: Final = 0.5
+"""Step along a needle: finer than any voxel of a scan."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
@@ -165,7 +167,12 @@ def derive_lesion_scene(
         cirrhosis=bool(cirrhosis),
     )
     scene = SpreadScene(
-        grid=grid, classes=classes, sites=tuple(_to_site(one, rate=rate) for one in deposits)
+        grid=grid,
+        classes=classes,
+        sites=tuple(
+            _to_site(one, rate=rate, liver_depth_mm=depth)
+            for one, depth in zip(deposits, _measure_liver_depths(deposits, others, anatomy), strict=True)
+        ),
     )
     findings = (
         *coarse,
@@ -191,13 +198,36 @@ def _list_viable(lesions: Sequence[Lesion]) -> dict[str, Mask]:
     }
 
 
-def _to_site(one: PlannedDeposit, *, rate: Evidence) -> InjectionSite:
+def _measure_liver_depths(
+    deposits: Sequence[PlannedDeposit], lesions: Sequence[Lesion], anatomy: Anatomy
+) -> tuple[float, ...]:
+    """Return how far behind each tip the needle lies in liver or tumour without a break, on the scan itself."""
+    liver = anatomy.select(StructureKind.LIVER)
+    for lesion in lesions:
+        liver[lesion.mask.box] |= lesion.mask.crop
+    found = []
+    for one in deposits:
+        tip = np.asarray(one.deposit.point_lps_mm, dtype=np.float64)
+        length = float(np.linalg.norm(one.entry_lps_mm - tip))
+        depth = np.arange(0.0, length, TRACE_STEP_MM)
+        points = tip + depth[:, None] * (one.entry_lps_mm - tip) / length
+        index = np.rint(anatomy.grid.to_index(points)).astype(np.int64)
+        within = ((index >= 0) & (index < anatomy.grid.shape)).all(axis=1)
+        inside = np.zeros(depth.size, dtype=bool)
+        inside[within] = liver[tuple(index[within].T)]
+        out = np.flatnonzero(~inside)
+        found.append(float(depth[out[0]]) if out.size else length)
+    return tuple(found)
+
+
+def _to_site(one: PlannedDeposit, *, rate: Evidence, liver_depth_mm: float) -> InjectionSite:
     return InjectionSite(
         tip_lps_mm=np.asarray(one.deposit.point_lps_mm, dtype=np.float64),
         entry_lps_mm=one.entry_lps_mm,
         volume_ml=one.deposit.volume_ml,
         rate_ml_per_min=rate.number,
         needle_radius_mm=0.5 * one.needle.outer_diameter_mm,
+        liver_depth_mm=liver_depth_mm,
     )
 
 

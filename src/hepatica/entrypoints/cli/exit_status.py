@@ -43,6 +43,7 @@ EXIT_STATUS: Final[dict[str, int]] = {
     "output_exists": 51,
     "replay_mismatch": 60,
     "not_converged": 61,
+    "compute": 62,
     "cancelled": CANCELLED,
 }
 """Every code of `hepatica.core.errors` has a status; a test holds the two together."""

@@ -37,6 +37,9 @@ class InjectionSite:
         Distance of each hole from the tip, up the needle; one hole at the tip by default.
     hole_radius_mm
         Radius of the sphere that stands for a hole; the needle's by default.
+    liver_depth_mm
+        Depth of liver along the needle behind the tip, where the grid ends before the capsule; None where the
+        grid holds all of it.
     """
 
     tip_lps_mm: FloatArray
@@ -46,6 +49,7 @@ class InjectionSite:
     needle_radius_mm: float
     hole_offsets_mm: tuple[float, ...] = (0.0,)
     hole_radius_mm: float | None = None
+    liver_depth_mm: float | None = None
 
     def __post_init__(self) -> None:
         """Refuse a needle without direction or without holes."""
@@ -141,7 +145,7 @@ class TrackLine:
     track
         Depths for the backflow.
     ends_in_grid
-        Whether the line left the liver within the grid; its depth is a lower bound otherwise.
+        Whether the line left the liver within the grid; otherwise its depth is the site's, or a lower bound.
     """
 
     cells: NDArray[np.int64]
@@ -164,6 +168,7 @@ def trace_track(scene: SpreadScene, site: InjectionSite) -> TrackLine:
     leaves = max(_first(out), 1)
     depth, index, kinds = depth[:leaves], index[:leaves], kinds[:leaves]
     lesion = max(_first(~np.isin(kinds, [int(kind) for kind in TUMOUR])), 1)
+    beyond_mm = 0.0 if out.any() else site.liver_depth_mm or 0.0
     return TrackLine(
         cells=np.ravel_multi_index(tuple(index.T), scene.grid.shape).astype(np.int64),
         depth_mm=depth,
@@ -171,7 +176,7 @@ def trace_track(scene: SpreadScene, site: InjectionSite) -> TrackLine:
         track=Track(
             needle_radius_mm=site.needle_radius_mm,
             depth_in_lesion_mm=float(lesion * step),
-            depth_in_liver_mm=float(max(depth.size, lesion) * step),
+            depth_in_liver_mm=max(float(max(depth.size, lesion) * step), beyond_mm),
         ),
         ends_in_grid=bool(out.any()),
     )
