@@ -18,6 +18,8 @@ from hepatica.workflows.plan_ports import PlanPorts
 from hepatica.workflows.ports import PlanContext
 from hepatica.workflows.read_case import Case, read_case
 from hepatica.workflows.request import PlanRequest
+from hepatica.workflows.simulate_plan_spread import simulate_case_spread
+from hepatica.workflows.spread_document import to_spread_document
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
@@ -78,6 +80,9 @@ def plan_injection(
             anatomy=planned.anatomy,
             manifest=manifest,
             plan_document=document,
+            spread=simulate_case_spread(
+                case, planned, request=request.spread, ports=ports, progress=progress
+            ),
         )
         files = _write_all(context, ports=ports, stage=stage, progress=progress)
         outputs = {name: digest_bytes((stage / name).read_bytes()) for name in files}
@@ -123,6 +128,10 @@ def _write_all(context: PlanContext, *, ports: PlanPorts, stage: Path, progress:
     progress.stage("Writing the plan")
     ports.write_document(stage / "plan.json", context.plan_document)
     files = ["plan.json"]
+    if context.spread is not None:
+        document = to_spread_document(context.spread, plan=context.plan, manifest=context.manifest)
+        ports.write_document(stage / "spread.json", document)
+        files.append("spread.json")
     for number, writer in enumerate(ports.writers):
         progress.check_cancelled()
         progress.advance(number / len(ports.writers))

@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from pathlib import Path
-from typing import Any, BinaryIO, Protocol, Self
+from typing import TYPE_CHECKING, Any, BinaryIO, Protocol, Self
 
 from hepatica.anatomy.structures import Anatomy
 from hepatica.core.findings import Finding, NotEvaluable
@@ -15,6 +15,9 @@ from hepatica.core.provenance import Manifest
 from hepatica.imaging.mask import Mask
 from hepatica.imaging.volume import Volume
 from hepatica.planning.plan import Plan
+
+if TYPE_CHECKING:
+    from hepatica.workflows.simulate_plan_spread import PlanSpread
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -198,7 +201,7 @@ class LabelReader(Protocol):
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class PlanContext:
-    """All that a writer may need beside the plan itself."""
+    """All that a writer may need beside the plan itself; ``spread`` where one was simulated."""
 
     plan: Plan
     image: ReadImage
@@ -206,6 +209,7 @@ class PlanContext:
     anatomy: Anatomy
     manifest: Manifest
     plan_document: Mapping[str, Any]
+    spread: PlanSpread | None = None
 
 
 class PlanWriter(Protocol):

@@ -155,9 +155,7 @@ def derive_lesion_scene(
         )
     reason = _refuse_needle(deposits)
     if reason:
-        return LesionScene(
-            lesion=lesion, deposits=deposits, scene=NotEvaluable(reason=reason), findings=()
-        )
+        return LesionScene(lesion=lesion, deposits=deposits, scene=NotEvaluable(reason=reason), findings=())
     grid, coarse = _lay_grid(lesion, deposits, anatomy.grid)
     classes = derive_tissue_classes(
         anatomy,
@@ -193,9 +191,7 @@ def _refuse_needle(deposits: Sequence[PlannedDeposit]) -> str:
 
 
 def _list_viable(lesions: Sequence[Lesion]) -> dict[str, Mask]:
-    return {
-        one.lesion_id: one.viable.middle for one in lesions if not isinstance(one.viable, NotEvaluable)
-    }
+    return {one.lesion_id: one.viable.middle for one in lesions if not isinstance(one.viable, NotEvaluable)}
 
 
 def _measure_liver_depths(
@@ -282,7 +278,7 @@ def _lay_grid(
 
 def _find_step(size_mm: FloatArray, *, most: float) -> float:
     """Return the smallest voxel with which a box, rounded up to whole voxels, keeps within a number of cells."""
-    step = float(np.prod(size_mm) / most) ** (1 / 3)
+    step = math.cbrt(float(np.prod(size_mm)) / most)
     while float(np.prod(np.ceil(size_mm / step))) > most:
         step *= 1.005
     return step

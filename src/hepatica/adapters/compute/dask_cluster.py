@@ -76,7 +76,7 @@ def _check_workers(client: Any) -> None:
                 where="--scheduler",
                 action="start some with 'dask worker ADDRESS'",
             ) from None
-        except Exception as error:  # noqa: BLE001 - whatever the worker's import raised comes back as it was
+        except Exception as error:
             raise ComputeError(
                 expected="workers with Hepatica installed",
                 given=f"one that answered {type(error).__name__}",
@@ -151,7 +151,7 @@ class ClusterExecutor(Executor):
 
 def _gather(future: Any, timeout: float | None) -> Any:
     from distributed import KilledWorker
-    from distributed.comm import CommClosedError
+    from distributed.comm.core import CommClosedError
 
     try:
         return future.result(timeout=timeout)
