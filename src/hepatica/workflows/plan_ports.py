@@ -6,12 +6,10 @@ from collections.abc import Callable, Mapping, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import Any, Protocol
 
 from hepatica.workflows.ports import Clock, ImageReader, LabelReader, PlanWriter
-
-if TYPE_CHECKING:
-    from hepatica.workflows.simulate_plan_spread import MakeCard, OpenExecutor
+from hepatica.workflows.spread_values import MakeCard, OpenExecutor
 
 
 class StageOutput(Protocol):

@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, BinaryIO, Protocol, Self
+from typing import Any, BinaryIO, Protocol, Self
 
 from hepatica.anatomy.structures import Anatomy
 from hepatica.core.findings import Finding, NotEvaluable
@@ -15,9 +15,7 @@ from hepatica.core.provenance import Manifest
 from hepatica.imaging.mask import Mask
 from hepatica.imaging.volume import Volume
 from hepatica.planning.plan import Plan
-
-if TYPE_CHECKING:
-    from hepatica.workflows.simulate_plan_spread import PlanSpread
+from hepatica.workflows.spread_values import PlanSpread
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -18,15 +18,10 @@ from hepatica.planning.spread.simulate import Band, SpreadOutcome
 from hepatica.planning.spread.split import Split
 from hepatica.planning.spread.verification import VerificationRow
 from hepatica.workflows.document_values import to_evidence, to_finding_rows, to_number, to_point
-from hepatica.workflows.simulate_plan_spread import (
-    ContainedVolume,
-    LesionSpread,
-    PlanSpread,
-    SplitAdvice,
-    list_unverified_inputs,
-)
+from hepatica.workflows.simulate_plan_spread import list_unverified_inputs
 from hepatica.workflows.spread_card import to_card_document
 from hepatica.workflows.spread_scenes import count_classes, read_grid_limits
+from hepatica.workflows.spread_values import ContainedVolume, LesionSpread, PlanSpread, SplitAdvice
 
 SCHEMA_VERSION: Final = "1"
 SPREAD_NOTICE: Final = (
