@@ -20,17 +20,19 @@ from hepatica.workflows.read_case import Case, read_case
 from hepatica.workflows.request import PlanRequest
 from hepatica.workflows.simulate_plan_spread import simulate_case_spread
 from hepatica.workflows.spread_document import to_spread_document
+from hepatica.workflows.spread_values import PlanSpread
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class PlanOutcome:
-    """What a run gave: the plan, its JSON document, the folder and the files in it."""
+    """What a run gave: the plan, its JSON document, the folder, the files in it, and the spread where simulated."""
 
     plan: Plan
     document: Mapping[str, Any]
     manifest: Manifest
     folder: Path
     files: tuple[str, ...]
+    spread: PlanSpread | None = None
 
 
 def plan_injection(
@@ -89,7 +91,12 @@ def plan_injection(
         manifest = replace(manifest, outputs=outputs)
         ports.write_document(stage / "manifest.json", manifest.to_dict())
     return PlanOutcome(
-        plan=planned.plan, document=document, manifest=manifest, folder=out, files=(*files, "manifest.json")
+        plan=planned.plan,
+        document=document,
+        manifest=manifest,
+        folder=out,
+        files=(*files, "manifest.json"),
+        spread=context.spread,
     )
 
 

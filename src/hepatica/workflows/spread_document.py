@@ -105,7 +105,7 @@ def to_verification_rows(rows: tuple[VerificationRow, ...]) -> list[dict[str, An
             "computed": to_digits(row.computed),
             "error": to_digits(row.error),
             "tolerance": to_digits(row.tolerance),
-            "passed": row.passed,
+            "passed": bool(row.passed),
         }
         for row in rows
     ]

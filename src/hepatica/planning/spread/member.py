@@ -91,7 +91,8 @@ def simulate_member(
 ) -> SpreadMember | NotEvaluable:
     """Inject all deposits of a scene in turn, with one choice of the inputs.
 
-    Tracks of withdrawn needles stay open for the deposits after them; the needle in place fills its own. Fluid of an earlier deposit stays where it is.
+    Tracks of withdrawn needles stay open for the deposits after them; the needle in place fills its own.
+    Fluid of an earlier deposit stays where it is.
 
     Returns
     -------
