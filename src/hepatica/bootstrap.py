@@ -91,6 +91,7 @@ def make_plan_ports(*, workers: int = 1, scheduler: str = "") -> PlanPorts:
     from hepatica.adapters.reports.markups import MarkupsWriter
     from hepatica.adapters.reports.picture_book import PictureBook
     from hepatica.adapters.reports.sheet import SheetWriter
+    from hepatica.adapters.reports.spread_page import SpreadPageWriter
     from hepatica.workflows.plan_ports import PlanPorts
 
     book = PictureBook()
@@ -113,7 +114,7 @@ def make_plan_ports(*, workers: int = 1, scheduler: str = "") -> PlanPorts:
         libraries={name: metadata.version(name) for name in NUMERIC_LIBRARIES},
         open_executor=partial(open_executor, workers=workers, scheduler=scheduler),
         make_card=find_card_maker(),
-        spread_writers=(SpreadVolumeWriter(), *make_spread_writers(_read_files)),
+        spread_writers=(SpreadPageWriter(), SpreadVolumeWriter(), *make_spread_writers(_read_files)),
     )
 
 

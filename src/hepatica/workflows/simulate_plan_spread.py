@@ -200,7 +200,6 @@ def _list_regime(
     found = [
         replace(
             finding,
-            severity=Severity.INFO,
             message=f"{finding.message} (in {share:.0%} of the draws)",
             subject=injection.lesion_id,
         )
