@@ -382,9 +382,12 @@ def _label_space(picture: FloatArray, lesion: LesionSpread, camera: Camera) -> b
         axes.text(x, y, str(number), fontsize=4.4, ha="center", va="center_baseline", color="black")
     halo = [patheffects.withStroke(linewidth=1.8, foreground="white")]
     left, right = name_direction(-camera.axes[0]), name_direction(camera.axes[0])
-    for x, y, text in ((0.015, 0.5, left), (0.985, 0.5, right), (0.5, 0.965, "H"), (0.5, 0.035, "F")):
+    for x, y, text, side in (
+        (0.01, 0.5, left, "left"), (0.99, 0.5, right, "right"),
+        (0.5, 0.965, "H", "center"), (0.5, 0.035, "F", "center"),
+    ):  # fmt: skip
         axes.text(
-            x, y, text, transform=axes.transAxes, color=palette.INK, fontsize=7.5, weight="bold", ha="center",
+            x, y, text, transform=axes.transAxes, color=palette.INK, fontsize=7.5, weight="bold", ha=side,
             va="center", path_effects=halo,
         )  # fmt: skip
     return to_png(canvas)
