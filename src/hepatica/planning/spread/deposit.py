@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import Final
 
@@ -343,50 +342,21 @@ def _lay_track(around: _Surroundings, *, lesion: float, liver: float, length_mm:
 def open_track(
     scene: SpreadScene, site: InjectionSite, *, tissue: TissueMap, parameters: SpreadParameters, limits: EvidenceTable
 ) -> TissueMap:  # fmt: skip
-    """Return the map with the track of a withdrawn needle as a line of raised conductivity."""
-    return open_tracks(scene, (site,), tissue=tissue, parameters=parameters, limits=limits)
-
-
-def open_tracks(
-    scene: SpreadScene,
-    sites: Sequence[InjectionSite],
-    *,
-    tissue: TissueMap,
-    parameters: SpreadParameters,
-    limits: EvidenceTable,
-    held_by: InjectionSite | None = None,
-) -> TissueMap:
-    """Return the map with the tracks that earlier deposits left open, as lines of raised conductivity.
+    """Return the map with the track of a withdrawn needle as a line of raised conductivity.
 
     The gap that the limit pressure opens around the needle stays: its lubrication flow for each voxel's
     cross-section is added along the line.
-
-    Parameters
-    ----------
-    scene
-        Grid and classes.
-    sites
-        Deposits already given.
-    tissue
-        Map without any track.
-    parameters, limits
-        One choice of the uncertain inputs; limits of validity.
-    held_by
-        Deposit that is given now: its needle fills its own track, so that a needle pulled back leaves only what
-        lies beyond its tip open.
     """
-    added = np.zeros(tissue.grid.shape)
-    for site in sites:
-        cells = np.unravel_index(np.unique(trace_track(scene, site).cells), added.shape)
-        radius = site.needle_radius_mm
-        # p r / (2 G) at p = ratio G
-        gap = parameters.track_gap_fraction * parameters.cavitation_ratio * radius / 2
-        flow = 2 * math.pi * radius * gap**3 / (12 * parameters.viscosity_kpa_s * scene.spacing_mm**2)
-        added[cells] = np.maximum(added[cells], flow)
-    if held_by is not None:
-        line = trace_track(scene, held_by)
-        filled = np.setdiff1d(line.cells, line.cells[:1])
-        added[np.unravel_index(filled, added.shape)] = 0.0
-    k = tissue.conductivity_mm2_per_kpa_s
+    line = trace_track(scene, site)
+    k = np.array(tissue.conductivity_mm2_per_kpa_s)
+    cells = np.unravel_index(np.unique(line.cells), k.shape)
+    gap = (
+        parameters.track_gap_fraction * parameters.cavitation_ratio * site.needle_radius_mm / 2
+    )  # p r / (2 G) at p = ratio G
+    added = (
+        2 * math.pi * site.needle_radius_mm * gap**3 / (12 * parameters.viscosity_kpa_s * scene.spacing_mm**2)
+    )
+    porous = k[cells] > 0
     cap = limits["track_voxel_conductivity_cap"].number
-    return replace(tissue, conductivity_mm2_per_kpa_s=np.where(k > 0, np.minimum(k + added, cap * k), 0.0))
+    k[cells] = np.where(porous, np.minimum(k[cells] + added, cap * k[cells]), 0.0)
+    return replace(tissue, conductivity_mm2_per_kpa_s=k)

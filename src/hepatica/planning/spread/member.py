@@ -14,7 +14,7 @@ from hepatica.core.findings import Finding, NotEvaluable
 from hepatica.core.geometry import FloatArray
 from hepatica.planning.spread.budget import BackflowClass
 from hepatica.planning.spread.cleft import CleftDraw
-from hepatica.planning.spread.deposit import DepositSpread, open_tracks, spread_deposit
+from hepatica.planning.spread.deposit import DepositSpread, open_track, spread_deposit
 from hepatica.planning.spread.scene import SpreadScene
 from hepatica.planning.spread.tissue import (
     LIVER_TISSUE,
@@ -91,8 +91,7 @@ def simulate_member(
 ) -> SpreadMember | NotEvaluable:
     """Inject all deposits of a scene in turn, with one choice of the inputs.
 
-    Tracks of withdrawn needles stay open for the deposits after them; the needle in place fills its own.
-    Fluid of an earlier deposit stays where it is.
+    Each needle's track stays open for the deposits after it; fluid of an earlier deposit stays where it is.
 
     Returns
     -------
@@ -106,7 +105,7 @@ def simulate_member(
     """
     limits = read_limits() if limits is None else limits
     parameters = derive_parameters(draw.shares)
-    tissue = untouched = build_tissue_map(
+    tissue = build_tissue_map(
         scene.classes, grid=scene.grid, parameters=parameters, elastography_kpa=scene.elastography_kpa
     )
     done: list[DepositSpread] = []
@@ -123,15 +122,6 @@ def simulate_member(
             reason=f"{whole:g} mL is more than {limits['volume_share_limit'].number:.0%} of the tumour's volume"
         )
     for number, site in enumerate(scene.sites):
-        if number > 0:
-            tissue = open_tracks(
-                scene,
-                scene.sites[:number],
-                tissue=untouched,
-                parameters=parameters,
-                limits=limits,
-                held_by=site,
-            )
         result = spread_deposit(
             scene,
             site,
@@ -143,6 +133,8 @@ def simulate_member(
         if isinstance(result, NotEvaluable):
             return NotEvaluable(reason=f"deposit {number + 1}: {result.reason}")
         done.append(result)
+        if number + 1 < len(scene.sites):
+            tissue = open_track(scene, site, tissue=tissue, parameters=parameters, limits=limits)
     return _to_member(done, tissue)
 
 

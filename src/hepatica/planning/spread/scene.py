@@ -33,13 +33,13 @@ class InjectionSite:
         Amount and rate.
     needle_radius_mm
         Outer radius.
+    liver_depth_mm
+        Depth of liver along the needle behind the tip, where the grid ends before the capsule; None where the
+        grid holds all of it.
     hole_offsets_mm
         Distance of each hole from the tip, up the needle; one hole at the tip by default.
     hole_radius_mm
         Radius of the sphere that stands for a hole; the needle's by default.
-    liver_depth_mm
-        Depth of liver along the needle behind the tip, where the grid ends before the capsule; None where the
-        grid holds all of it.
     """
 
     tip_lps_mm: FloatArray
@@ -47,9 +47,9 @@ class InjectionSite:
     volume_ml: float
     rate_ml_per_min: float
     needle_radius_mm: float
+    liver_depth_mm: float | None = None
     hole_offsets_mm: tuple[float, ...] = (0.0,)
     hole_radius_mm: float | None = None
-    liver_depth_mm: float | None = None
 
     def __post_init__(self) -> None:
         """Refuse a needle without direction or without holes."""

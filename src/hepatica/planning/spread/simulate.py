@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from concurrent.futures import Executor
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from functools import partial
 from typing import Final
 
@@ -109,12 +109,15 @@ class _Summary:
     histogram: FloatArray
     covered: float
     reached: bytes
-    relative: NDArray[np.float32] | None
     tip_pressures: tuple[float, ...]
     hole_shares: tuple[tuple[float, ...], ...]
     backflow: BackflowClass
     imbalance: float
     findings: tuple[Finding, ...]
+
+
+_Answer = tuple[_Summary | NotEvaluable, NDArray[np.float32] | None]
+"""What a worker sends back: a summary, and each cell's concentration over the injected one."""
 
 
 def draw_members(count: int, *, deposits: int, rng: np.random.Generator) -> tuple[Draw, ...]:
@@ -158,27 +161,27 @@ def _measure_histogram(scene: SpreadScene, amounts_mm3: FloatArray) -> tuple[Flo
     return np.array([np.count_nonzero(viable >= level) / viable.size for level in LEVELS]), relative
 
 
-def _summarise(draw: Draw, *, scene: SpreadScene, threshold: float) -> _Summary | NotEvaluable:
+def _summarise(draw: Draw, *, scene: SpreadScene, threshold: float) -> _Answer:
     member = simulate_member(scene, draw)
     if isinstance(member, NotEvaluable):
-        return member
+        return member, None
     histogram, relative = _measure_histogram(scene, member.amounts_mm3)
     reached: BoolArray = relative >= threshold
     viable = scene.classes == SpreadTissue.VIABLE
-    return _Summary(
+    summary = _Summary(
         fractions=np.array([member.fractions[place] for place in PLACES]),
         cleft=member.cleft_fraction,
         track=member.track_fraction,
         histogram=histogram,
         covered=int(np.count_nonzero(reached & viable)) / max(int(np.count_nonzero(viable)), 1),
         reached=np.packbits(reached).tobytes(),
-        relative=relative.astype(np.float32),
         tip_pressures=member.tip_pressures_kpa,
         hole_shares=member.hole_shares,
         backflow=_worst(member),
         imbalance=member.imbalance_fraction,
         findings=member.findings,
     )
+    return summary, relative.astype(np.float32)
 
 
 def _worst(member: SpreadMember) -> BackflowClass:
@@ -236,11 +239,10 @@ def simulate_spread(
     answers: list[_Summary | NotEvaluable] = []
     # Added up in the order of the draws as they come: sums of floats depend on their order.
     expected = np.zeros(scene.classes.shape)
-    for answer in map(work, draws) if executor is None else executor.map(work, draws):
-        if isinstance(answer, _Summary) and answer.relative is not None:
-            expected += answer.relative
-            answer = replace(answer, relative=None)
+    for answer, relative in map(work, draws) if executor is None else executor.map(work, draws):
         answers.append(answer)
+        if relative is not None:
+            expected += relative
         progress.advance(len(answers) / len(draws))
         progress.check_cancelled()
     reasons = Counter(answer.reason for answer in answers if isinstance(answer, NotEvaluable))
