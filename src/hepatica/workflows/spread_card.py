@@ -111,7 +111,7 @@ def to_card_document(card: CardValues) -> dict[str, Any]:
     card
         Values of the card.
     """
-    passed = sum(row.passed for row in card.verification)
+    passed = sum(bool(row.passed) for row in card.verification)
     return {
         "order": "ASME V&V 40",
         "question_of_interest": to_evidence(card.question),
@@ -151,10 +151,10 @@ def _to_anchor(anchor: AnchorValues, goal: Evidence) -> dict[str, Any]:
         "system": anchor.system,
         "criterion": anchor.criterion,
         "predicted": anchor.predicted,
-        "agreeing_draws": anchor.agreeing,
+        "agreeing_draws": int(anchor.agreeing),
         "draws": anchor.draws,
         "draws_without_answer": anchor.not_evaluable,
-        "agrees": anchor.agrees(goal),
+        "agrees": bool(anchor.agrees(goal)),
         "independent": anchor.independent,
     }
 

@@ -83,6 +83,10 @@ def _check_workers(client: Any) -> None:
                 where="--scheduler",
                 action="install the same version of Hepatica for every worker",
             ) from error
+    _require_version(found)
+
+
+def _require_version(found: set[str]) -> None:
     if found != {find_version()}:
         raise ComputeError(
             expected=f"Hepatica {find_version()} on every worker",
