@@ -380,7 +380,7 @@ def derive_card(card: Any) -> tuple[CardSection, ...]:
         _derive_validation(card),
         CardSection(
             title="Parameters",
-            lead="Both ends of every range; bold status is that of the weaker end.",
+            lead="Both ends of every range; the status is that of the weaker end.",
             rows=tuple(_to_parameter(row) for row in card.parameters),
         ),
         CardSection(
