@@ -2,27 +2,33 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from functools import cache
+from functools import cache, partial
 from importlib import metadata, resources
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from hepatica.core.errors import NotFoundError
 
 if TYPE_CHECKING:
+    from concurrent.futures import Executor
+
     from hepatica.adapters.store.backup import BackupSummary
     from hepatica.adapters.store.home import RecordHome
     from hepatica.anatomy.segments import LabelledSegment
     from hepatica.core.progress import Progress
+    from hepatica.planning.spread.member import Draw
+    from hepatica.planning.spread.simulate import SpreadOutcome
+    from hepatica.planning.spread.verification import VerificationRow
     from hepatica.workflows.derive_response import ResponsePorts
     from hepatica.workflows.plan_ports import PlanPorts
     from hepatica.workflows.ports import ImageReader, LabelReader, ReadImage
     from hepatica.workflows.record_ports import Passwords, RecordContext, SealedRecord
     from hepatica.workflows.request import PlanRequest
+    from hepatica.workflows.spread_values import MakeCard
 
 NUMERIC_LIBRARIES = ("numpy", "scipy", "numba", "scikit-image", "SimpleITK", "pydicom", "highdicom", "typst")
 """Their versions influence numbers or bytes, so the manifest names them."""
@@ -74,15 +80,23 @@ def make_label_reader() -> LabelReader:
     )
 
 
-def make_plan_ports() -> PlanPorts:
-    """Join the world to the planning workflow."""
-    from hepatica.adapters.dicom.plan_writers import make_plan_writers
+def make_plan_ports(*, workers: int = 1, scheduler: str = "") -> PlanPorts:
+    """Join the world to the planning workflow.
+
+    Parameters
+    ----------
+    workers, scheduler
+        Where a simulated spread runs, as for `open_executor`.
+    """
+    from hepatica.adapters.dicom.plan_writers import make_plan_writers, make_spread_writers
     from hepatica.adapters.files.output_folder import stage_output
     from hepatica.adapters.files.small_files import read_small_file, write_document
+    from hepatica.adapters.nifti.spread_writer import SpreadVolumeWriter
     from hepatica.adapters.reports.html import HtmlReportWriter
     from hepatica.adapters.reports.markups import MarkupsWriter
     from hepatica.adapters.reports.picture_book import PictureBook
     from hepatica.adapters.reports.sheet import SheetWriter
+    from hepatica.adapters.reports.spread_page import SpreadPageWriter
     from hepatica.workflows.plan_ports import PlanPorts
 
     book = PictureBook()
@@ -92,12 +106,38 @@ def make_plan_ports() -> PlanPorts:
         read_bytes=read_small_file,
         read_names=read_names,
         stage_output=stage_output,
-        writers=(SheetWriter(book), HtmlReportWriter(book), MarkupsWriter(), *make_plan_writers(_read_files)),
+        writers=(
+            SheetWriter(book),
+            HtmlReportWriter(book),
+            MarkupsWriter(),
+            SpreadVolumeWriter(),
+            *make_plan_writers(_read_files),
+        ),
         write_document=write_document,
         clock=SystemClock(),
         code_version=metadata.version("hepatica"),
         libraries={name: metadata.version(name) for name in NUMERIC_LIBRARIES},
+        open_executor=partial(open_executor, workers=workers, scheduler=scheduler),
+        make_card=find_card_maker(),
+        spread_writers=(SpreadPageWriter(), SpreadVolumeWriter(), *make_spread_writers(_read_files)),
     )
+
+
+def find_card_maker() -> MakeCard | None:
+    """Return what makes a credibility card of a spread from suite, draws and outcome; None where it is absent."""
+    from importlib import import_module, util
+
+    if util.find_spec("hepatica.planning.spread.card") is None:
+        return None
+    card = import_module("hepatica.planning.spread.card")
+    anchors = import_module("hepatica.planning.spread.anchors")
+
+    def make_card(
+        rows: Sequence[VerificationRow], draws: Sequence[Draw], outcome: SpreadOutcome | None
+    ) -> Any:
+        return card.assemble_card(verification=rows, anchors=anchors.check_anchors(draws), outcome=outcome)
+
+    return make_card
 
 
 def read_names(name: str) -> Mapping[int, str]:
@@ -151,9 +191,20 @@ def _demo_folder() -> Path:
     return Path(str(resources.files("hepatica.resources.demo")))
 
 
-def make_demo_request() -> PlanRequest:
-    """Return the planning job of the shipped case: HCC_015, first visit, label table."""
+DEMO_RATE_ML_PER_MIN = 1.0
+"""Made up for the demonstration, as its laboratory values are: no source read gives a rate."""
+
+
+def make_demo_request(*, spread_draws: int = 0) -> PlanRequest:
+    """Return the planning job of the shipped case: HCC_015, first visit, label table.
+
+    Parameters
+    ----------
+    spread_draws
+        Draws of a simulated spread; 0 for none.
+    """
     from hepatica.workflows.request import LabelInput, PlanRequest
+    from hepatica.workflows.spread_request import SpreadRequest
 
     folder = _demo_folder()
     return PlanRequest(
@@ -167,6 +218,9 @@ def make_demo_request() -> PlanRequest:
         arterial=folder / "arterial.zip",
         facts=folder / "facts-simulated.json",
         tumour_type="hcc",
+        spread=SpreadRequest(draws=spread_draws, rate_ml_per_min=DEMO_RATE_ML_PER_MIN)
+        if spread_draws
+        else None,
     )
 
 
@@ -176,17 +230,25 @@ def read_schema(name: str) -> str:
     Parameters
     ----------
     name
-        ``plan`` or ``facts``.
+        ``plan``, ``facts`` or ``spread``.
     """
     from hepatica.core.evidence import read_resource
 
     homes = {
         "plan": ("hepatica.resources.schemas", "plan.schema.json"),
         "facts": ("hepatica.planning.tables", "facts.schema.json"),
+        "spread": ("hepatica.resources.schemas", "spread.schema.json"),
     }
     if name not in homes:
         raise NotFoundError(expected=f"one of {', '.join(homes)}", given=f"'{name}'", where="schema")
     return read_resource(*homes[name]).decode("utf-8")
+
+
+def open_executor(*, workers: int = 1, scheduler: str = "") -> AbstractContextManager[Executor | None]:
+    """Open what shares out a simulation; see `hepatica.adapters.compute.executors.open_executor`."""
+    from hepatica.adapters.compute import executors
+
+    return executors.open_executor(workers=workers, scheduler=scheduler)
 
 
 def make_response_ports() -> ResponsePorts:

@@ -25,6 +25,7 @@ FULL: dict[str, Any] = {
     "pregnancy": "not_applicable",
     "immune_state": "competent",
     "chronic_liver_disease": True,
+    "cirrhosis": True,
     "ascites": "mild",
     "encephalopathy": "none",
     "hepatitis_b": {"viral_load": "undetectable", "iu_per_ml": 0, "date": "2024-02-29"},

@@ -21,6 +21,7 @@ MOST_SKIN_DISTANCE_MM = 3.0
 LABEL_VOLUME_TOLERANCE_ML = 0.5
 FILES = {
     "plan.json", "sheet.pdf", "report.html", "plan.mrk.json", "plan_sr.dcm", "segmentation.dcm", "sheet.dcm", "manifest.json",
+    "spread.json", "spread_L1_coverage.nii.gz", "spread_L1_concentration.nii.gz", "spread_seg.dcm",
 }  # fmt: skip
 
 

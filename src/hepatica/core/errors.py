@@ -300,6 +300,12 @@ class NotConvergedError(HepaticaError, RuntimeError):
     code = "not_converged"
 
 
+class ComputeError(HepaticaError, RuntimeError):
+    """Workers that cannot be reached, or ended before their work did."""
+
+    code = "compute"
+
+
 class CancelledError(HepaticaError):
     """The user stopped a running job."""
 

@@ -3,20 +3,14 @@
 from __future__ import annotations
 
 import json
-import math
-from collections.abc import Iterable, Mapping
-from enum import Enum
+from collections.abc import Mapping
 from functools import cache
 from types import MappingProxyType
 from typing import Any, Final
 
-import numpy as np
-from numpy.typing import ArrayLike
-
 from hepatica.anatomy.structures import Anatomy, StructureKind
-from hepatica.core.errors import NonFiniteError
 from hepatica.core.evidence import read_resource
-from hepatica.core.findings import Finding, NotEvaluable
+from hepatica.core.findings import NotEvaluable
 from hepatica.core.provenance import Manifest, derive_uid
 from hepatica.lesions.lesion import Diameter, Lesion, ViablePart
 from hepatica.planning.dose.values import Allocation, Injection
@@ -24,13 +18,19 @@ from hepatica.planning.eligibility.values import CriterionAnswer
 from hepatica.planning.path.placement_values import Chance, PlacementRisk
 from hepatica.planning.path.values import Clearance, LesionPath, Needle, Puncture, Run, Track
 from hepatica.planning.plan import Plan
+from hepatica.workflows.document_values import (
+    NUMBER_DECIMALS,
+    to_finding_rows,
+    to_number,
+    to_number_or_reason,
+    to_point,
+    to_value_or_reason,
+)
 from hepatica.workflows.ports import ImageFacts
 from hepatica.workflows.prior_plan import SCHEMA_VERSION, from_plan_document
 
 __all__ = ["NUMBER_DECIMALS", "SCHEMA_VERSION", "from_plan_document", "read_plan_schema", "to_plan_document"]
 
-NUMBER_DECIMALS: Final = 6
-"""Numbers are rounded to a nanometre or a nanolitre: the last bits of a sum cannot change the document."""
 _NO_PRIOR: Final[Mapping[str, str]] = MappingProxyType({})
 
 
@@ -92,16 +92,16 @@ def to_plan_document(
         "paths": [_to_path(path) for path in plan.paths],
         "eligibility": [_to_criterion(answer) for answer in plan.eligibility],
         "structures": _to_structures(anatomy),
-        "findings": _to_findings(plan.findings),
+        "findings": to_finding_rows(plan.findings),
         "frame_of_reference": image_facts.frame_of_reference or anatomy.grid.frame_of_reference or None,
-        "patient_position": _or_reason(plan.patient_position),
+        "patient_position": to_value_or_reason(plan.patient_position),
         "image": {
             "format": image_facts.format,
             "series_uid": image_facts.series_uid or None,
             "study_uid": image_facts.study_uid or None,
             "phase_hint": image_facts.phase_hint,
             "shape_ijk": list(anatomy.grid.shape),
-            "lps_from_ijk": [[_number(v) for v in row] for row in anatomy.grid.lps_from_ijk],
+            "lps_from_ijk": [[to_number(v) for v in row] for row in anatomy.grid.lps_from_ijk],
         },
         "manifest": {
             "run_id": manifest.run_id,
@@ -142,15 +142,15 @@ def _to_lesion(lesion: Lesion, manifest: Manifest, prior_tracking_uids: Mapping[
         "longest_diameter_slice_index": lesion.longest_diameter.slice_index,
         **_to_diameter("short_axis", lesion.short_axis),
         **_to_diameter("longest_diameter_3d", lesion.longest_diameter_3d),
-        "volume_ml": _number(lesion.volume_ml),
-        "volume_uncertainty_ml": _number(lesion.volume_uncertainty_ml),
-        "liver_fraction": _number_or_reason(lesion.liver_fraction),
-        "liver_fraction_uncertainty": _number_or_reason(lesion.liver_fraction_uncertainty),
-        "centroid_lps_mm": _point(lesion.mask.centroid_lps_mm),
-        "distance_to_capsule_mm": _number_or_reason(lesion.distance_to_capsule_mm),
-        "depth_mm": _number_or_reason(lesion.depth_mm),
+        "volume_ml": to_number(lesion.volume_ml),
+        "volume_uncertainty_ml": to_number(lesion.volume_uncertainty_ml),
+        "liver_fraction": to_number_or_reason(lesion.liver_fraction),
+        "liver_fraction_uncertainty": to_number_or_reason(lesion.liver_fraction_uncertainty),
+        "centroid_lps_mm": to_point(lesion.mask.centroid_lps_mm),
+        "distance_to_capsule_mm": to_number_or_reason(lesion.distance_to_capsule_mm),
+        "depth_mm": to_number_or_reason(lesion.depth_mm),
         "neighbours": [
-            {"structure": n.kind.value, "distance_mm": _number(n.distance_mm), "derived": n.derived}
+            {"structure": n.kind.value, "distance_mm": to_number(n.distance_mm), "derived": n.derived}
             for n in lesion.neighbours
         ],
         "viable": _to_viable(lesion.viable),
@@ -161,10 +161,13 @@ def _to_lesion(lesion: Lesion, manifest: Manifest, prior_tracking_uids: Mapping[
 
 def _to_diameter(name: str, diameter: Diameter | NotEvaluable) -> dict[str, Any]:
     if isinstance(diameter, NotEvaluable):
-        return {f"{name}_mm": _or_reason(diameter), f"{name}_ends_lps_mm": _or_reason(diameter)}
+        return {
+            f"{name}_mm": to_value_or_reason(diameter),
+            f"{name}_ends_lps_mm": to_value_or_reason(diameter),
+        }
     return {
-        f"{name}_mm": _number(diameter.length_mm),
-        f"{name}_ends_lps_mm": [_point(end) for end in diameter.ends_lps_mm],
+        f"{name}_mm": to_number(diameter.length_mm),
+        f"{name}_ends_lps_mm": [to_point(end) for end in diameter.ends_lps_mm],
     }
 
 
@@ -172,13 +175,13 @@ def _to_viable(viable: ViablePart | NotEvaluable) -> dict[str, Any]:
     if isinstance(viable, NotEvaluable):
         return {"not_evaluable": viable.reason}
     return {
-        "low_ml": _number(viable.low.volume_ml),
-        "middle_ml": _number(viable.middle.volume_ml),
-        "high_ml": _number(viable.high.volume_ml),
-        "centroid_lps_mm": _point(viable.middle.centroid_lps_mm),
+        "low_ml": to_number(viable.low.volume_ml),
+        "middle_ml": to_number(viable.middle.volume_ml),
+        "high_ml": to_number(viable.high.volume_ml),
+        "centroid_lps_mm": to_point(viable.middle.centroid_lps_mm),
         "origin": viable.origin,
         "method": viable.method,
-        "residual_mm": None if viable.residual_mm is None else _number(viable.residual_mm),
+        "residual_mm": None if viable.residual_mm is None else to_number(viable.residual_mm),
     }
 
 
@@ -186,12 +189,12 @@ def _to_injection(injection: Injection) -> dict[str, Any]:
     return {
         "lesion_id": injection.lesion_id,
         "rank": injection.rank,
-        "rule_volume_ml": _number(injection.rule_volume_ml),
-        "volume_ml": _number(injection.volume_ml),
-        "dose": _number_or_reason(injection.dose),
+        "rule_volume_ml": to_number(injection.rule_volume_ml),
+        "volume_ml": to_number(injection.volume_ml),
+        "dose": to_number_or_reason(injection.dose),
         "dose_unit": injection.dose_unit,
-        "dose_pfu": _number_or_reason(injection.dose_pfu),
-        "undelivered_ml": _number(injection.undelivered_ml),
+        "dose_pfu": to_number_or_reason(injection.dose_pfu),
+        "undelivered_ml": to_number(injection.undelivered_ml),
         "undelivered_reason": injection.undelivered_reason,
         "rule": injection.rule,
         "source": injection.source,
@@ -203,12 +206,12 @@ def _to_injection(injection: Injection) -> dict[str, Any]:
 def _to_allocation(allocation: Allocation) -> dict[str, Any]:
     return {
         "visit": allocation.visit,
-        "total_ml": _number(allocation.total_ml),
-        "ceiling_ml": None if allocation.ceiling_ml is None else _number(allocation.ceiling_ml),
-        "vials": _or_reason(allocation.vials),
+        "total_ml": to_number(allocation.total_ml),
+        "ceiling_ml": None if allocation.ceiling_ml is None else to_number(allocation.ceiling_ml),
+        "vials": to_value_or_reason(allocation.vials),
         "vial_text": allocation.vial_text,
-        "draw_up_ml": _number(allocation.draw_up_ml),
-        "findings": _to_findings(allocation.findings),
+        "draw_up_ml": to_number(allocation.draw_up_ml),
+        "findings": to_finding_rows(allocation.findings),
     }
 
 
@@ -216,13 +219,13 @@ def _to_puncture(puncture: Puncture) -> dict[str, Any]:
     return {
         "id": puncture.puncture_id,
         "lesion_ids": list(puncture.lesion_ids),
-        "entry_lps_mm": _point(puncture.entry_lps_mm),
-        "length_mm": _number(puncture.length_mm),
-        "in_plane_angle_deg": _number_or_reason(puncture.in_plane_angle_deg),
-        "craniocaudal_angle_deg": _number(puncture.craniocaudal_angle_deg),
-        "capsule_angle_deg": _number_or_reason(puncture.capsule_angle_deg),
-        "liver_before_lesion_mm": _number(puncture.liver_before_lesion_mm),
-        "clearance_mm": {c.kind.value: _number_or_reason(c.clearance_mm) for c in puncture.clearances},
+        "entry_lps_mm": to_point(puncture.entry_lps_mm),
+        "length_mm": to_number(puncture.length_mm),
+        "in_plane_angle_deg": to_number_or_reason(puncture.in_plane_angle_deg),
+        "craniocaudal_angle_deg": to_number(puncture.craniocaudal_angle_deg),
+        "capsule_angle_deg": to_number_or_reason(puncture.capsule_angle_deg),
+        "liver_before_lesion_mm": to_number(puncture.liver_before_lesion_mm),
+        "clearance_mm": {c.kind.value: to_number_or_reason(c.clearance_mm) for c in puncture.clearances},
         "clearances": [_to_clearance(clearance) for clearance in puncture.clearances],
         "runs": [_to_run(run) for run in puncture.runs],
         "tracks": [_to_track(track) for track in puncture.tracks],
@@ -230,15 +233,15 @@ def _to_puncture(puncture: Puncture) -> dict[str, Any]:
         "ranking": [
             {
                 "term": term.name,
-                "value": _number(term.value),
-                "weight": _number(term.weight),
+                "value": to_number(term.value),
+                "weight": to_number(term.weight),
                 "unit": term.unit,
                 "source": term.source,
                 "status": term.status.value,
             }
             for term in puncture.terms
         ],
-        "findings": _to_findings(puncture.findings),
+        "findings": to_finding_rows(puncture.findings),
         **({} if puncture.risk is None else {"risk": _to_risk(puncture.risk)}),
     }
 
@@ -252,7 +255,7 @@ def _to_risk(risk: PlacementRisk) -> dict[str, Any]:
         "lower_bound": risk.lower_bound,
         "unverified": risk.unverified,
         "sigmas": [
-            {"name": s.key, "sigma_mm": _number(s.number), "source": s.source, "status": s.status.value}
+            {"name": s.key, "sigma_mm": to_number(s.number), "source": s.source, "status": s.status.value}
             for s in risk.model.sigmas
         ],
         "p_any_touched": _to_chance(risk.any_touched),
@@ -270,9 +273,9 @@ def _to_risk(risk: PlacementRisk) -> dict[str, Any]:
             for item in risk.deposits
         ],
         "expected_ml_in_target": {
-            "mean_ml": _number(volume.mean_ml),
-            "standard_error_ml": _number(volume.standard_error_ml),
-            "planned_ml": _number(volume.planned_ml),
+            "mean_ml": to_number(volume.mean_ml),
+            "standard_error_ml": to_number(volume.standard_error_ml),
+            "planned_ml": to_number(volume.planned_ml),
         },
         "p_leaves_volume": _to_chance(risk.leaves_volume),
         "p_near_face": _to_chance(risk.near_face),
@@ -282,19 +285,19 @@ def _to_risk(risk: PlacementRisk) -> dict[str, Any]:
 def _to_chance(chance: Chance) -> dict[str, float]:
     low, high = chance.interval
     return {
-        "p": _number(chance.probability),
-        "standard_error": _number(chance.standard_error),
-        "low": _number(low),
-        "high": _number(high),
+        "p": to_number(chance.probability),
+        "standard_error": to_number(chance.standard_error),
+        "low": to_number(low),
+        "high": to_number(high),
     }
 
 
 def _to_clearance(clearance: Clearance) -> dict[str, Any]:
     return {
         "structure": clearance.kind.value,
-        "clearance_mm": _number_or_reason(clearance.clearance_mm),
-        "margin_mm": _number(clearance.margin_mm),
-        "run_out_mm": _number_or_reason(clearance.run_out_mm),
+        "clearance_mm": to_number_or_reason(clearance.clearance_mm),
+        "margin_mm": to_number(clearance.margin_mm),
+        "run_out_mm": to_number_or_reason(clearance.run_out_mm),
         "derived": clearance.derived,
         "status": clearance.status.value,
     }
@@ -302,21 +305,21 @@ def _to_clearance(clearance: Clearance) -> dict[str, Any]:
 
 def _to_run(run: Run) -> dict[str, Any]:
     return {
-        "from_mm": _number(run.from_mm),
-        "to_mm": _number(run.to_mm),
+        "from_mm": to_number(run.from_mm),
+        "to_mm": to_number(run.to_mm),
         "tissue": run.tissue.value,
         "structure": None if run.structure is None else run.structure.value,
-        "mean_hu": _number(run.mean_hu),
+        "mean_hu": to_number(run.mean_hu),
     }
 
 
 def _to_track(track: Track) -> dict[str, Any]:
     return {
-        "tip_lps_mm": _point(track.tip_lps_mm),
+        "tip_lps_mm": to_point(track.tip_lps_mm),
         "deposits": [
             {
-                "point_lps_mm": _point(deposit.point_lps_mm),
-                "volume_ml": _number(deposit.volume_ml),
+                "point_lps_mm": to_point(deposit.point_lps_mm),
+                "volume_ml": to_number(deposit.volume_ml),
                 "lesion_id": deposit.lesion_id,
                 "order": deposit.order,
             }
@@ -329,10 +332,10 @@ def _to_needle(needle: Needle) -> dict[str, Any]:
     return {
         "name": needle.name,
         "gauge": needle.gauge,
-        "outer_diameter_mm": _number(needle.outer_diameter_mm),
-        "length_mm": _number(needle.length_mm),
-        "hub_allowance_mm": _number(needle.hub_allowance_mm),
-        "dead_space_ml": _number(needle.dead_space_ml),
+        "outer_diameter_mm": to_number(needle.outer_diameter_mm),
+        "length_mm": to_number(needle.length_mm),
+        "hub_allowance_mm": to_number(needle.hub_allowance_mm),
+        "dead_space_ml": to_number(needle.dead_space_ml),
         "holes": needle.holes,
         "source": needle.source,
         "status": needle.status.value,
@@ -348,13 +351,13 @@ def _to_path(path: LesionPath) -> dict[str, Any]:
         "blocks": [
             {
                 "limit": block.limit,
-                "blocked_fraction": _number(block.blocked_fraction),
-                "only_fraction": _number(block.only_fraction),
-                "only_cm2": _number(block.only_cm2),
+                "blocked_fraction": to_number(block.blocked_fraction),
+                "only_fraction": to_number(block.only_fraction),
+                "only_cm2": to_number(block.only_cm2),
             }
             for block in path.blocks
         ],
-        "findings": _to_findings(path.findings),
+        "findings": to_finding_rows(path.findings),
     }
 
 
@@ -376,46 +379,3 @@ def _to_structures(anatomy: Anatomy) -> list[dict[str, Any]]:
         {"kind": s.kind.value, "origin": s.origin.value, "names": list(s.names), "source": s.source}
         for s in present
     ]
-
-
-def _to_findings(findings: Iterable[Finding]) -> list[dict[str, Any]]:
-    return [
-        {
-            "rule": finding.rule,
-            "severity": finding.severity.value,
-            "message": finding.message,
-            "measured": _text_or_number(finding.measured),
-            "limit": _text_or_number(finding.limit),
-            "unit": finding.unit,
-            "source": finding.source,
-            "status": None if finding.status is None else finding.status.value,
-            "subject": finding.subject,
-        }
-        for finding in findings
-    ]
-
-
-def _number(value: float) -> float:
-    number = float(value)
-    if not math.isfinite(number):
-        raise NonFiniteError(expected="a finite number", given=str(number), where="plan document")
-    # Adding zero turns -0.0 into 0.0: one value, one text.
-    return round(number, NUMBER_DECIMALS) + 0.0
-
-
-def _number_or_reason(value: float | NotEvaluable) -> float | dict[str, str]:
-    return {"not_evaluable": value.reason} if isinstance(value, NotEvaluable) else _number(value)
-
-
-def _or_reason(value: Any) -> Any:
-    return {"not_evaluable": value.reason} if isinstance(value, NotEvaluable) else value
-
-
-def _text_or_number(value: float | str) -> float | str:
-    if isinstance(value, Enum):
-        return str(value.value)
-    return value if isinstance(value, str | bool) else _number(value)
-
-
-def _point(point_lps_mm: ArrayLike) -> list[float]:
-    return [_number(c) for c in np.asarray(point_lps_mm, dtype=np.float64).reshape(3)]

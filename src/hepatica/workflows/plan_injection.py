@@ -18,17 +18,21 @@ from hepatica.workflows.plan_ports import PlanPorts
 from hepatica.workflows.ports import PlanContext
 from hepatica.workflows.read_case import Case, read_case
 from hepatica.workflows.request import PlanRequest
+from hepatica.workflows.simulate_plan_spread import simulate_case_spread
+from hepatica.workflows.spread_document import to_spread_document
+from hepatica.workflows.spread_values import PlanSpread
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class PlanOutcome:
-    """What a run gave: the plan, its JSON document, the folder and the files in it."""
+    """What a run gave: the plan, its JSON document, the folder, the files in it, and the spread where simulated."""
 
     plan: Plan
     document: Mapping[str, Any]
     manifest: Manifest
     folder: Path
     files: tuple[str, ...]
+    spread: PlanSpread | None = None
 
 
 def plan_injection(
@@ -78,13 +82,21 @@ def plan_injection(
             anatomy=planned.anatomy,
             manifest=manifest,
             plan_document=document,
+            spread=simulate_case_spread(
+                case, planned, request=request.spread, ports=ports, progress=progress
+            ),
         )
         files = _write_all(context, ports=ports, stage=stage, progress=progress)
         outputs = {name: digest_bytes((stage / name).read_bytes()) for name in files}
         manifest = replace(manifest, outputs=outputs)
         ports.write_document(stage / "manifest.json", manifest.to_dict())
     return PlanOutcome(
-        plan=planned.plan, document=document, manifest=manifest, folder=out, files=(*files, "manifest.json")
+        plan=planned.plan,
+        document=document,
+        manifest=manifest,
+        folder=out,
+        files=(*files, "manifest.json"),
+        spread=context.spread,
     )
 
 
@@ -123,6 +135,10 @@ def _write_all(context: PlanContext, *, ports: PlanPorts, stage: Path, progress:
     progress.stage("Writing the plan")
     ports.write_document(stage / "plan.json", context.plan_document)
     files = ["plan.json"]
+    if context.spread is not None:
+        document = to_spread_document(context.spread, plan=context.plan, manifest=context.manifest)
+        ports.write_document(stage / "spread.json", document)
+        files.append("spread.json")
     for number, writer in enumerate(ports.writers):
         progress.check_cancelled()
         progress.advance(number / len(ports.writers))

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any, Protocol
 
 from hepatica.workflows.ports import Clock, ImageReader, LabelReader, PlanWriter
+from hepatica.workflows.spread_values import MakeCard, OpenExecutor
 
 
 class StageOutput(Protocol):
@@ -40,6 +41,12 @@ class PlanPorts:
         Run time.
     code_version, libraries
         For the manifest.
+    open_executor
+        Opens what simulated draws are shared out to; None runs them in this process.
+    make_card
+        Makes the credibility card of a simulated spread; None makes none.
+    spread_writers
+        Writers of a simulated spread alone, in order.
     """
 
     image_reader: ImageReader
@@ -52,3 +59,6 @@ class PlanPorts:
     clock: Clock
     code_version: str
     libraries: Mapping[str, str]
+    open_executor: OpenExecutor | None = None
+    make_card: MakeCard | None = None
+    spread_writers: Sequence[PlanWriter] = ()

@@ -15,6 +15,7 @@ from hepatica.core.provenance import Manifest
 from hepatica.imaging.mask import Mask
 from hepatica.imaging.volume import Volume
 from hepatica.planning.plan import Plan
+from hepatica.workflows.spread_values import PlanSpread
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -198,7 +199,7 @@ class LabelReader(Protocol):
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class PlanContext:
-    """All that a writer may need beside the plan itself."""
+    """All that a writer may need beside the plan itself; ``spread`` where one was simulated."""
 
     plan: Plan
     image: ReadImage
@@ -206,6 +207,7 @@ class PlanContext:
     anatomy: Anatomy
     manifest: Manifest
     plan_document: Mapping[str, Any]
+    spread: PlanSpread | None = None
 
 
 class PlanWriter(Protocol):

@@ -33,6 +33,7 @@ from hepatica.workflows.ports import ReadImage
 from hepatica.workflows.read_labels import read_label_sources
 from hepatica.workflows.read_priors import PriorCase, read_priors
 from hepatica.workflows.request import PlanRequest
+from hepatica.workflows.spread_request import find_rate
 from hepatica.workflows.state_position import check_position, state_position
 
 EVIDENCE: Final = ("hepatica.anatomy.tables", "hepatica.lesions.tables", "hepatica.planning.tables")
@@ -92,6 +93,8 @@ def read_case(request: PlanRequest, *, ports: PlanPorts, progress: Progress) -> 
     protocol.require_set(request.visit)
     facts = _read_facts(request.facts, ports=ports, digests=digests)
     _check_choices(request)
+    if request.spread is not None:
+        find_rate(request.spread, protocol)
     progress.stage("Reading the scan")
     with name_input(PLANNING_SCAN):
         image = ports.image_reader.read_image(

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -18,6 +18,7 @@ from hepatica.workflows.prepare_case import PreparedCase, prepare_case
 from hepatica.workflows.read_case import Case, read_case
 from hepatica.workflows.replay_plan import read_manifest
 from hepatica.workflows.request import PlanRequest
+from hepatica.workflows.spread_request import SpreadRequest
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
@@ -51,7 +52,9 @@ class ReopenedPlan:
         return plan_prepared(self.case, self.prepared, run_id=run_id, progress=progress)
 
 
-def reopen_plan(folder: Path, *, ports: PlanPorts, progress: Progress = SILENT) -> ReopenedPlan:
+def reopen_plan(
+    folder: Path, *, ports: PlanPorts, spread: SpreadRequest | None = None, progress: Progress = SILENT
+) -> ReopenedPlan:
     """Read what a plan was made from, and prepare the scene it was made in.
 
     Parameters
@@ -60,6 +63,8 @@ def reopen_plan(folder: Path, *, ports: PlanPorts, progress: Progress = SILENT) 
         Folder that ``hepatica plan`` wrote.
     ports
         The world.
+    spread
+        What is asked of a simulation in place of what the plan asked; without a rate, with the plan's.
     progress
         Told of stages; may cancel.
 
@@ -74,12 +79,21 @@ def reopen_plan(folder: Path, *, ports: PlanPorts, progress: Progress = SILENT) 
         raw = ports.read_bytes(folder / "plan.json")
     document = to_object(raw, where=where, error=SourceFormatError)
     _require_same({"plan.json": digest_bytes(raw)}, manifest["outputs"], folder=folder)
-    case = read_case(PlanRequest.from_manifest(manifest, where=str(folder)), ports=ports, progress=progress)
+    request = PlanRequest.from_manifest(manifest, where=str(folder))
+    if spread is not None:
+        request = replace(request, spread=_fill_rate(spread, request.spread))
+    case = read_case(request, ports=ports, progress=progress)
     _require_same(case.digests, manifest["inputs"], folder=folder)
     _require_same(case.table_digests, manifest["tables"], folder=folder)
     return ReopenedPlan(
         case=case, prepared=prepare_case(case, progress=progress), document=document, manifest=manifest
     )
+
+
+def _fill_rate(spread: SpreadRequest, before: SpreadRequest | None) -> SpreadRequest:
+    if spread.rate_ml_per_min is not None or before is None:
+        return spread
+    return replace(spread, rate_ml_per_min=before.rate_ml_per_min)
 
 
 def _require_same(now: Mapping[str, Any], then: Mapping[str, Any], *, folder: Path) -> None:

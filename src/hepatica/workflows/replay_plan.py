@@ -45,13 +45,11 @@ def replay_plan(
     _require_apart(folder, out)
     manifest = read_manifest(folder, ports=ports)
     request = PlanRequest.from_manifest(manifest, where=str(folder))
-    clock = FixedClock(_to_run_time(manifest, folder))
+    clock = FixedClock(to_run_time(manifest, folder))
     outcome = plan_injection(
         request, ports=replace(ports, clock=clock), out=out, overwrite=overwrite, progress=progress
     )
-    again = outcome.manifest.to_dict()
-    for part in COMPARED:
-        _require_equal(manifest, again, part=part, folder=folder)
+    require_equal(manifest, outcome.manifest.to_dict(), folder=folder)
     return outcome
 
 
@@ -96,7 +94,14 @@ def read_manifest(folder: Path, *, ports: PlanPorts) -> dict[str, Any]:
     return document
 
 
-def _to_run_time(manifest: dict[str, Any], folder: Path) -> datetime:
+def to_run_time(manifest: dict[str, Any], folder: Path) -> datetime:
+    """Return the run time of a manifest.
+
+    Raises
+    ------
+    SourceFormatError
+        If it has none with a time zone.
+    """
     run_time: datetime | None
     try:
         run_time = datetime.fromisoformat(manifest["run_time"])
@@ -107,6 +112,25 @@ def _to_run_time(manifest: dict[str, Any], folder: Path) -> datetime:
             expected="a run_time with time zone", given=str(manifest.get("run_time")), where=str(folder)
         )
     return run_time
+
+
+def require_equal(before: dict[str, Any], after: dict[str, Any], *, folder: Path) -> None:
+    """Compare every digest of two manifests.
+
+    Parameters
+    ----------
+    before, after
+        Manifest of the earlier run and of its repetition.
+    folder
+        Folder of the earlier run, for the message.
+
+    Raises
+    ------
+    ReplayMismatchError
+        At the first part that differs: inputs, then tables, then outputs.
+    """
+    for part in COMPARED:
+        _require_equal(before, after, part=part, folder=folder)
 
 
 def _require_equal(before: dict[str, Any], after: dict[str, Any], *, part: str, folder: Path) -> None:

@@ -10,6 +10,7 @@ from typing import Any
 from hepatica.core.errors import InputError, SourceFormatError
 from hepatica.lesions.enhancement import TumourType
 from hepatica.planning.path.placement_presets import FREEHAND
+from hepatica.workflows.spread_request import SpreadRequest
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -64,6 +65,8 @@ class PlanRequest:
         Name of a packaged model of placement error.
     seed
         Seed of the needles drawn around each puncture, at least 0; the same for every puncture.
+    spread
+        What is asked of a simulation of the spread; None for none.
     """
 
     image: Path
@@ -82,6 +85,7 @@ class PlanRequest:
     position: str = ""
     placement: str = FREEHAND
     seed: int = 1
+    spread: SpreadRequest | None = None
 
     @property
     def tumour(self) -> TumourType | None:
@@ -134,6 +138,7 @@ class PlanRequest:
             "position": self.position,
             "placement": self.placement,
             "seed": self.seed,
+            **({} if self.spread is None else {"spread": self.spread.parameters}),
         }
 
     @classmethod
@@ -169,6 +174,9 @@ class PlanRequest:
                 position=parameters.get("position", ""),
                 placement=parameters.get("placement", FREEHAND),
                 seed=int(parameters.get("seed", 1)),
+                spread=SpreadRequest.from_parameters(parameters["spread"])
+                if "spread" in parameters
+                else None,
             )
         except (KeyError, TypeError, ValueError, AttributeError) as error:
             raise SourceFormatError(

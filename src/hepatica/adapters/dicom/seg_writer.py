@@ -65,7 +65,7 @@ class SegWriter:
         progress.stage("DICOM segmentation")
         source, stack = find_planned_planes(context.image, source)
         names = []
-        groups = _share_out(segments, stack, self._pixels_per_file_max)
+        groups = share_out(segments, stack, self._pixels_per_file_max)
         for number, group in enumerate(groups, start=1):
             progress.check_cancelled()
             names.append(SEG_FILE if number == 1 else f"segmentation_{number}.dcm")
@@ -74,6 +74,38 @@ class SegWriter:
                 write_dataset(dataset, folder / names[-1])
             progress.advance(number / len(groups))
         return tuple(names)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SegSeries:
+    """What one kind of segmentation calls itself.
+
+    Parameters
+    ----------
+    name
+        Text that its UIDs derive from.
+    number
+        Series number.
+    label
+        Content label.
+    description, content
+        Series description and content description.
+    """
+
+    name: str
+    number: int
+    label: str
+    description: str
+    content: str
+
+
+PLAN_SERIES: Final = SegSeries(
+    name="segmentation",
+    number=SEG_SERIES_NUMBER,
+    label="INJECTION_PLAN",
+    description="Injection plan segments",
+    content="Injection plan, research use",
+)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
@@ -96,7 +128,13 @@ class SegmentFrames:
 
 
 def make_segmentation(
-    context: PlanContext, source: SourceSeries, *, stack: PlaneStack, frames: SegmentFrames, number: int
+    context: PlanContext,
+    source: SourceSeries,
+    *,
+    stack: PlaneStack,
+    frames: SegmentFrames,
+    number: int,
+    series: SegSeries = PLAN_SERIES,
 ) -> Dataset:
     """Build one SEG object.
 
@@ -110,6 +148,8 @@ def make_segmentation(
         Segments and pixels of this object.
     number
         Instance number, from 1.
+    series
+        What it calls itself.
     """
     import highdicom as hd
 
@@ -120,17 +160,16 @@ def make_segmentation(
         pixel_array=frames.pixels,
         segmentation_type=hd.seg.SegmentationTypeValues.BINARY,
         segment_descriptions=[_describe(n, s, context) for n, s in enumerate(frames.segments, start=1)],
-        series_instance_uid=derive_uid(run_id, "segmentation series"),
-        series_number=SEG_SERIES_NUMBER,
-        sop_instance_uid=derive_uid(run_id, "segmentation", str(number)),
+        series_instance_uid=derive_uid(run_id, f"{series.name} series"),
+        series_number=series.number,
+        sop_instance_uid=derive_uid(run_id, series.name, str(number)),
         instance_number=number,
         manufacturer=MANUFACTURER,
         manufacturer_model_name=MODEL_NAME,
         software_versions=context.manifest.code_version,
         device_serial_number=DEVICE_SERIAL_NUMBER,
-        content_description="Injection plan, research use"
-        + ("; frame of reference derived" if source.frame_derived else ""),
-        content_label="INJECTION_PLAN",
+        content_description=series.content + ("; frame of reference derived" if source.frame_derived else ""),
+        content_label=series.label,
         content_creator_name="Hepatica^",
         pixel_measures=hd.PixelMeasuresSequence(
             pixel_spacing=stack.pixel_spacing_mm,
@@ -142,17 +181,17 @@ def make_segmentation(
             hd.PlanePositionSequence("PATIENT", stack.find_position_lps_mm(plane).round(6).tolist())
             for plane in frames.planes
         ],
-        series_description="Injection plan segments",
+        series_description=series.description,
         specific_character_set=CHARACTER_SET,
         content_date=date,
         content_time=time,
         coding_schemes=list_coding_schemes(),
     )
-    _finish(dataset, context, source=source, number=number)
+    _finish(dataset, context, source=source, name=series.name, number=number)
     return dataset
 
 
-def _share_out(segments: Sequence[Segment], stack: PlaneStack, pixels_max: int) -> list[SegmentFrames]:
+def share_out(segments: Sequence[Segment], stack: PlaneStack, pixels_max: int) -> list[SegmentFrames]:
     """Put all segments into one object; where that is too large, into few that hold no two that overlap."""
     planes = _find_used_planes(segments, stack)
     if len(segments) * len(planes) * stack.plane_shape[0] * stack.plane_shape[1] <= pixels_max:
@@ -213,7 +252,7 @@ def _describe(number: int, segment: Segment, context: PlanContext) -> Any:
         algorithm_identification=hd.AlgorithmIdentificationSequence(
             name=to_long_string(algorithm) or "not named",
             version=context.manifest.code_version,
-            family=to_code("concept", "derived_not_reviewed" if segment.derived else "supplied_label"),
+            family=to_code("concept", _find_family(segment)),
         ),
         tracking_uid=segment.tracking_uid,
         tracking_id=to_long_string(segment.tracking_id),
@@ -223,9 +262,15 @@ def _describe(number: int, segment: Segment, context: PlanContext) -> Any:
     return description
 
 
-def _finish(dataset: Any, context: PlanContext, *, source: SourceSeries, number: int) -> None:
+def _find_family(segment: Segment) -> str:
+    if segment.role == "prediction":
+        return "simulated_prediction"
+    return "derived_not_reviewed" if segment.derived else "supplied_label"
+
+
+def _finish(dataset: Any, context: PlanContext, *, source: SourceSeries, name: str, number: int) -> None:
     """Replace what the encoder draws at random or takes from the clock."""
-    organization = derive_uid(context.manifest.run_id, "segmentation dimensions", str(number))
+    organization = derive_uid(context.manifest.run_id, f"{name} dimensions", str(number))
     for item in dataset.DimensionOrganizationSequence:
         item.DimensionOrganizationUID = organization
     for item in dataset.DimensionIndexSequence:

@@ -24,7 +24,7 @@ class Segment:
     Parameters
     ----------
     role
-        ``structure``, ``lesion`` or ``viable``.
+        ``structure``, ``lesion``, ``viable`` or ``prediction``.
     name
         Structure kind or lesion id.
     code

@@ -39,6 +39,16 @@ class PictureBook:
             self._context, self._pictures = context, drawn
         return self._pictures
 
+    def draw_spread(self, context: PlanContext, *, progress: Progress) -> Pictures:
+        """Return the pictures of a simulated spread by lesion, then by role; empty where none was simulated."""
+        from hepatica.adapters.reports.spread_pictures import draw_spread
+
+        drawn: Pictures = {}
+        for lesion in () if context.spread is None else context.spread.lesions:
+            progress.check_cancelled()
+            drawn[lesion.lesion_id] = draw_spread(context, lesion)
+        return drawn
+
 
 def draw_puncture(context: PlanContext, puncture: Puncture, *, fields: Fields) -> dict[str, Picture]:
     """Draw the four pictures of one puncture."""

@@ -16,6 +16,7 @@ from hepatica.adapters.reports.eligibility_view import (
     derive_eligibility_view,
 )
 from hepatica.adapters.reports.puncture_view import PunctureView, derive_puncture_view
+from hepatica.adapters.reports.spread_view import SpreadView, derive_spread_view
 from hepatica.adapters.reports.wording import (
     ABSENT,
     DERIVED_NOTE,
@@ -201,6 +202,7 @@ class PlanView:
     software: str
     input_digest: str
     manifest: tuple[tuple[str, str], ...]
+    spread: SpreadView | None = None
 
     def count_findings(self, severity: str) -> int:
         """Return how many findings have a severity."""
@@ -249,6 +251,7 @@ def derive_plan_view(context: PlanContext) -> PlanView:
         software=f"Hepatica {manifest.code_version}",
         input_digest=context.image.digest[:12],
         manifest=_derive_manifest(context),
+        spread=None if context.spread is None else derive_spread_view(context.spread),
     )
 
 

@@ -30,6 +30,8 @@ _UNIT_WORDS: Final = {
     "g_per_l": "g/L", "g_per_dl": "g/dL", "umol_per_l": "µmol/L", "mg_per_dl": "mg/dL",
     "1e9_per_l": "× 10⁹/L", "ratio": "", "u_per_l": "U/L", "mg_per_ml": "mg/mL",
     "iu_per_ml": "IU/mL", "gauge": "G", "celsius": "°C",
+    "kpa": "kPa", "mmhg": "mmHg", "ml_per_min": "mL/min", "m2_per_pa_s": "m²/(Pa s)", "per_pa_s": "/(Pa s)",
+    "per_day": "/day", "pa_s": "Pa s",
 }  # fmt: skip
 
 

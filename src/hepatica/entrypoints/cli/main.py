@@ -6,7 +6,7 @@ import os
 import signal
 import sys
 from pathlib import Path
-from typing import Annotated, NoReturn
+from typing import TYPE_CHECKING, Annotated, Any, NoReturn
 
 import typer
 
@@ -15,7 +15,11 @@ from hepatica.entrypoints.cli.exit_status import CANCELLED, USAGE, to_exit_statu
 from hepatica.entrypoints.cli.record import audit_app, backup_command, record_app, restore_command
 from hepatica.entrypoints.cli.response import response_app
 from hepatica.entrypoints.cli.serve import serve_command
+from hepatica.entrypoints.cli.spread import Rate, Scheduler, Workers, count_workers, spread
 from hepatica.entrypoints.cli.trial import app as trial_app
+
+if TYPE_CHECKING:
+    from hepatica.workflows.plan_injection import PlanOutcome
 
 app = typer.Typer(
     name="hepatica",
@@ -34,6 +38,7 @@ app.add_typer(audit_app, name="audit")
 app.command(name="backup")(backup_command)
 app.command(name="restore")(restore_command)
 app.command(name="serve")(serve_command)
+app.command(name="spread")(spread)
 
 JSON_HELP = "Print exactly one JSON document on stdout."
 Json = Annotated[bool, typer.Option("--json", help=JSON_HELP)]
@@ -92,15 +97,24 @@ def plan(
     resample: Annotated[
         bool, typer.Option("--resample", help="Repair tilted, gapped or uneven stacks, with a finding.")
     ] = False,
+    with_spread: Annotated[
+        bool, typer.Option("--spread", help="Simulate where the injections go; see 'hepatica spread'.")
+    ] = False,
+    spread_draws: Annotated[
+        int, typer.Option("--spread-draws", min=1, help="Draws of that simulation.")
+    ] = 32,
+    rate: Rate = None,
+    workers: Workers = None,
+    scheduler: Scheduler = "",
     overwrite: Overwrite = False,
     as_json: Json = False,
 ) -> None:
     """Plan the injections of one visit: which tumours, how many mL, where the needle goes, what it may hit."""
     from hepatica.bootstrap import make_plan_ports
-    from hepatica.entrypoints.cli.screen import print_json, showing_progress
-    from hepatica.entrypoints.cli.summary import print_summary
+    from hepatica.entrypoints.cli.screen import showing_progress
     from hepatica.workflows.plan_injection import plan_injection
     from hepatica.workflows.request import PlanRequest, pair_labels
+    from hepatica.workflows.spread_request import SpreadRequest
 
     request = PlanRequest(
         image=image,
@@ -119,11 +133,23 @@ def plan(
         position=position,
         placement=placement,
         seed=seed,
+        spread=SpreadRequest(draws=spread_draws, seed=seed, rate_ml_per_min=rate) if with_spread else None,
     )
     with showing_progress(quiet=as_json) as progress:
         outcome = plan_injection(
-            request, ports=make_plan_ports(), out=out, overwrite=overwrite, progress=progress
+            request,
+            ports=make_plan_ports(workers=count_workers(workers), scheduler=scheduler),
+            out=out,
+            overwrite=overwrite,
+            progress=progress,
         )
+    _show(outcome, as_json=as_json)
+
+
+def _show(outcome: PlanOutcome, *, as_json: bool) -> None:
+    from hepatica.entrypoints.cli.screen import print_json
+    from hepatica.entrypoints.cli.summary import print_summary
+
     if as_json:
         print_json(outcome.document)
     else:
@@ -133,41 +159,52 @@ def plan(
 @app.command()
 def demo(
     out: Out = Path("demo-plan"),
+    spread_draws: Annotated[
+        int, typer.Option("--spread-draws", min=0, help="Draws of the simulated spread; 0 for none.")
+    ] = 32,
+    workers: Workers = None,
     as_json: Json = False,
 ) -> None:
     """Plan on the real CT that is shipped with Hepatica (HCC_015, CC BY 4.0)."""
     from hepatica.bootstrap import make_demo_request, make_plan_ports
-    from hepatica.entrypoints.cli.screen import print_json, showing_progress
-    from hepatica.entrypoints.cli.summary import print_summary
+    from hepatica.entrypoints.cli.screen import showing_progress
     from hepatica.workflows.plan_injection import plan_injection
 
     with showing_progress(quiet=as_json) as progress:
         outcome = plan_injection(
-            make_demo_request(), ports=make_plan_ports(), out=out, overwrite=True, progress=progress
+            make_demo_request(spread_draws=spread_draws),
+            ports=make_plan_ports(workers=count_workers(workers)),
+            out=out,
+            overwrite=True,
+            progress=progress,
         )
-    if as_json:
-        print_json(outcome.document)
-    else:
-        print_summary(outcome)
-        typer.echo("The scan is real; the laboratory values and drugs of this demonstration are made up.")
+    _show(outcome, as_json=as_json)
+    if not as_json:
+        typer.echo(
+            "The scan is real; laboratory values, drugs and the rate of injection of this demonstration are made up."
+        )
 
 
 @app.command()
 def replay(
-    folder: Annotated[Path, typer.Argument(help="Folder of an earlier plan.")],
+    folder: Annotated[Path, typer.Argument(help="Folder of an earlier plan or simulated spread.")],
     out: Out,
+    workers: Workers = None,
+    scheduler: Scheduler = "",
     overwrite: Overwrite = False,
     as_json: Json = False,
 ) -> None:
-    """Run an earlier plan again from its manifest and compare every digest."""
+    """Run an earlier plan or simulated spread again from its manifest and compare every digest."""
     from hepatica.bootstrap import make_plan_ports
     from hepatica.entrypoints.cli.screen import print_json, showing_progress
-    from hepatica.workflows.replay_plan import replay_plan
+    from hepatica.workflows.replay_plan import read_manifest, replay_plan
+    from hepatica.workflows.spread_plan import COMMAND, replay_spread
 
+    ports = make_plan_ports(workers=count_workers(workers), scheduler=scheduler)
+    spreads = read_manifest(folder, ports=ports).get("command") == COMMAND
+    again: Any = replay_spread if spreads else replay_plan
     with showing_progress(quiet=as_json) as progress:
-        outcome = replay_plan(
-            folder, ports=make_plan_ports(), out=out, overwrite=overwrite, progress=progress
-        )
+        outcome = again(folder, ports=ports, out=out, overwrite=overwrite, progress=progress)
     count = len(outcome.manifest.outputs)
     if as_json:
         print_json({"replayed": str(folder), "out": str(out), "equal_outputs": count})
@@ -237,7 +274,7 @@ def needles() -> None:
 
 @app.command()
 def schema(
-    name: Annotated[str, typer.Argument(help="'plan' or 'facts'.")],
+    name: Annotated[str, typer.Argument(help="'plan', 'facts' or 'spread'.")],
 ) -> None:
     """Print a published JSON Schema."""
     from hepatica.bootstrap import read_schema

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 from rich.markup import escape
 
 from hepatica.core.findings import NotEvaluable, Severity
+from hepatica.entrypoints.cli.spread import print_spread
 from hepatica.planning.eligibility.values import Answer
 from hepatica.planning.path.placement_values import PlacementRisk
 from hepatica.planning.path.values import Puncture
@@ -36,6 +37,8 @@ def print_summary(outcome: PlanOutcome) -> None:
     _print_unreached(console, plan)
     _print_eligibility(console, plan)
     _print_findings(console, plan)
+    if outcome.spread is not None:
+        print_spread(outcome.spread)
     folder = escape(str(outcome.folder))
     console.print(f"\nOpen [bold]{folder}/sheet.pdf[/bold] (sheet) or {folder}/report.html (all details).")
     console.print("Research use, not a medical device.")

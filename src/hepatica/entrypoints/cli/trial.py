@@ -37,6 +37,9 @@ Patients = Annotated[
 ]
 Truth = Annotated[str, typer.Option("--truth", help="True DLT probabilities, comma separated.")]
 Json = Annotated[bool, typer.Option("--json", help="Print exactly one JSON document on stdout.")]
+Scheduler = Annotated[
+    str, typer.Option("--scheduler", help="Address of a Dask scheduler whose workers share the work.")
+]
 
 
 @app.command(name="next-dose", cls=DesignCommand, epilog=EPILOG)
@@ -209,6 +212,7 @@ def simulate(
     workers: Annotated[
         int, typer.Option("--workers", min=1, help="Processes; the result is the same for any number.")
     ] = 1,
+    scheduler: Scheduler = "",
     as_json: Json = False,
 ) -> None:
     """Simulate a design: how often it finds each dose, and at what cost."""
@@ -218,7 +222,7 @@ def simulate(
     job = _make_job(ctx, design, truth=truth, target=target, response=response, settings=settings)
     with showing_progress(quiet=as_json) as progress:
         progress.stage(f"Simulating {design}")
-        result = _run_job(job, workers=workers, progress=progress)
+        result = _run_job(job, workers=workers, scheduler=scheduler, progress=progress)
     document = {**result.to_dict(), "assumptions": list(describe_assumptions(job))}
     if as_json:
         print_json(document)
@@ -239,6 +243,7 @@ def compare(
     response: Annotated[str | None, typer.Option("--response")] = None,
     gap: Annotated[float, typer.Option("--gap")] = 0.25,
     workers: Annotated[int, typer.Option("--workers", min=1)] = 1,
+    scheduler: Scheduler = "",
     as_json: Json = False,
 ) -> None:
     """Compare designs on the same simulated patients; each design takes the options it knows."""
@@ -252,7 +257,7 @@ def compare(
                 ctx, name, truth=truth, target=target, response=response, settings=settings, shared=True
             )
             progress.stage(f"Simulating {name}")
-            results.append(_run_job(last, workers=workers, progress=progress))
+            results.append(_run_job(last, workers=workers, scheduler=scheduler, progress=progress))
     assert last is not None
     if as_json:
         print_json(
@@ -342,15 +347,13 @@ def _make_job(
     )
 
 
-def _run_job(job: Any, *, workers: int, progress: Any) -> Any:
+def _run_job(job: Any, *, workers: int, scheduler: str, progress: Any) -> Any:
+    from hepatica.bootstrap import open_executor
     from hepatica.trials.simulation.engine import simulate_trials
 
-    if workers == 1:
-        return simulate_trials(job, progress=progress)
-    from concurrent.futures import ProcessPoolExecutor
-
-    with ProcessPoolExecutor(workers) as pool:
-        return simulate_trials(job, run=pool.map, progress=progress)
+    with open_executor(workers=workers, scheduler=scheduler) as executor:
+        run = map if executor is None else executor.map
+        return simulate_trials(job, run=run, progress=progress)
 
 
 def _describe(results: list[Any], job: Any) -> str:

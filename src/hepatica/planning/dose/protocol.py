@@ -54,6 +54,8 @@ class Protocol:
         Dose-limiting toxicity; None where the protocol says nothing.
     stopping
         Rules that end or pause treatment, as text.
+    injection_rate
+        Rate of injection, mL/min; None where the protocol says nothing.
     printed
         What has to be printed, with sources; `notices` gives the lines.
     level, levels
@@ -87,6 +89,7 @@ class Protocol:
     level: str
     levels: tuple[str, ...]
     digest: str
+    injection_rate: Evidence | None = None
 
     @classmethod
     def from_toml(cls, data: bytes, *, where: str, level: str = "") -> Protocol:
@@ -116,6 +119,7 @@ class Protocol:
         optional = (
             self.sites.spill_over_from_visit, self.lesions.most, self.lesions.least,
             self.lesions.longest_diameter_min, self.visits_most, self.dlt_window, self.dlt_definition,
+            self.injection_rate,
         )  # fmt: skip
         yield from (item for item in optional if item is not None)
         yield from (self.order_first, self.order_later, *self.rule.evidence)
@@ -242,6 +246,7 @@ def _build(document: ProtocolDocument, *, where: str) -> Protocol:
     order = need_section(top, "order")
     limits = top.section("lesions") or Section({}, path="lesions", where=where)
     schedule = top.section("schedule") or Section({}, path="schedule", where=where)
+    injection = top.section("injection") or Section({}, path="injection", where=where)
     toxicity = top.section("dlt") or Section({}, path="dlt", where=where)
     visits_most = schedule.number("visits_most", units=("",))
     protocol = Protocol(
@@ -268,7 +273,8 @@ def _build(document: ProtocolDocument, *, where: str) -> Protocol:
         level=document.level,
         levels=document.levels,
         digest=document.digest,
+        injection_rate=injection.number("rate", units=("ml_per_min",)),
     )
-    for section in (order, limits, schedule, toxicity, top):
+    for section in (order, limits, schedule, injection, toxicity, top):
         section.finish()
     return protocol

@@ -108,6 +108,8 @@ class PatientFacts:
         ``competent`` or ``compromised``.
     chronic_liver_disease
         Whether the separate bleeding limits apply.
+    cirrhosis
+        Whether the liver is cirrhotic: it decides which tissue the spread of an injection meets.
     ascites, encephalopathy
         Child-Pugh items.
     hepatitis_b, hepatitis_c
@@ -130,6 +132,7 @@ class PatientFacts:
     pregnancy: str | None = None
     immune_state: str | None = None
     chronic_liver_disease: bool | None = None
+    cirrhosis: bool | None = None
     ascites: str | None = None
     encephalopathy: str | None = None
     hepatitis_b: ViralLoad | None = None
@@ -158,7 +161,7 @@ class PatientFacts:
         drugs, allergies = document.get("drugs"), document.get("allergies")
         same_name = (
             "age_years", "ecog", "life_expectancy_months", "pregnancy", "immune_state",
-            "chronic_liver_disease", "ascites", "encephalopathy",
+            "chronic_liver_disease", "cirrhosis", "ascites", "encephalopathy",
         )  # fmt: skip
         return cls(
             **{name: document[name] for name in same_name if name in document},

@@ -33,6 +33,9 @@ class InjectionSite:
         Amount and rate.
     needle_radius_mm
         Outer radius.
+    liver_depth_mm
+        Depth of liver along the needle behind the tip, where the grid ends before the capsule; None where the
+        grid holds all of it.
     hole_offsets_mm
         Distance of each hole from the tip, up the needle; one hole at the tip by default.
     hole_radius_mm
@@ -44,6 +47,7 @@ class InjectionSite:
     volume_ml: float
     rate_ml_per_min: float
     needle_radius_mm: float
+    liver_depth_mm: float | None = None
     hole_offsets_mm: tuple[float, ...] = (0.0,)
     hole_radius_mm: float | None = None
 
@@ -141,7 +145,7 @@ class TrackLine:
     track
         Depths for the backflow.
     ends_in_grid
-        Whether the line left the liver within the grid; its depth is a lower bound otherwise.
+        Whether the line left the liver within the grid; otherwise its depth is the site's, or a lower bound.
     """
 
     cells: NDArray[np.int64]
@@ -164,6 +168,7 @@ def trace_track(scene: SpreadScene, site: InjectionSite) -> TrackLine:
     leaves = max(_first(out), 1)
     depth, index, kinds = depth[:leaves], index[:leaves], kinds[:leaves]
     lesion = max(_first(~np.isin(kinds, [int(kind) for kind in TUMOUR])), 1)
+    beyond_mm = 0.0 if out.any() else site.liver_depth_mm or 0.0
     return TrackLine(
         cells=np.ravel_multi_index(tuple(index.T), scene.grid.shape).astype(np.int64),
         depth_mm=depth,
@@ -171,7 +176,7 @@ def trace_track(scene: SpreadScene, site: InjectionSite) -> TrackLine:
         track=Track(
             needle_radius_mm=site.needle_radius_mm,
             depth_in_lesion_mm=float(lesion * step),
-            depth_in_liver_mm=float(max(depth.size, lesion) * step),
+            depth_in_liver_mm=max(float(max(depth.size, lesion) * step), beyond_mm),
         ),
         ends_in_grid=bool(out.any()),
     )

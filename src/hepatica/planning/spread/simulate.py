@@ -10,6 +10,7 @@ from functools import partial
 from typing import Final
 
 import numpy as np
+from numpy.typing import NDArray
 
 from hepatica.core.errors import InputError
 from hepatica.core.evidence import Evidence
@@ -66,6 +67,8 @@ class SpreadOutcome:
         Bands by deposit; by deposit and hole.
     coverage_probability
         (I, J, K) share of draws in which a cell is reached, read-only.
+    expected_per_ml
+        (I, J, K) mean over the draws of the concentration in tissue, amount per mL, read-only.
     drivers
         Inputs by their grip on the share retained in viable tumour.
     unverified
@@ -89,6 +92,7 @@ class SpreadOutcome:
     tip_pressure_kpa: tuple[Band, ...]
     hole_shares: tuple[tuple[Band, ...], ...]
     coverage_probability: FloatArray
+    expected_per_ml: FloatArray
     drivers: tuple[Driver, ...] | NotEvaluable
     unverified: tuple[str, ...]
     largest_imbalance_fraction: float
@@ -110,6 +114,10 @@ class _Summary:
     backflow: BackflowClass
     imbalance: float
     findings: tuple[Finding, ...]
+
+
+_Answer = tuple[_Summary | NotEvaluable, NDArray[np.float32] | None]
+"""What a worker sends back: a summary, and each cell's concentration over the injected one."""
 
 
 def draw_members(count: int, *, deposits: int, rng: np.random.Generator) -> tuple[Draw, ...]:
@@ -153,14 +161,14 @@ def _measure_histogram(scene: SpreadScene, amounts_mm3: FloatArray) -> tuple[Flo
     return np.array([np.count_nonzero(viable >= level) / viable.size for level in LEVELS]), relative
 
 
-def _summarise(draw: Draw, *, scene: SpreadScene, threshold: float) -> _Summary | NotEvaluable:
+def _summarise(draw: Draw, *, scene: SpreadScene, threshold: float) -> _Answer:
     member = simulate_member(scene, draw)
     if isinstance(member, NotEvaluable):
-        return member
+        return member, None
     histogram, relative = _measure_histogram(scene, member.amounts_mm3)
     reached: BoolArray = relative >= threshold
     viable = scene.classes == SpreadTissue.VIABLE
-    return _Summary(
+    summary = _Summary(
         fractions=np.array([member.fractions[place] for place in PLACES]),
         cleft=member.cleft_fraction,
         track=member.track_fraction,
@@ -173,6 +181,7 @@ def _summarise(draw: Draw, *, scene: SpreadScene, threshold: float) -> _Summary 
         imbalance=member.imbalance_fraction,
         findings=member.findings,
     )
+    return summary, relative.astype(np.float32)
 
 
 def _worst(member: SpreadMember) -> BackflowClass:
@@ -228,8 +237,12 @@ def simulate_spread(
     work = partial(_summarise, scene=scene, threshold=threshold_per_ml / strength_per_ml)
     progress.stage("spread")
     answers: list[_Summary | NotEvaluable] = []
-    for answer in map(work, draws) if executor is None else executor.map(work, draws):
+    # Added up in the order of the draws as they come: sums of floats depend on their order.
+    expected = np.zeros(scene.classes.shape)
+    for answer, relative in map(work, draws) if executor is None else executor.map(work, draws):
         answers.append(answer)
+        if relative is not None:
+            expected += relative
         progress.advance(len(answers) / len(draws))
         progress.check_cancelled()
     reasons = Counter(answer.reason for answer in answers if isinstance(answer, NotEvaluable))
@@ -240,7 +253,10 @@ def simulate_spread(
     ]
     if not kept:
         return NotEvaluable(reason=reasons.most_common(1)[0][0])
-    return _join(scene, kept, reasons, strength_per_ml=strength_per_ml, threshold_per_ml=threshold_per_ml)
+    expected *= strength_per_ml / len(kept)
+    return _join(
+        scene, kept, reasons, expected=expected, strength_per_ml=strength_per_ml, threshold_per_ml=threshold_per_ml
+    )  # fmt: skip
 
 
 def _to_band(values: FloatArray) -> Band:
@@ -266,6 +282,7 @@ def _join(
     kept: list[tuple[Draw, _Summary]],
     reasons: Mapping[str, int],
     *,
+    expected: FloatArray,
     strength_per_ml: float,
     threshold_per_ml: float,
 ) -> SpreadOutcome:
@@ -278,6 +295,7 @@ def _join(
         count += np.unpackbits(np.frombuffer(summary.reached, dtype=np.uint8), count=count.size)
     probability = (count / len(found)).reshape(scene.classes.shape)
     probability.setflags(write=False)
+    expected.setflags(write=False)
     rules: dict[str, Finding] = {}
     holds: Counter[str] = Counter()
     for summary in found:
@@ -306,6 +324,7 @@ def _join(
             for n in sites
         ),
         coverage_probability=probability,
+        expected_per_ml=expected,
         drivers=rank_drivers(table, fractions[:, PLACES.index("viable")], names=names),
         unverified=list_unverified(),
         largest_imbalance_fraction=max(summary.imbalance for summary in found),

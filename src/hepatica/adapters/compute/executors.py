@@ -1,0 +1,89 @@
+"""Where independent pieces of a simulation run: here, in processes of this machine, or on a Dask cluster.
+
+All give a `concurrent.futures.Executor` whose ``map`` keeps the order of its input, so that what is computed does
+not depend on where.
+"""
+
+from __future__ import annotations
+
+import multiprocessing
+from collections.abc import Callable, Iterable, Iterator
+from concurrent.futures import Executor, ProcessPoolExecutor
+from concurrent.futures.process import BrokenProcessPool
+from contextlib import contextmanager
+from typing import Any
+
+from hepatica.core.errors import ComputeError, InputError
+
+
+@contextmanager
+def open_executor(*, workers: int = 1, scheduler: str = "") -> Iterator[Executor | None]:
+    """Open what runs the pieces; close it without a trace at the end of the block.
+
+    Parameters
+    ----------
+    workers
+        Processes of this machine; 1 runs in this process and yields None. Not used with a scheduler.
+    scheduler
+        Address of a Dask scheduler, for example ``tcp://10.0.0.5:8786``.
+
+    Raises
+    ------
+    InputError
+        On less than one worker.
+    ComputeError
+        If no scheduler answers, it has no worker, or its workers run another version of Hepatica.
+    """
+    if scheduler:
+        from hepatica.adapters.compute.dask_cluster import connect_scheduler
+
+        with connect_scheduler(scheduler) as cluster:
+            yield cluster
+        return
+    if workers < 1:
+        raise InputError(expected="at least one worker", given=str(workers), where="--workers")
+    if workers == 1:
+        yield None
+        return
+    pool = LocalPool(workers)
+    try:
+        yield pool
+    finally:
+        pool.shutdown(wait=True, cancel_futures=True)
+
+
+class LocalPool(ProcessPoolExecutor):
+    """Processes of this machine, started afresh: a copy of a process that runs threads may hang.
+
+    Parameters
+    ----------
+    workers
+        Number of processes.
+    """
+
+    def __init__(self, workers: int) -> None:
+        super().__init__(workers, mp_context=multiprocessing.get_context("spawn"))
+
+    def map(
+        self,
+        fn: Callable[..., Any],
+        *iterables: Iterable[Any],
+        timeout: float | None = None,
+        chunksize: int = 1,
+    ) -> Iterator[Any]:
+        """Run a function over items and yield the answers in their order.
+
+        Raises
+        ------
+        ComputeError
+            If a process ended before its answer, for example for want of memory.
+        """
+        try:
+            yield from super().map(fn, *iterables, timeout=timeout, chunksize=chunksize)
+        except BrokenProcessPool:
+            raise ComputeError(
+                expected="every worker process to finish its work",
+                given="one that ended early, perhaps for want of memory",
+                where="--workers",
+                action="run again with fewer workers",
+            ) from None
