@@ -41,6 +41,8 @@ and rounding of the fluxes inside it stays far below the solver's tolerance."""
 CLEFT_PASSES: Final = 2
 """A cleft's size and its leak depend on each other; the second pass changes the volume by under a percent."""
 SWEEP_STEPS: Final = 50
+SAME_TRACK_COSINE: Final = 0.9998
+"""Needles within a degree run along one track."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
@@ -339,17 +341,36 @@ def _lay_track(around: _Surroundings, *, lesion: float, liver: float, length_mm:
     return grid.reshape(around.scene.grid.shape)
 
 
+def _measure_withdrawal(scene: SpreadScene, site: InjectionSite, following: InjectionSite | None) -> float:
+    """How far up its track a needle has left the tissue: to the next tip where that lies on the track, else wholly."""
+    if following is None:
+        return math.inf
+    way = np.asarray(following.tip_lps_mm, dtype=np.float64) - site.tip_lps_mm
+    depth = float(way @ site.back)
+    aside = float(np.linalg.norm(way - depth * site.back))
+    same = aside < scene.spacing_mm / 2 and float(following.back @ site.back) > SAME_TRACK_COSINE
+    return depth if same and depth > 0 else math.inf
+
+
 def open_track(
-    scene: SpreadScene, site: InjectionSite, *, tissue: TissueMap, parameters: SpreadParameters, limits: EvidenceTable
-) -> TissueMap:  # fmt: skip
+    scene: SpreadScene,
+    site: InjectionSite,
+    *,
+    tissue: TissueMap,
+    parameters: SpreadParameters,
+    limits: EvidenceTable,
+    following: InjectionSite | None = None,
+) -> TissueMap:
     """Return the map with the track of a withdrawn needle as a line of raised conductivity.
 
     The gap that the limit pressure opens around the needle stays: its lubrication flow for each voxel's
-    cross-section is added along the line.
+    cross-section is added along the line. Where the next deposit lies on the same track, the needle is still in
+    what is above it: only the way between the two tips is open.
     """
     line = trace_track(scene, site)
     k = np.array(tissue.conductivity_mm2_per_kpa_s)
-    cells = np.unravel_index(np.unique(line.cells), k.shape)
+    left = line.cells[line.depth_mm < _measure_withdrawal(scene, site, following)]
+    cells = np.unravel_index(np.unique(left), k.shape)
     gap = (
         parameters.track_gap_fraction * parameters.cavitation_ratio * site.needle_radius_mm / 2
     )  # p r / (2 G) at p = ratio G

@@ -134,7 +134,14 @@ def simulate_member(
             return NotEvaluable(reason=f"deposit {number + 1}: {result.reason}")
         done.append(result)
         if number + 1 < len(scene.sites):
-            tissue = open_track(scene, site, tissue=tissue, parameters=parameters, limits=limits)
+            tissue = open_track(
+                scene,
+                site,
+                tissue=tissue,
+                parameters=parameters,
+                limits=limits,
+                following=scene.sites[number + 1],
+            )
     return _to_member(done, tissue)
 
 
