@@ -185,7 +185,9 @@ def measure_backflow_columns(
     scale = source.gap * p**3
     for _ in range(20):
         reach = np.clip(length, source.needle_radius_mm, depth)
-        leak = 2 * math.pi * source.conductivity / np.maximum(np.log(2 * reach / source.needle_radius_mm), 1.0)
+        leak = (
+            2 * math.pi * source.conductivity / np.maximum(np.log(2 * reach / source.needle_radius_mm), 1.0)
+        )
         before, length = length, np.sqrt(10 * scale / (9 * leak))
         if np.abs(length - before).max() <= 1e-13 * length.max():
             break
@@ -306,7 +308,12 @@ def balance_columns(
 
 
 def seep_columns(
-    source: SourceColumns, pressures: PressureColumns, volumes: VolumeColumns, *, seep_s: float, held: FloatArray
+    source: SourceColumns,
+    pressures: PressureColumns,
+    volumes: VolumeColumns,
+    *,
+    seep_s: float,
+    held: FloatArray,
 ) -> VolumeColumns:
     """Let clefts seep into tissue and drain along the track after the injection, at most until they are empty.
 
@@ -320,7 +327,10 @@ def seep_columns(
         (sources, draws) part of each cleft's volume that has met neither vessel nor capsule.
     """
     flat = source.cleft_kpa / (math.pi * source.shear_kpa)
-    shape = derive_cleft_shape(flat) + volumes.cleft_radius_mm * derive_cleft_surface(flat) / source.exchange_length_mm
+    shape = (
+        derive_cleft_shape(flat)
+        + volumes.cleft_radius_mm * derive_cleft_surface(flat) / source.exchange_length_mm
+    )
     leak = source.conductivity * pressures.cleft_leak_kpa * volumes.cleft_radius_mm * shape
     back = pressures.into_lesion + pressures.into_liver + pressures.outside
     emptying = np.where(pressures.cleft, leak + back, 0.0)

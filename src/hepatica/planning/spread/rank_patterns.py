@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import cache
 from itertools import accumulate
 from typing import Final
 
@@ -14,6 +15,7 @@ from hepatica.core.evidence import EvidenceTable
 from hepatica.core.findings import NotEvaluable
 from hepatica.core.geometry import BoolArray, FloatArray, Grid
 from hepatica.planning.spread.budget import MM3_PER_ML, SourceSetting
+from hepatica.planning.spread.cleft import FARTHEST_OFFSET
 from hepatica.planning.spread.columns import (
     PressureColumns,
     SourceColumns,
@@ -44,6 +46,8 @@ from hepatica.planning.spread.tissue import (
 from hepatica.planning.spread.tissue_map import ClassArray
 
 VIABLE: Final = POROUS.index(SpreadTissue.VIABLE)
+MOST_LENGTHS: Final = 40.0
+"""Exchange lengths beyond which nothing of the flow is left that a double could hold beside the whole."""
 VOLUME_HALVINGS: Final = 12
 """A contained volume to a four-thousandth of the largest one."""
 
@@ -252,9 +256,7 @@ def _rank(
     volumes = balance_columns(columns, pressures, volume_ml=volume_ml)
     contained = _find_contained(sources, columns, pressures, limits=limits)
     held, lost, radius = _hold_cleft(sources, volumes)
-    after = seep_columns(
-        columns, pressures, volumes, seep_s=limits["seep_time"].number * 3600.0, held=held
-    )
+    after = seep_columns(columns, pressures, volumes, seep_s=limits["seep_time"].number * 3600.0, held=held)
     viable, spilled = _measure_clefts(sources, held=after.cleft_mm3 - lost, lost=lost, radius_mm=radius)
     volumes = after
     porosity = np.array([[choice.tissues[kind].porosity_fraction for kind in POROUS] for choice in choices])
@@ -264,10 +266,12 @@ def _rank(
         at = slice(end - len(group), end)
         total = pattern.volume_ml * len(group) * MM3_PER_ML
         tips = [scene.to_grid_mm(np.asarray(site.tip_lps_mm)) for site in pattern.sites]
-        share, beyond = _fill_pores(
-            measure_shells(samples, tips), porosity, volumes.pores_mm3[at].sum(axis=0)
-        )
         pores = volumes.pores_mm3[at].sum(axis=0)
+        shells = measure_shells(samples, tips)
+        weight = _weigh_shells(
+            shells.shape[1], choices, columns.exchange_length_mm[at].min(axis=0), radius[at].mean(axis=0)
+        )
+        share, beyond = _fill_pores(shells, porosity, pores, weight)
         track = np.array([[source.viable_track_fraction] for source in group])
         inside = viable[at].sum(axis=0) + (volumes.track_lesion_mm3[at] * track).sum(axis=0) + pores * share
         out = volumes.track_liver_mm3[at] + volumes.outside_mm3[at] + spilled[at]
@@ -294,13 +298,12 @@ def _to_band(values: FloatArray) -> Band:
     return Band(low=float(low), middle=float(middle), high=float(high))
 
 
-def _hold_cleft(sources: Sequence[_Source], volumes: VolumeColumns) -> tuple[FloatArray, FloatArray, FloatArray]:
+def _hold_cleft(
+    sources: Sequence[_Source], volumes: VolumeColumns
+) -> tuple[FloatArray, FloatArray, FloatArray]:
     """Return the held and the lost volume of each cleft, and its radius, once it has met a vessel or the capsule."""
     barrier = np.array(
-        [
-            [min(source.setting.vessel_distance_mm, source.setting.outside_distance_mm)]
-            for source in sources
-        ]
+        [[min(source.setting.vessel_distance_mm, source.setting.outside_distance_mm)] for source in sources]
     )
     radius = volumes.cleft_radius_mm
     ratio = np.minimum(1.0, barrier / np.where(radius > 0, radius, 1.0))
@@ -313,28 +316,60 @@ def _measure_clefts(
 ) -> tuple[FloatArray, FloatArray]:
     """Return cleft fluid in viable tumour and out of the lesion, mm3, (sources, draws).
 
-    A penny crack's volume within r of its middle is ``1 - (1 - r^2 / c^2)^(3/2)`` of it; over all orientations its
-    fluid at r sees the shell of radius r evenly.
+    Over all orientations a cleft's fluid at r sees the shell of radius r evenly.
     """
     viable, out = np.zeros(held.shape), np.array(lost)
     for n, source in enumerate(sources):
         edges = BIN_MM * np.arange(source.shell_fraction.size + 1)
-        scaled = np.minimum(edges / np.where(radius_mm[n] > 0, radius_mm[n], 1.0)[:, None], 1.0)
-        weight = np.diff(1 - (1 - scaled**2) ** 1.5, axis=1)
+        scaled = edges / np.where(radius_mm[n] > 0, radius_mm[n], 1.0)[:, None]
+        weight = np.diff(np.interp(scaled, *_tabulate_cleft()), axis=1)
         viable[n] = held[n] * (weight @ source.shell_fraction)
         out[n] += held[n] * (1 - weight @ source.tumour_fraction)
     return viable, out
 
 
+@cache
+def _tabulate_cleft() -> tuple[FloatArray, FloatArray]:
+    """Return (distance from the tip over the radius, share of a penny crack's fluid within it).
+
+    A penny crack's volume within r of its middle is ``1 - (1 - r^2 / c^2)^(3/2)`` of it; its middle lies evenly up to
+    `FARTHEST_OFFSET` radii from the tip.
+    """
+    even = (np.arange(24) + 0.5) / 24
+    rho = np.sqrt(1 - (1 - even) ** (2 / 3))
+    angle = 2 * np.pi * even
+    shift = FARTHEST_OFFSET * even
+    r, turn, off = np.meshgrid(rho, angle, shift, indexing="ij")
+    distance = np.sort(np.sqrt(r**2 + off**2 + 2 * r * off * np.cos(turn)).ravel())
+    share = (np.arange(distance.size) + 0.5) / distance.size
+    at = np.linspace(0.0, 1.0 + FARTHEST_OFFSET, 200)
+    return at, np.interp(at, distance, share, left=0.0, right=1.0)
+
+
+def _weigh_shells(
+    count: int, choices: Sequence[SpreadParameters], reach_mm: FloatArray, cleft_mm: FloatArray
+) -> FloatArray:
+    """(draws, bins) particles per pore volume behind the front, over the injected strength.
+
+    Vessels take fluid and leave particles: at r the flow has fallen to ``(1 + r / l) / (1 + a / l) exp((a - r) / l)``
+    of the source's and the concentration risen by its inverse, from the cleft's radius a on. Particles slower than
+    the fluid lie closer by the sieving fraction.
+    """
+    r = BIN_MM * (np.arange(count) + 0.5)
+    x, a = np.minimum(r / reach_mm[:, None], MOST_LENGTHS), (cleft_mm / reach_mm)[:, None]
+    rise = np.where(x > a, (1 + a) / (1 + x) * np.exp(np.maximum(x - a, 0.0)), 1.0)
+    return np.asarray(rise / np.array([[choice.sieving_fraction] for choice in choices]))
+
+
 def _fill_pores(
-    shells_mm3: FloatArray, porosity: FloatArray, pores_mm3: FloatArray
+    shells_mm3: FloatArray, porosity: FloatArray, pores_mm3: FloatArray, weight: FloatArray
 ) -> tuple[FloatArray, FloatArray]:
     """Fill pores outward from the tips; return the shares in viable tumour and out of the tumour, by draw.
 
     What the working grid cannot hold is out of the tumour.
     """
-    room = np.cumsum(shells_mm3[: len(POROUS)], axis=1)
-    held = np.einsum("dc,cb->db", porosity, room)
+    room = np.cumsum(weight[:, None, :] * porosity[:, :, None] * shells_mm3[None, : len(POROUS)], axis=2)
+    held = room.sum(axis=1)
     need = pores_mm3[:, None]
     full = (held <= need).sum(axis=1)
     last = held.shape[1] - 1
@@ -345,9 +380,9 @@ def _fill_pores(
     part = np.clip(np.divide(pores_mm3 - before, step, out=np.ones(step.shape), where=step > 0), 0.0, 1.0)
 
     def take(kind: SpreadTissue) -> FloatArray:
-        column = POROUS.index(kind)
-        upto = np.concatenate([[0.0], room[column]])
-        return np.asarray(porosity[:, column] * (upto[at] + part * (upto[at + 1] - upto[at])))
+        upto = room[:, POROUS.index(kind)]
+        inner = np.where(at > 0, upto[rows, np.maximum(at - 1, 0)], 0.0)
+        return np.asarray(inner + part * (upto[rows, at] - inner))
 
     scale = np.where(pores_mm3 > 0, pores_mm3, 1.0)
     viable = take(SpreadTissue.VIABLE) / scale
@@ -368,7 +403,8 @@ def _find_contained(
     shape = columns.conductivity.shape
 
     def spills(volume_ml: FloatArray) -> BoolArray:
-        return _spill_fraction(sources, columns, balance_columns(columns, pressures, volume_ml=volume_ml), volume_ml) > most  # fmt: skip
+        volumes = balance_columns(columns, pressures, volume_ml=volume_ml)
+        return _spill_fraction(sources, columns, volumes, volume_ml) > most
 
     low, high = np.zeros(shape), np.full(shape, top)
     never = ~spills(high)
@@ -388,5 +424,11 @@ def _spill_fraction(
     reach = (radius**3 + 3 * volumes.pores_mm3 / (4 * np.pi * columns.porosity)) ** (1 / 3)
     beyond = 1 - np.minimum(1.0, edge / np.maximum(reach, 1e-12)) ** 3
     beyond_cleft = 1 - np.minimum(1.0, edge / np.maximum(radius, 1e-12)) ** 3
-    out = volumes.track_liver_mm3 + volumes.outside_mm3 + lost + beyond * volumes.pores_mm3 + beyond_cleft * held
+    out = (
+        volumes.track_liver_mm3
+        + volumes.outside_mm3
+        + lost
+        + beyond * volumes.pores_mm3
+        + beyond_cleft * held
+    )
     return np.asarray(out / (volume_ml * MM3_PER_ML))
