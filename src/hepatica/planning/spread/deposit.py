@@ -22,8 +22,9 @@ from hepatica.planning.spread.budget import (
     derive_source_limits,
 )
 from hepatica.planning.spread.cleft import Cleft, CleftDraw, open_cleft
-from hepatica.planning.spread.holes import solve_holes
-from hepatica.planning.spread.pressure import PressureOperator, build_pressure_operator, solve_pressure
+from hepatica.planning.spread.holes import HoleNetwork, solve_holes
+from hepatica.planning.spread.pressure import PressureOperator, PressureSolution, build_pressure_operator
+from hepatica.planning.spread.pressure_fallback import solve_pressure_surely
 from hepatica.planning.spread.scene import InjectionSite, SpreadScene, TrackLine, derive_setting, trace_track
 from hepatica.planning.spread.tissue import SpreadParameters, SpreadTissue
 from hepatica.planning.spread.tissue_map import TissueMap
@@ -67,6 +68,8 @@ class DepositSpread:
         Regime checks.
     iterations
         Of the pressure solver.
+    fallback
+        Why the second pressure solver was needed; empty where it was not.
     """
 
     pores_mm3: FloatArray
@@ -82,6 +85,7 @@ class DepositSpread:
     backflow: BackflowClass
     findings: tuple[Finding, ...]
     iterations: int
+    fallback: str = ""
 
     @property
     def imbalance_fraction(self) -> float:
@@ -116,7 +120,7 @@ def _solve_rest(tissue: TissueMap, operator: PressureOperator) -> FloatArray:
         # Without exchange nothing keeps a difference up.
         return np.zeros(operator.shape)
     sides = np.pad(rest, 1, mode="edge")
-    solution = solve_pressure(operator, np.zeros(operator.shape), rest_kpa=rest, side_kpa=sides)
+    solution = solve_pressure_surely(operator, np.zeros(operator.shape), rest_kpa=rest, side_kpa=sides)
     return solution.pressure_kpa
 
 
@@ -179,7 +183,7 @@ def spread_deposit(
             time_s=setting.time_s,
         )
         result = _Spread(swept=swept, cleft=None, balance=balance, seeped=(0.0, 0.0, 0.0), iterations=0)
-    return _collect(around, result, hole_shares=holes.shares, findings=findings, iterations=holes.iterations)
+    return _collect(around, result, holes=holes, findings=findings)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
@@ -191,18 +195,20 @@ class _Spread:
     balance: FluidBalance
     seeped: tuple[float, float, float]
     iterations: int
+    fallback: str = ""
 
 
-def _solve_cleft(around: _Surroundings, cleft: Cleft) -> tuple[PressureOperator, FloatArray, FloatArray, int]:
-    """Return operator, potential and source for a leak of 1 mm3/s from a cleft."""
+def _solve_cleft(
+    around: _Surroundings, cleft: Cleft
+) -> tuple[PressureOperator, PressureSolution, FloatArray]:
+    """Return operator, solution and source for a leak of 1 mm3/s from a cleft."""
     k = np.array(around.tissue.conductivity_mm2_per_kpa_s)
     within = cleft.volume_mm3 >= 0.5 * cleft.volume_mm3.max()
     k[within] = CLEFT_CONTRAST * k[within].max()
     operator = _build_operator(around.tissue, k)
     source = np.where(within, cleft.volume_mm3, 0.0)
     source /= source.sum()
-    solution = solve_pressure(operator, source)
-    return operator, solution.pressure_kpa, source, solution.iterations if solution.converged else -1
+    return operator, solve_pressure_surely(operator, source), source
 
 
 def _spread_cleft(
@@ -221,10 +227,11 @@ def _spread_cleft(
             half_width_mm=source.cleft_half_width_mm(radius),
             draw=draw,
         )
-        operator, potential, inflow, took = _solve_cleft(around, cleft)
-        if took < 0:
+        operator, solution, inflow = _solve_cleft(around, cleft)
+        if not solution.converged:
             return NotEvaluable(reason="the tissue around the cleft is sealed within the grid")
-        iterations += took
+        potential, fallback = solution.pressure_kpa, solution.reason
+        iterations += solution.iterations
         leak = source.potential_kpa(source.cleft_kpa) / float((potential * inflow).sum())
         whole = source.cleft_leak(radius)
         ratio = leak / whole if whole > 0 else 1.0
@@ -249,7 +256,9 @@ def _spread_cleft(
         )  # fmt: skip
     left = max(held - leak * seep - sum(drained), 0.0)
     cleft = replace(cleft, volume_mm3=cleft.volume_mm3 * (left / held if held > 0 else 0.0))
-    return _Spread(swept=swept, cleft=cleft, balance=balance, seeped=drained, iterations=iterations)
+    return _Spread(
+        swept=swept, cleft=cleft, balance=balance, seeped=drained, iterations=iterations, fallback=fallback
+    )
 
 
 def _sweep(
@@ -288,9 +297,8 @@ def _collect(
     around: _Surroundings,
     result: _Spread | NotEvaluable,
     *,
-    hole_shares: tuple[float, ...],
+    holes: HoleNetwork,
     findings: tuple[Finding, ...],
-    iterations: int,
 ) -> DepositSpread | NotEvaluable:
     if isinstance(result, NotEvaluable):
         return result
@@ -314,10 +322,11 @@ def _collect(
         beyond_mm3=0.0 if swept is None else swept.side_mm3,
         volume_mm3=around.site.volume_ml * MM3_PER_ML,
         tip_pressure_kpa=balance.tip_pressure_kpa,
-        hole_shares=hole_shares,
+        hole_shares=holes.shares,
         backflow=classify_backflow(balance, around.line.track, volume_mm3=around.site.volume_ml * MM3_PER_ML),
         findings=findings,
-        iterations=iterations + result.iterations,
+        iterations=holes.iterations + result.iterations,
+        fallback=holes.fallback or result.fallback,
     )
 
 

@@ -72,6 +72,8 @@ class SpreadMember:
         Regime checks of all deposits, each rule once.
     iterations
         Of the pressure solver.
+    fallback
+        Why the second pressure solver was needed; empty where it was not.
     """
 
     fractions: Mapping[str, float]
@@ -84,6 +86,7 @@ class SpreadMember:
     imbalance_fraction: float
     findings: tuple[Finding, ...]
     iterations: int
+    fallback: str = ""
 
 
 def simulate_member(
@@ -174,4 +177,5 @@ def _to_member(done: list[DepositSpread], tissue: TissueMap) -> SpreadMember:
         imbalance_fraction=max(deposit.imbalance_fraction for deposit in done),
         findings=tuple(findings.values()),
         iterations=sum(deposit.iterations for deposit in done),
+        fallback=next((deposit.fallback for deposit in done if deposit.fallback), ""),
     )

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
+from enum import StrEnum
 from typing import Final
 
 import numpy as np
@@ -67,6 +68,13 @@ class PressureOperator:
         return float(np.prod(self.spacing_mm))
 
 
+class Solver(StrEnum):
+    """Which solver gave a pressure."""
+
+    MULTIGRID = "own multigrid"
+    ALGEBRAIC = "pyamg Ruge-Stueben"
+
+
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class PressureSolution:
     """What a solve gave, converged or not.
@@ -79,11 +87,17 @@ class PressureSolution:
         Residual over the right-hand side's norm, before the first and after each iteration.
     converged
         Whether the last one is within the tolerance.
+    solver
+        Which solver gave it.
+    reason
+        Why the first solver did not, or why none could; empty where it did.
     """
 
     pressure_kpa: FloatArray
     residual_history: tuple[float, ...]
     converged: bool
+    solver: Solver = Solver.MULTIGRID
+    reason: str = ""
 
     @property
     def iterations(self) -> int:
@@ -250,13 +264,7 @@ def solve_pressure(
     >>> solution.converged, solution.iterations < 20
     (True, True)
     """
-    if source_mm3_per_s.shape != operator.shape:
-        raise GeometryError(expected=f"a source of shape {operator.shape}", given=f"{source_mm3_per_s.shape}")
-    right = np.array(source_mm3_per_s, dtype=np.float64)
-    if rest_kpa is not None:
-        right += operator.exchange_mm3_per_kpa_s * rest_kpa
-    if side_kpa is not None:
-        right += _side_inflow(operator, side_kpa)
+    right = derive_right_side(operator, source_mm3_per_s, rest_kpa=rest_kpa, side_kpa=side_kpa)
     top = operator.levels[0]
     r = np.pad(right, 1)
     x, p, q = np.zeros_like(r), np.zeros_like(r), np.zeros_like(r)
@@ -283,6 +291,32 @@ def solve_pressure(
                 break
             rz_before = 0.0
     return _to_solution(x, tuple(history), tolerance)
+
+
+def derive_right_side(
+    operator: PressureOperator,
+    source_mm3_per_s: FloatArray,
+    *,
+    rest_kpa: FloatArray | None = None,
+    side_kpa: FloatArray | None = None,
+) -> FloatArray:
+    """Return (I, J, K) inflow of each cell from the source, from vessels at rest and from the sides, mm3/s."""
+    if source_mm3_per_s.shape != operator.shape:
+        raise GeometryError(expected=f"a source of shape {operator.shape}", given=f"{source_mm3_per_s.shape}")
+    right = np.array(source_mm3_per_s, dtype=np.float64)
+    if rest_kpa is not None:
+        right += operator.exchange_mm3_per_kpa_s * rest_kpa
+    if side_kpa is not None:
+        right += _side_inflow(operator, side_kpa)
+    return right
+
+
+def measure_residual(operator: PressureOperator, pressure_kpa: FloatArray, right: FloatArray) -> float:
+    """Return the residual's norm over that of the right-hand side, for any pressure."""
+    image = np.zeros_like(operator.levels[0].x)
+    kernels.multiply(np.pad(pressure_kpa, 1), image, operator.levels[0].bands)
+    norm = float(np.linalg.norm(right))
+    return float(np.linalg.norm(right - image[1:-1, 1:-1, 1:-1])) / norm if norm > 0 else 0.0
 
 
 def _side_inflow(operator: PressureOperator, side_kpa: FloatArray) -> FloatArray:

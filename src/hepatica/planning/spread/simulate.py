@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from concurrent.futures import Executor
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import partial
 from typing import Final
 
@@ -74,6 +74,8 @@ class SpreadOutcome:
         Worst particle balance of all draws.
     findings
         Regime checks, with the share of draws they hold in.
+    fallbacks
+        How many draws needed the second pressure solver, by the reason.
     """
 
     draws: int
@@ -93,6 +95,7 @@ class SpreadOutcome:
     unverified: tuple[str, ...]
     largest_imbalance_fraction: float
     findings: tuple[tuple[Finding, float], ...]
+    fallbacks: Mapping[str, int] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
@@ -110,6 +113,7 @@ class _Summary:
     backflow: BackflowClass
     imbalance: float
     findings: tuple[Finding, ...]
+    fallback: str
 
 
 def draw_members(count: int, *, deposits: int, rng: np.random.Generator) -> tuple[Draw, ...]:
@@ -172,6 +176,7 @@ def _summarise(draw: Draw, *, scene: SpreadScene, threshold: float) -> _Summary 
         backflow=_worst(member),
         imbalance=member.imbalance_fraction,
         findings=member.findings,
+        fallback=member.fallback,
     )
 
 
@@ -310,6 +315,7 @@ def _join(
         unverified=list_unverified(),
         largest_imbalance_fraction=max(summary.imbalance for summary in found),
         findings=tuple((rules[rule], holds[rule] / len(found)) for rule in sorted(rules)),
+        fallbacks=dict(sorted(Counter(s.fallback for s in found if s.fallback).items())),
     )
 
 
