@@ -19,14 +19,9 @@ from hepatica.core.findings import NotEvaluable
 from hepatica.core.geometry import FloatArray
 from hepatica.planning.spread.anchor_values import AnchorResult
 from hepatica.planning.spread.backflow import Track
-from hepatica.planning.spread.budget import (
-    SourceLimits,
-    SourceSetting,
-    SpreadBudget,
-    assess_budget,
-    derive_source_limits,
-)
+from hepatica.planning.spread.budget import SpreadBudget, assess_budget
 from hepatica.planning.spread.member import Draw
+from hepatica.planning.spread.source import SourceLimits, SourceSetting, derive_source_limits
 from hepatica.planning.spread.tissue import (
     KPA_PER_MMHG,
     TABLES,

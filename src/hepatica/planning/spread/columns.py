@@ -16,7 +16,7 @@ import numpy as np
 
 from hepatica.core.geometry import BoolArray, FloatArray
 from hepatica.planning.spread.backflow import CLOSED_FROM, tabulate_constants, trace_profile
-from hepatica.planning.spread.budget import GROWTH_MEAN, MM3_PER_ML, SourceSetting
+from hepatica.planning.spread.source import GROWTH_MEAN, MM3_PER_ML, SourceSetting
 from hepatica.planning.spread.tissue import SpreadParameters, SpreadTissue
 
 HALVINGS: Final = 40

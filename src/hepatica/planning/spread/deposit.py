@@ -11,21 +11,13 @@ import numpy as np
 from hepatica.core.evidence import EvidenceTable
 from hepatica.core.findings import Finding, NotEvaluable
 from hepatica.core.geometry import FloatArray
-from hepatica.planning.spread.budget import (
-    MM3_PER_ML,
-    BackflowClass,
-    FluidBalance,
-    SourceLimits,
-    assess_regime,
-    balance_fluid,
-    classify_backflow,
-    derive_source_limits,
-)
+from hepatica.planning.spread.budget import BackflowClass, assess_regime, balance_fluid, classify_backflow
 from hepatica.planning.spread.cleft import Cleft, CleftDraw, open_cleft
 from hepatica.planning.spread.holes import HoleNetwork, solve_holes
 from hepatica.planning.spread.pressure import PressureOperator, PressureSolution, build_pressure_operator
 from hepatica.planning.spread.pressure_fallback import solve_pressure_surely
 from hepatica.planning.spread.scene import InjectionSite, SpreadScene, TrackLine, derive_setting, trace_track
+from hepatica.planning.spread.source import MM3_PER_ML, FluidBalance, SourceLimits, derive_source_limits
 from hepatica.planning.spread.tissue import SpreadParameters, SpreadTissue
 from hepatica.planning.spread.tissue_map import TissueMap
 from hepatica.planning.spread.transport import (

@@ -14,7 +14,6 @@ from hepatica.core.errors import InputError
 from hepatica.core.evidence import EvidenceTable
 from hepatica.core.findings import NotEvaluable
 from hepatica.core.geometry import BoolArray, FloatArray, Grid
-from hepatica.planning.spread.budget import MM3_PER_ML, SourceSetting
 from hepatica.planning.spread.cleft import FARTHEST_OFFSET
 from hepatica.planning.spread.columns import (
     PressureColumns,
@@ -29,6 +28,7 @@ from hepatica.planning.spread.member import Draw
 from hepatica.planning.spread.patterns import CandidateNeedle, DepositPattern, list_patterns
 from hepatica.planning.spread.scene import InjectionSite, SpreadScene, trace_track
 from hepatica.planning.spread.simulate import Band
+from hepatica.planning.spread.source import MM3_PER_ML, SourceSetting
 from hepatica.planning.spread.surroundings import (
     BIN_MM,
     TissueSamples,

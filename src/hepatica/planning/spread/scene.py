@@ -11,7 +11,8 @@ from numpy.typing import NDArray
 from hepatica.core.errors import InputError
 from hepatica.core.geometry import FloatArray, Grid
 from hepatica.planning.spread.backflow import Track
-from hepatica.planning.spread.budget import SourceSetting
+from hepatica.planning.spread.rate import RateStep, check_steps
+from hepatica.planning.spread.source import SourceSetting
 from hepatica.planning.spread.tissue import TUMOUR, SpreadTissue
 from hepatica.planning.spread.tissue_map import ClassArray
 
@@ -37,6 +38,8 @@ class InjectionSite:
         Distance of each hole from the tip, up the needle; one hole at the tip by default.
     hole_radius_mm
         Radius of the sphere that stands for a hole; the needle's by default.
+    steps
+        Rate profile whose volume and mean rate are those above; empty for a constant rate.
     """
 
     tip_lps_mm: FloatArray
@@ -46,6 +49,7 @@ class InjectionSite:
     needle_radius_mm: float
     hole_offsets_mm: tuple[float, ...] = (0.0,)
     hole_radius_mm: float | None = None
+    steps: tuple[RateStep, ...] = ()
 
     def __post_init__(self) -> None:
         """Refuse a needle without direction or without holes."""
@@ -56,6 +60,9 @@ class InjectionSite:
                 given=f"length {length:g} mm, radius {self.needle_radius_mm:g} mm, {len(self.hole_offsets_mm)} holes",
                 where="deposit",
             )
+        check_steps(
+            self.steps, volume_ml=self.volume_ml, rate_ml_per_min=self.rate_ml_per_min, where="deposit"
+        )
 
     @property
     def back(self) -> FloatArray:
@@ -196,6 +203,7 @@ def derive_setting(scene: SpreadScene, site: InjectionSite, line: TrackLine) -> 
     return SourceSetting(
         volume_ml=site.volume_ml,
         rate_ml_per_min=site.rate_ml_per_min,
+        steps=site.steps,
         tissue=SpreadTissue(int(scene.classes[scene.to_cell(site.tip_lps_mm)])),
         cavity_radius_mm=site.hole_radius_mm or site.needle_radius_mm,
         track=line.track,

@@ -16,11 +16,12 @@ from hepatica.core.evidence import Evidence
 from hepatica.core.findings import Finding, NotEvaluable
 from hepatica.core.geometry import BoolArray, FloatArray
 from hepatica.core.progress import SILENT, Progress
-from hepatica.planning.spread.budget import MM3_PER_ML, BackflowClass
+from hepatica.planning.spread.budget import BackflowClass
 from hepatica.planning.spread.cleft import CleftDraw
 from hepatica.planning.spread.member import PLACES, Draw, SpreadMember, simulate_member
 from hepatica.planning.spread.ranking import Driver, rank_drivers
 from hepatica.planning.spread.scene import SpreadScene
+from hepatica.planning.spread.source import MM3_PER_ML
 from hepatica.planning.spread.tissue import SpreadTissue, read_uncertain_inputs
 
 LEVELS: Final = (0.001, 0.003, 0.01, 0.03, 0.1, 0.3, 1.0)
