@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Iterator
 from dataclasses import dataclass
 from enum import StrEnum
 
@@ -30,7 +31,13 @@ from hepatica.planning.spread.source import (
 from hepatica.planning.spread.source import (
     derive_source_limits as derive_source_limits,
 )
-from hepatica.planning.spread.tissue import MM3_PER_S_PER_ML_PER_MIN, SpreadParameters, read_limits
+from hepatica.planning.spread.tissue import (
+    MM3_PER_S_PER_ML_PER_MIN,
+    TUMOUR,
+    SpreadParameters,
+    SpreadTissue,
+    read_limits,
+)
 
 
 class BackflowClass(StrEnum):
@@ -160,7 +167,7 @@ def assess_regime(
             "Vessels take the fluid within less than a voxel: its spread is not resolved.",
         ),
     ]  # fmt: skip
-    return tuple(
+    return tuple(_list_tip(setting.tissue)) + tuple(
         Finding.from_limit(
             limits[key], rule=f"spread.{key}", severity=Severity.WARNING, message=message, measured=measured
         )
@@ -175,6 +182,17 @@ def assess_regime(
         for holds, key, measured, message in found
         if holds
     )
+
+
+def _list_tip(tissue: SpreadTissue) -> Iterator[Finding]:
+    if tissue not in TUMOUR:
+        yield Finding(
+            rule="spread.tip_outside_tumour",
+            severity=Severity.WARNING,
+            message=f"The tip lies in {tissue.name.lower()}, not in tumour: what is given starts outside the lesion.",
+            measured=tissue.name.lower(),
+            source="rule of this program: a deposit belongs to a tumour",
+        )
 
 
 def assess_budget(

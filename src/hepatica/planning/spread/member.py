@@ -145,10 +145,10 @@ def simulate_member(
                 limits=limits,
                 following=scene.sites[number + 1],
             )
-    return _to_member(done, tissue)
+    return _to_member(done, tissue, scene.contacts)
 
 
-def _to_member(done: list[DepositSpread], tissue: TissueMap) -> SpreadMember:
+def _to_member(done: list[DepositSpread], tissue: TissueMap, contacts: tuple[Finding, ...]) -> SpreadMember:
     volume = sum(deposit.volume_mm3 for deposit in done)
     cleft = np.sum([deposit.cleft_mm3 for deposit in done], axis=0)
     track = np.sum([deposit.track_mm3 for deposit in done], axis=0)
@@ -165,7 +165,8 @@ def _to_member(done: list[DepositSpread], tissue: TissueMap) -> SpreadMember:
         "decayed": sum(deposit.decayed_mm3 for deposit in done),
         "beyond_grid": sum(deposit.beyond_mm3 for deposit in done),
     }
-    findings = {finding.rule: finding for deposit in done for finding in deposit.findings}
+    found = (*contacts, *(finding for deposit in done for finding in deposit.findings))
+    findings = {finding.rule: finding for finding in found}
     return SpreadMember(
         fractions={name: {**within, **lost}[name] / volume for name in PLACES},
         cleft_fraction=float(cleft.sum()) / volume,

@@ -12,7 +12,7 @@ import numpy as np
 
 from hepatica.core.errors import InputError
 from hepatica.core.evidence import EvidenceTable
-from hepatica.core.findings import NotEvaluable
+from hepatica.core.findings import Finding, NotEvaluable
 from hepatica.core.geometry import BoolArray, FloatArray, Grid
 from hepatica.planning.spread.cleft import FARTHEST_OFFSET
 from hepatica.planning.spread.columns import (
@@ -93,12 +93,15 @@ class PatternRanking:
         Patterns the model does not apply to, with the reason.
     draws
         Number of draws.
+    findings
+        What the tumour touches.
     """
 
     ranked: tuple[RankedPattern, ...]
     suggested: RankedPattern
     left_out: tuple[tuple[DepositPattern, str], ...]
     draws: int
+    findings: tuple[Finding, ...] = ()
 
     @property
     def words(self) -> str:
@@ -195,6 +198,7 @@ def rank_patterns(
         suggested=_suggest(ranked, tie=limits["rank_tie"].number),
         left_out=tuple(left_out),
         draws=len(draws),
+        findings=scene.contacts,
     )
 
 

@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 
 import numpy as np
 from numpy.typing import NDArray
+from scipy import ndimage
 
 from hepatica.core.errors import InputError
-from hepatica.core.geometry import FloatArray, Grid
+from hepatica.core.findings import Finding, Severity
+from hepatica.core.geometry import BoolArray, FloatArray, Grid
 from hepatica.planning.spread.backflow import Track
 from hepatica.planning.spread.rate import RateStep, check_steps
 from hepatica.planning.spread.source import SourceSetting
@@ -92,6 +95,8 @@ class SpreadScene:
     sites: tuple[InjectionSite, ...]
     elastography_kpa: FloatArray | None = None
     tumour_ml: float = field(init=False)
+    contacts: tuple[Finding, ...] = field(init=False)
+    """What the tumour touches: vessels, capsule, the outside."""
 
     def __post_init__(self) -> None:
         """Refuse a scene without deposit, and tips off the grid."""
@@ -113,8 +118,9 @@ class SpreadScene:
                     where=f"deposit {number}",
                     action="centre the working grid on the lesion, or enlarge it",
                 )
-        tumour = np.isin(self.classes, [int(kind) for kind in TUMOUR]).sum()
-        object.__setattr__(self, "tumour_ml", float(tumour) * self.grid.voxel_volume_ml)
+        tumour = np.isin(self.classes, [int(kind) for kind in TUMOUR])
+        object.__setattr__(self, "tumour_ml", float(tumour.sum()) * self.grid.voxel_volume_ml)
+        object.__setattr__(self, "contacts", tuple(_list_contacts(self.classes, tumour)))
 
     @property
     def spacing_mm(self) -> float:
@@ -156,6 +162,32 @@ class TrackLine:
     in_lesion: NDArray[np.bool_]
     track: Track
     ends_in_grid: bool
+
+
+def _list_contacts(classes: ClassArray, tumour: BoolArray) -> Iterator[Finding]:
+    """Say what shares a face with the tumour and lets fluid go."""
+    near = classes[ndimage.binary_dilation(tumour) & ~tumour] if tumour.any() else classes[:0]
+    for rule, kinds, words in (
+        (
+            "touches_vessel",
+            (SpreadTissue.VESSEL,),
+            "a vessel: a cleft that opens it sends fluid into the blood",
+        ),
+        (
+            "touches_capsule",
+            (SpreadTissue.CAPSULE, SpreadTissue.OUTSIDE),
+            "the capsule or what lies beyond it: a cleft or track that reaches it spills",
+        ),
+    ):
+        faces = int(np.isin(near, [int(kind) for kind in kinds]).sum())
+        if faces:
+            yield Finding(
+                rule=f"spread.{rule}",
+                severity=Severity.WARNING,
+                message=f"The tumour touches {words}.",
+                measured=float(faces),
+                source="voxels of the working grid that share a face with the tumour",
+            )
 
 
 def trace_track(scene: SpreadScene, site: InjectionSite) -> TrackLine:
