@@ -138,6 +138,15 @@ def test_a_profile_runs_through_the_map_with_an_exact_balance():
 
 
 @pytest.mark.requirement("C-PROFILE")
+@pytest.mark.parametrize("pause", [0.5, 2.0, 5.0, 20.0, 100.0])
+def test_a_cleft_about_to_close_in_a_pause_keeps_the_balance_on_the_map(pause):
+    scene = make_scene(cells=20, tumour_mm=8.0, sites=(make_profiled_site(step(0.2, 1.0), step(pause, 0.0)),))
+    member = simulate_member(scene, Draw(shares=TIGHT))
+    assert member.imbalance_fraction < CLOSURE
+    assert np.isfinite(member.amounts_mm3).all() and member.amounts_mm3.min() >= 0
+
+
+@pytest.mark.requirement("C-PROFILE")
 def test_a_profile_that_does_not_give_the_volume_is_refused_and_scaling_keeps_the_rates():
     with pytest.raises(InputError, match="rate profile"):
         make_setting(step(1.0, 1.0), volume_ml=2.0)

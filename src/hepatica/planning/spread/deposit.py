@@ -210,6 +210,9 @@ def _spread_cleft(
     iterations, ratio = 0, 1.0
     for _ in range(CLEFT_PASSES):
         balance = balance_fluid(source, cleft_leak_ratio=ratio)
+        if balance.cleft_mm3 <= 0:
+            # With the leak of the map a pause of the rate profile has closed it: its last shape carries what soaked in.
+            break
         radius = source.cleft_radius_mm(balance.cleft_mm3)
         cleft = open_cleft(
             around.tissue,

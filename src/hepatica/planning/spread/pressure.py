@@ -23,6 +23,7 @@ COARSEST_CELLS: Final = 64
 """A grid this small is solved by a dense inverse."""
 MOST_ITERATIONS: Final = 60
 RELATIVE_RESIDUAL: Final = 1e-8
+_INNER: Final = (slice(1, -1),) * 3
 LATTICE_GREEN: Final = 0.2527310098586630
 """Value at the origin of the simple cubic lattice's Green's function of the 7-point Laplacian (Watson)."""
 
@@ -163,8 +164,9 @@ def build_pressure_operator(
     bands = np.zeros((5, *padded.shape))
     kernels.fill_faces(padded, bands, spacing)
     side = _derive_sides(k, spacing) if open_sides else np.zeros(k.shape)
-    cell = float(np.prod(spacing))
-    sinks = np.stack([np.pad(exchange * cell, 1), np.pad(side, 1)])
+    lost = exchange * float(np.prod(spacing))
+    sinks = np.zeros((2, *padded.shape))
+    sinks[(0, *_INNER)], sinks[(1, *_INNER)] = lost, side
     kernels.complete(bands, sinks)
     levels = [_to_level(bands)]
     while math.prod(n - 2 for n in bands.shape[1:]) > COARSEST_CELLS:
@@ -180,7 +182,7 @@ def build_pressure_operator(
         spacing_mm=spacing,
         levels=tuple(levels),
         coarsest_inverse=_invert(bands),
-        exchange_mm3_per_kpa_s=exchange * cell,
+        exchange_mm3_per_kpa_s=lost,
         side_mm3_per_kpa_s=side,
     )
 
@@ -267,7 +269,7 @@ def solve_pressure(
     right = derive_right_side(operator, source_mm3_per_s, rest_kpa=rest_kpa, side_kpa=side_kpa)
     top = operator.levels[0]
     r = np.pad(right, 1)
-    x, p, q = np.zeros_like(r), np.zeros_like(r), np.zeros_like(r)
+    x, p, q = np.zeros(r.shape), np.zeros(r.shape), np.zeros(r.shape)
     norm = math.sqrt(kernels.dot(r, r))
     if norm == 0.0:
         return _to_solution(x, (0.0,), tolerance)
@@ -285,7 +287,7 @@ def solve_pressure(
         if history[-1] <= tolerance:
             # The recurrence may believe what rounding does not: a sealed source ends here with a huge pressure.
             kernels.multiply(x, q, top.bands)
-            r[:] = np.pad(right, 1) - q
+            np.subtract(right, q[_INNER], out=r[_INNER])
             history[-1] = math.sqrt(kernels.dot(r, r)) / norm
             if history[-1] <= tolerance:
                 break
