@@ -111,7 +111,7 @@ def measure_pressure(sizes: tuple[int, ...] = (32, 64, 128)) -> Iterator[Row]:
             operator = build_pressure_operator(k, spacing_mm=(1, 1, 1), exchange_per_kpa_s=exchange)
             return operator, solve_pressure(operator, source).require_converged()
 
-        work() if cells == 32 else None  # compile, or load what was compiled
+        work()  # compile, or load what was compiled; take memory of this size from the system once
         own, (operator, solution) = _timed(
             f"pressure {cells}^3, contrast 1e6", bars[cells], work, count=lambda result: result[1].iterations
         )
