@@ -1,11 +1,14 @@
-"""Spread of an injection: pressure, arrival and ensemble, CPU beside wall, scipy's solvers on the same matrix."""
+"""Spread of an injection: ranking, ensemble, pressure, arrival; CPU beside wall, pyamg and scipy on the same matrix."""
 
 from __future__ import annotations
 
 import resource
 import time
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from concurrent.futures import ProcessPoolExecutor
+from dataclasses import dataclass, replace
+from functools import partial
+from multiprocessing import get_context
 from typing import Any
 
 import numpy as np
@@ -13,11 +16,16 @@ from scipy import ndimage, sparse
 from scipy.sparse import linalg
 
 from hepatica.core.geometry import Grid
+from hepatica.planning.spread.member import Draw
+from hepatica.planning.spread.patterns import CandidateNeedle
 from hepatica.planning.spread.pressure import PressureOperator, build_pressure_operator, solve_pressure
+from hepatica.planning.spread.pressure_fallback import to_sparse
+from hepatica.planning.spread.rank_patterns import rank_patterns
 from hepatica.planning.spread.scene import InjectionSite, SpreadScene
 from hepatica.planning.spread.simulate import draw_members, simulate_spread
-from hepatica.planning.spread.tissue import SpreadTissue
-from hepatica.planning.spread.transport import build_flow, measure_arrival
+from hepatica.planning.spread.tissue import SpreadTissue, derive_parameters
+from hepatica.planning.spread.tissue_map import build_tissue_map
+from hepatica.planning.spread.transport import build_flow, measure_arrival, sweep_particles
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -69,37 +77,31 @@ def make_scene(cells: int = 64) -> SpreadScene:
     return SpreadScene(grid=grid, classes=classes, sites=(site,))
 
 
-def _to_sparse(operator: PressureOperator) -> sparse.csr_matrix:
-    """Write the same matrix in scipy's format."""
-    shape = operator.shape
-    number = np.arange(int(np.prod(shape))).reshape(shape)
-    inner = operator.levels[0].bands[:, 1:-1, 1:-1, 1:-1]
-    parts = [(number.ravel(), number.ravel(), inner[0].ravel())]
-    for axis in range(3):
-        here = tuple(slice(1, None) if a == axis else slice(None) for a in range(3))
-        before = tuple(slice(0, -1) if a == axis else slice(None) for a in range(3))
-        face = -inner[axis + 1][here].ravel()
-        parts += [
-            (number[here].ravel(), number[before].ravel(), face),
-            (number[before].ravel(), number[here].ravel(), face),
-        ]
-    rows, columns, values = (np.concatenate(column) for column in zip(*parts, strict=True))
-    return sparse.csr_matrix((values, (rows, columns)), shape=(number.size, number.size))
-
-
-def _solve_with_scipy(operator: PressureOperator, source: np.ndarray) -> int:
+def _solve_with_scipy(matrix: sparse.csr_matrix, source: np.ndarray) -> int:
     """Conjugate gradients with the diagonal as preconditioner, to the same residual; return the iterations."""
-    matrix = _to_sparse(operator)
     inverse = sparse.diags_array(1 / matrix.diagonal())
     steps = []
     linalg.cg(matrix, source.ravel(), rtol=1e-8, maxiter=5000, M=inverse, callback=steps.append)
     return len(steps)
 
 
-def measure_pressure() -> Iterator[Row]:
-    """Heterogeneous pressure of contrast 1e6 at three sizes, set-up and solve together, then scipy at 64."""
+def _solve_with_pyamg(matrix: sparse.csr_matrix, source: np.ndarray) -> int:
+    """Ruge-Stueben set-up and conjugate gradients, to the same residual; return the iterations."""
+    import pyamg
+
+    residuals: list[float] = []
+    hierarchy = pyamg.ruge_stuben_solver(matrix)
+    hierarchy.solve(source.ravel(), tol=1e-8, maxiter=200, accel="cg", residuals=residuals)
+    return len(residuals) - 1
+
+
+def measure_pressure(sizes: tuple[int, ...] = (32, 64, 128)) -> Iterator[Row]:
+    """Heterogeneous pressure of contrast 1e6, set-up and solve together, own solver first, then others.
+
+    The others get the finished matrix; the ratios beside them are CPU seconds of one and the same run.
+    """
     bars = {32: "20 iterations", 64: "0.3 CPU s, stretch 0.15", 128: "2.0 CPU s, stretch 1.0; 1 GB"}
-    for cells, bar in bars.items():
+    for cells in sizes:
         k = make_conductivity(cells)
         exchange = np.full(k.shape, 1e-5)
         source = np.zeros(k.shape)
@@ -109,20 +111,23 @@ def measure_pressure() -> Iterator[Row]:
             operator = build_pressure_operator(k, spacing_mm=(1, 1, 1), exchange_per_kpa_s=exchange)
             return operator, solve_pressure(operator, source).require_converged()
 
-        work() if cells == 32 else None  # compile, or load what was compiled
-        row, (operator, solution) = _timed(
-            f"pressure {cells}^3, contrast 1e6", bar, work, count=lambda result: result[1].iterations
+        work()  # compile, or load what was compiled; take memory of this size from the system once
+        own, (operator, solution) = _timed(
+            f"pressure {cells}^3, contrast 1e6", bars[cells], work, count=lambda result: result[1].iterations
         )
-        yield row
-        if cells == 64:
-            yield _timed(
-                "  scipy CG + diagonal, same matrix",
-                "",
-                lambda operator=operator, source=source: _solve_with_scipy(operator, source),
-                count=int,
-            )[0]
+        yield own
         if cells == 128:
             yield _measure_arrival(operator, solution.pressure_kpa, source)
+        if cells >= 64:
+            matrix = to_sparse(operator)
+            bar = "12x, stretch 25x" if cells == 128 else ""
+            for name, solve in (("pyamg Ruge-Stueben, set-up and solve", _solve_with_pyamg),
+                                ("scipy CG + diagonal", _solve_with_scipy)):  # fmt: skip
+                row, _ = _timed(
+                    f"  {name} {cells}^3", bar if "pyamg" in name else "",
+                    lambda solve=solve, matrix=matrix, source=source: solve(matrix, source), count=int,
+                )  # fmt: skip
+                yield replace(row, name=f"{row.name}: {row.cpu_s / own.cpu_s:.1f}x")
 
 
 def _measure_arrival(operator: PressureOperator, pressure_kpa: np.ndarray, source: np.ndarray) -> Row:
@@ -136,20 +141,88 @@ def _measure_arrival(operator: PressureOperator, pressure_kpa: np.ndarray, sourc
     return _timed("arrival times 128^3, sort and sweep", "1.5 s, stretch 0.7", work)[0]
 
 
-def measure_ensemble(count: int = 20) -> Iterator[Row]:
-    """Full physics at 64^3, one deposit, on one process."""
+def run_linear(draw: Draw, scene: SpreadScene) -> float:
+    """Darcy flow alone for one draw: one pressure, arrival times, one sweep; return the share in viable tumour."""
+    parameters = derive_parameters(draw.shares)
+    tissue = build_tissue_map(scene.classes, grid=scene.grid, parameters=parameters)
+    operator = build_pressure_operator(
+        tissue.conductivity_mm2_per_kpa_s,
+        spacing_mm=scene.grid.spacing_mm,
+        exchange_per_kpa_s=tissue.exchange_per_kpa_s,
+    )
+    site = scene.sites[0]
+    source = np.zeros(operator.shape)
+    source[scene.to_cell(site.tip_lps_mm)] = site.rate_ml_per_min * 1000 / 60
+    flow = build_flow(operator, solve_pressure(operator, source).pressure_kpa, source_mm3_per_s=source)
+    arrival = measure_arrival(flow, porosity=tissue.porosity_fraction)
+    swept = sweep_particles(
+        flow,
+        porosity=tissue.porosity_fraction,
+        time_s=60 * site.volume_ml / site.rate_ml_per_min,
+        steps=50,
+        arrival=arrival,
+    )
+    return float(swept.total_mm3[scene.classes == SpreadTissue.VIABLE].sum()) / (1000 * site.volume_ml)
+
+
+def measure_ensemble(count: int = 100, workers: int = 2) -> Iterator[Row]:
+    """One deposit at 64^3 on processes, full physics and Darcy alone; CPU seconds are those of the workers."""
     scene = make_scene()
     draws = draw_members(count, deposits=1, rng=np.random.default_rng(3))
     options = {"strength_per_ml": 1e8, "threshold_per_ml": 1e6}
     simulate_spread(scene, draws=draws[:2], **options)
-    yield _timed(
-        f"ensemble 64^3, {count} draws, one process",
-        "100 draws on 2 processes: 100 s, stretch 50 s",
-        lambda: simulate_spread(scene, draws=draws, **options),
-    )[0]
+    run_linear(draws[0], scene)
+    jobs = {
+        "full physics": (
+            "100 s wall, stretch 50 s",
+            lambda pool: simulate_spread(scene, draws=draws, executor=pool, **options),
+        ),
+        "linear only": (
+            "40 s wall, stretch 20 s",
+            lambda pool: list(pool.map(partial(run_linear, scene=scene), draws)),
+        ),
+    }
+    for name, (bar, work) in jobs.items():
+        before = resource.getrusage(resource.RUSAGE_CHILDREN)
+
+        def run(work: Callable[[Any], Any] = work) -> Any:
+            with ProcessPoolExecutor(workers, mp_context=get_context("fork")) as pool:
+                return work(pool)
+
+        row, _ = _timed(f"ensemble 64^3, {count} draws, {workers} processes, {name}", bar, run)
+        after = resource.getrusage(resource.RUSAGE_CHILDREN)
+        used = after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime
+        yield replace(row, cpu_s=used, peak_mib=after.ru_maxrss / 1024)
+
+
+def measure_ranking(count: int = 100) -> Iterator[Row]:
+    """Rank the patterns of three needles by the algebraic budget."""
+    scene = make_scene()
+    tip = np.array([0.0, -5.0, 0.0])
+    needles = [
+        CandidateNeedle(
+            name=f"P{n}",
+            entry_lps_mm=np.array([20.0 * n, 80.0, 0.0]),
+            tip_lps_mm=tip,
+            needle_radius_mm=0.36,
+            room_mm=18.0,
+        )
+        for n in range(3)
+    ]
+    draws = draw_members(count, deposits=1, rng=np.random.default_rng(3))
+
+    def work() -> Any:
+        return rank_patterns(
+            scene.grid, scene.classes, needles, volume_ml=2.0, rate_ml_per_min=1.0, draws=draws
+        )
+
+    work()
+    row, ranking = _timed(f"deposit patterns, {count} draws", "1 s", work)
+    yield replace(row, name=f"{row.name}, {len(ranking.ranked)} patterns of three needles")
 
 
 def measure_spread() -> Iterator[Row]:
     """Measure everything, smallest first."""
-    yield from measure_pressure()
+    yield from measure_ranking()
     yield from measure_ensemble()
+    yield from measure_pressure()

@@ -28,7 +28,6 @@ if TYPE_CHECKING:
     from hepatica.workflows.ports import ImageReader, LabelReader, ReadImage
     from hepatica.workflows.record_ports import Passwords, RecordContext, SealedRecord
     from hepatica.workflows.request import PlanRequest
-    from hepatica.workflows.spread_values import MakeCard
 
 NUMERIC_LIBRARIES = ("numpy", "scipy", "numba", "scikit-image", "SimpleITK", "pydicom", "highdicom", "typst")
 """Their versions influence numbers or bytes, so the manifest names them."""
@@ -118,26 +117,19 @@ def make_plan_ports(*, workers: int = 1, scheduler: str = "") -> PlanPorts:
         code_version=metadata.version("hepatica"),
         libraries={name: metadata.version(name) for name in NUMERIC_LIBRARIES},
         open_executor=partial(open_executor, workers=workers, scheduler=scheduler),
-        make_card=find_card_maker(),
+        make_card=make_credibility_card,
         spread_writers=(SpreadPageWriter(), SpreadVolumeWriter(), *make_spread_writers(_read_files)),
     )
 
 
-def find_card_maker() -> MakeCard | None:
-    """Return what makes a credibility card of a spread from suite, draws and outcome; None where it is absent."""
-    from importlib import import_module, util
+def make_credibility_card(
+    rows: Sequence[VerificationRow], draws: Sequence[Draw], outcome: SpreadOutcome | None
+) -> Any:
+    """Return the credibility card of a spread: verification, what its draws agree with, its parameters."""
+    from hepatica.planning.spread.anchors import check_anchors
+    from hepatica.planning.spread.card import assemble_card
 
-    if util.find_spec("hepatica.planning.spread.card") is None:
-        return None
-    card = import_module("hepatica.planning.spread.card")
-    anchors = import_module("hepatica.planning.spread.anchors")
-
-    def make_card(
-        rows: Sequence[VerificationRow], draws: Sequence[Draw], outcome: SpreadOutcome | None
-    ) -> Any:
-        return card.assemble_card(verification=rows, anchors=anchors.check_anchors(draws), outcome=outcome)
-
-    return make_card
+    return assemble_card(verification=rows, anchors=check_anchors(draws), outcome=outcome)
 
 
 def read_names(name: str) -> Mapping[int, str]:

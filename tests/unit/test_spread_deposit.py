@@ -253,6 +253,26 @@ def test_a_withdrawn_needle_leaves_a_line_of_raised_conductivity_that_later_depo
     assert both.imbalance_fraction < CLOSURE
 
 
+@pytest.mark.requirement("C-TRACK")
+def test_a_needle_pulled_back_still_fills_its_track_above_the_next_tip():
+    scene = make_scene(sites=(make_site(), make_site(tip_lps_mm=np.array([0.0, 4.0, 0.0]))))
+    parameters = derive_parameters({"track_gap": 0.5})
+    tissue = build_tissue_map(scene.classes, grid=scene.grid, parameters=parameters)
+
+    def raised(following):
+        opened = open_track(
+            scene, scene.sites[0], tissue=tissue, parameters=parameters, limits=read_limits(), following=following
+        )  # fmt: skip
+        return (opened.conductivity_mm2_per_kpa_s > tissue.conductivity_mm2_per_kpa_s)[16, :, 16]
+
+    # The first tip is at cell 16, the next at 20; the needle still lies from there up.
+    assert np.flatnonzero(raised(scene.sites[1])).tolist() == [16, 17, 18, 19, 20]
+    elsewhere = make_site(tip_lps_mm=np.array([3.0, 4.0, 0.0]))
+    turned = make_site(tip_lps_mm=np.array([0.0, 4.0, 0.0]), entry_lps_mm=np.array([30.0, 60.0, 0.0]))
+    for following in (None, elsewhere, turned):
+        assert raised(following)[16:].all()
+
+
 @pytest.mark.requirement("C-BUDGET")
 def test_the_map_agrees_with_the_algebraic_budget_in_even_tissue():
     from hepatica.planning.spread.budget import assess_budget

@@ -114,7 +114,8 @@ def integration_constant(k: float) -> float:
 
 
 @cache
-def _constants() -> tuple[FloatArray, FloatArray]:
+def tabulate_constants() -> tuple[FloatArray, FloatArray]:
+    """Return scaled leaks from 0 to `CLOSED_FROM`, and their first integral's constants."""
     k = np.linspace(0.0, CLOSED_FROM, 201)
     return k, np.array([integration_constant(value) for value in k])
 
@@ -122,7 +123,11 @@ def _constants() -> tuple[FloatArray, FloatArray]:
 @lru_cache(maxsize=4096)
 def _profile(k: float) -> tuple[FloatArray, FloatArray]:
     """Return (z, flux) along the track, scaled: flux 0 to where it ends, z from 0 at the tip."""
-    constant = float(np.interp(k, *_constants())) if k < CLOSED_FROM else 0.0
+    return trace_profile(k, float(np.interp(k, *tabulate_constants())) if k < CLOSED_FROM else 0.0)
+
+
+def trace_profile(k: float, constant: float) -> tuple[FloatArray, FloatArray]:
+    """Return (z, flux) along a track of scaled leak k, for a first integral's constant."""
     x = np.linspace(1.0, 0.0, 801)
     slope = np.sqrt(8 * (0.8 * k * x ** (10 / 3) + constant))
     with np.errstate(invalid="ignore", divide="ignore"):

@@ -11,20 +11,13 @@ import numpy as np
 from hepatica.core.evidence import EvidenceTable
 from hepatica.core.findings import Finding, NotEvaluable
 from hepatica.core.geometry import FloatArray
-from hepatica.planning.spread.budget import (
-    MM3_PER_ML,
-    BackflowClass,
-    FluidBalance,
-    SourceLimits,
-    assess_regime,
-    balance_fluid,
-    classify_backflow,
-    derive_source_limits,
-)
+from hepatica.planning.spread.budget import BackflowClass, assess_regime, balance_fluid, classify_backflow
 from hepatica.planning.spread.cleft import Cleft, CleftDraw, open_cleft
-from hepatica.planning.spread.holes import solve_holes
-from hepatica.planning.spread.pressure import PressureOperator, build_pressure_operator, solve_pressure
+from hepatica.planning.spread.holes import HoleNetwork, solve_holes
+from hepatica.planning.spread.pressure import PressureOperator, PressureSolution, build_pressure_operator
+from hepatica.planning.spread.pressure_fallback import solve_pressure_surely
 from hepatica.planning.spread.scene import InjectionSite, SpreadScene, TrackLine, derive_setting, trace_track
+from hepatica.planning.spread.source import MM3_PER_ML, FluidBalance, SourceLimits, derive_source_limits
 from hepatica.planning.spread.tissue import SpreadParameters, SpreadTissue
 from hepatica.planning.spread.tissue_map import TissueMap
 from hepatica.planning.spread.transport import (
@@ -41,6 +34,8 @@ and rounding of the fluxes inside it stays far below the solver's tolerance."""
 CLEFT_PASSES: Final = 2
 """A cleft's size and its leak depend on each other; the second pass changes the volume by under a percent."""
 SWEEP_STEPS: Final = 50
+SAME_TRACK_COSINE: Final = 0.9998
+"""Needles within a degree run along one track."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
@@ -65,6 +60,8 @@ class DepositSpread:
         Regime checks.
     iterations
         Of the pressure solver.
+    fallback
+        Why the second pressure solver was needed; empty where it was not.
     """
 
     pores_mm3: FloatArray
@@ -80,6 +77,7 @@ class DepositSpread:
     backflow: BackflowClass
     findings: tuple[Finding, ...]
     iterations: int
+    fallback: str = ""
 
     @property
     def imbalance_fraction(self) -> float:
@@ -114,7 +112,7 @@ def _solve_rest(tissue: TissueMap, operator: PressureOperator) -> FloatArray:
         # Without exchange nothing keeps a difference up.
         return np.zeros(operator.shape)
     sides = np.pad(rest, 1, mode="edge")
-    solution = solve_pressure(operator, np.zeros(operator.shape), rest_kpa=rest, side_kpa=sides)
+    solution = solve_pressure_surely(operator, np.zeros(operator.shape), rest_kpa=rest, side_kpa=sides)
     return solution.pressure_kpa
 
 
@@ -177,7 +175,7 @@ def spread_deposit(
             time_s=setting.time_s,
         )
         result = _Spread(swept=swept, cleft=None, balance=balance, seeped=(0.0, 0.0, 0.0), iterations=0)
-    return _collect(around, result, hole_shares=holes.shares, findings=findings, iterations=holes.iterations)
+    return _collect(around, result, holes=holes, findings=findings)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
@@ -189,18 +187,20 @@ class _Spread:
     balance: FluidBalance
     seeped: tuple[float, float, float]
     iterations: int
+    fallback: str = ""
 
 
-def _solve_cleft(around: _Surroundings, cleft: Cleft) -> tuple[PressureOperator, FloatArray, FloatArray, int]:
-    """Return operator, potential and source for a leak of 1 mm3/s from a cleft."""
+def _solve_cleft(
+    around: _Surroundings, cleft: Cleft
+) -> tuple[PressureOperator, PressureSolution, FloatArray]:
+    """Return operator, solution and source for a leak of 1 mm3/s from a cleft."""
     k = np.array(around.tissue.conductivity_mm2_per_kpa_s)
     within = cleft.volume_mm3 >= 0.5 * cleft.volume_mm3.max()
     k[within] = CLEFT_CONTRAST * k[within].max()
     operator = _build_operator(around.tissue, k)
     source = np.where(within, cleft.volume_mm3, 0.0)
     source /= source.sum()
-    solution = solve_pressure(operator, source)
-    return operator, solution.pressure_kpa, source, solution.iterations if solution.converged else -1
+    return operator, solve_pressure_surely(operator, source), source
 
 
 def _spread_cleft(
@@ -210,6 +210,9 @@ def _spread_cleft(
     iterations, ratio = 0, 1.0
     for _ in range(CLEFT_PASSES):
         balance = balance_fluid(source, cleft_leak_ratio=ratio)
+        if balance.cleft_mm3 <= 0:
+            # With the leak of the map a pause of the rate profile has closed it: its last shape carries what soaked in.
+            break
         radius = source.cleft_radius_mm(balance.cleft_mm3)
         cleft = open_cleft(
             around.tissue,
@@ -219,10 +222,11 @@ def _spread_cleft(
             half_width_mm=source.cleft_half_width_mm(radius),
             draw=draw,
         )
-        operator, potential, inflow, took = _solve_cleft(around, cleft)
-        if took < 0:
+        operator, solution, inflow = _solve_cleft(around, cleft)
+        if not solution.converged:
             return NotEvaluable(reason="the tissue around the cleft is sealed within the grid")
-        iterations += took
+        potential, fallback = solution.pressure_kpa, solution.reason
+        iterations += solution.iterations
         leak = source.potential_kpa(source.cleft_kpa) / float((potential * inflow).sum())
         whole = source.cleft_leak(radius)
         ratio = leak / whole if whole > 0 else 1.0
@@ -247,7 +251,9 @@ def _spread_cleft(
         )  # fmt: skip
     left = max(held - leak * seep - sum(drained), 0.0)
     cleft = replace(cleft, volume_mm3=cleft.volume_mm3 * (left / held if held > 0 else 0.0))
-    return _Spread(swept=swept, cleft=cleft, balance=balance, seeped=drained, iterations=iterations)
+    return _Spread(
+        swept=swept, cleft=cleft, balance=balance, seeped=drained, iterations=iterations, fallback=fallback
+    )
 
 
 def _sweep(
@@ -286,9 +292,8 @@ def _collect(
     around: _Surroundings,
     result: _Spread | NotEvaluable,
     *,
-    hole_shares: tuple[float, ...],
+    holes: HoleNetwork,
     findings: tuple[Finding, ...],
-    iterations: int,
 ) -> DepositSpread | NotEvaluable:
     if isinstance(result, NotEvaluable):
         return result
@@ -312,10 +317,11 @@ def _collect(
         beyond_mm3=0.0 if swept is None else swept.side_mm3,
         volume_mm3=around.site.volume_ml * MM3_PER_ML,
         tip_pressure_kpa=balance.tip_pressure_kpa,
-        hole_shares=hole_shares,
+        hole_shares=holes.shares,
         backflow=classify_backflow(balance, around.line.track, volume_mm3=around.site.volume_ml * MM3_PER_ML),
         findings=findings,
-        iterations=iterations + result.iterations,
+        iterations=holes.iterations + result.iterations,
+        fallback=holes.fallback or result.fallback,
     )
 
 
@@ -339,17 +345,36 @@ def _lay_track(around: _Surroundings, *, lesion: float, liver: float, length_mm:
     return grid.reshape(around.scene.grid.shape)
 
 
+def _measure_withdrawal(scene: SpreadScene, site: InjectionSite, following: InjectionSite | None) -> float:
+    """How far up its track a needle has left the tissue: to the next tip where that lies on the track, else wholly."""
+    if following is None:
+        return math.inf
+    way = np.asarray(following.tip_lps_mm, dtype=np.float64) - site.tip_lps_mm
+    depth = float(way @ site.back)
+    aside = float(np.linalg.norm(way - depth * site.back))
+    same = aside < scene.spacing_mm / 2 and float(following.back @ site.back) > SAME_TRACK_COSINE
+    return depth if same and depth > 0 else math.inf
+
+
 def open_track(
-    scene: SpreadScene, site: InjectionSite, *, tissue: TissueMap, parameters: SpreadParameters, limits: EvidenceTable
-) -> TissueMap:  # fmt: skip
+    scene: SpreadScene,
+    site: InjectionSite,
+    *,
+    tissue: TissueMap,
+    parameters: SpreadParameters,
+    limits: EvidenceTable,
+    following: InjectionSite | None = None,
+) -> TissueMap:
     """Return the map with the track of a withdrawn needle as a line of raised conductivity.
 
     The gap that the limit pressure opens around the needle stays: its lubrication flow for each voxel's
-    cross-section is added along the line.
+    cross-section is added along the line. Where the next deposit lies on the same track, the needle is still in
+    what is above it: only the way between the two tips is open.
     """
     line = trace_track(scene, site)
     k = np.array(tissue.conductivity_mm2_per_kpa_s)
-    cells = np.unravel_index(np.unique(line.cells), k.shape)
+    left = line.cells[line.depth_mm < _measure_withdrawal(scene, site, following)]
+    cells = np.unravel_index(np.unique(left), k.shape)
     gap = (
         parameters.track_gap_fraction * parameters.cavitation_ratio * site.needle_radius_mm / 2
     )  # p r / (2 G) at p = ratio G

@@ -11,7 +11,8 @@ from scipy import integrate, special
 from hepatica.core.findings import NotEvaluable
 from hepatica.core.geometry import FloatArray
 from hepatica.planning.spread import closed_forms
-from hepatica.planning.spread.pressure import PressureOperator, solve_pressure
+from hepatica.planning.spread.pressure import PressureOperator
+from hepatica.planning.spread.pressure_fallback import solve_pressure_surely
 from hepatica.planning.spread.tissue_map import TissueMap
 
 LEAST_RESISTANCE = 0.1
@@ -36,6 +37,8 @@ class HoleNetwork:
         (I, J, K) inflow for a total flow of 1 mm3/s.
     iterations
         Of the pressure solver, all holes together.
+    fallback
+        Why the second solver was needed; empty where it was not.
     """
 
     conductance_mm3_per_kpa_s: float
@@ -43,6 +46,7 @@ class HoleNetwork:
     potential: FloatArray
     source: FloatArray
     iterations: int
+    fallback: str = ""
 
 
 def lattice_green(mass: float) -> float:
@@ -83,17 +87,18 @@ def solve_holes(
     h = float(operator.spacing_mm[0])
     unit = sorted(set(cells))
     fields: dict[Cell, FloatArray] = {}
-    iterations = 0
+    iterations, fallback = 0, ""
     for cell in unit:
         source = np.zeros(operator.shape)
         source[cell] = 1.0
-        solution = solve_pressure(operator, source)
+        solution = solve_pressure_surely(operator, source)
         if not solution.converged:
             return NotEvaluable(
                 reason="the tissue at the tip is sealed: no way out for the fluid within the grid"
             )
         fields[cell] = solution.pressure_kpa
         iterations += solution.iterations
+        fallback = solution.reason or fallback
     resistance = np.zeros((len(unit), len(unit)))
     for i, here in enumerate(unit):
         k = float(tissue.conductivity_mm2_per_kpa_s[here])
@@ -119,4 +124,5 @@ def solve_holes(
         potential=potential,
         source=source,
         iterations=iterations,
+        fallback=fallback,
     )

@@ -72,6 +72,8 @@ class SpreadMember:
         Regime checks of all deposits, each rule once.
     iterations
         Of the pressure solver.
+    fallback
+        Why the second pressure solver was needed; empty where it was not.
     """
 
     fractions: Mapping[str, float]
@@ -84,6 +86,7 @@ class SpreadMember:
     imbalance_fraction: float
     findings: tuple[Finding, ...]
     iterations: int
+    fallback: str = ""
 
 
 def simulate_member(
@@ -134,11 +137,18 @@ def simulate_member(
             return NotEvaluable(reason=f"deposit {number + 1}: {result.reason}")
         done.append(result)
         if number + 1 < len(scene.sites):
-            tissue = open_track(scene, site, tissue=tissue, parameters=parameters, limits=limits)
-    return _to_member(done, tissue)
+            tissue = open_track(
+                scene,
+                site,
+                tissue=tissue,
+                parameters=parameters,
+                limits=limits,
+                following=scene.sites[number + 1],
+            )
+    return _to_member(done, tissue, scene.contacts)
 
 
-def _to_member(done: list[DepositSpread], tissue: TissueMap) -> SpreadMember:
+def _to_member(done: list[DepositSpread], tissue: TissueMap, contacts: tuple[Finding, ...]) -> SpreadMember:
     volume = sum(deposit.volume_mm3 for deposit in done)
     cleft = np.sum([deposit.cleft_mm3 for deposit in done], axis=0)
     track = np.sum([deposit.track_mm3 for deposit in done], axis=0)
@@ -155,7 +165,8 @@ def _to_member(done: list[DepositSpread], tissue: TissueMap) -> SpreadMember:
         "decayed": sum(deposit.decayed_mm3 for deposit in done),
         "beyond_grid": sum(deposit.beyond_mm3 for deposit in done),
     }
-    findings = {finding.rule: finding for deposit in done for finding in deposit.findings}
+    found = (*contacts, *(finding for deposit in done for finding in deposit.findings))
+    findings = {finding.rule: finding for finding in found}
     return SpreadMember(
         fractions={name: {**within, **lost}[name] / volume for name in PLACES},
         cleft_fraction=float(cleft.sum()) / volume,
@@ -167,4 +178,5 @@ def _to_member(done: list[DepositSpread], tissue: TissueMap) -> SpreadMember:
         imbalance_fraction=max(deposit.imbalance_fraction for deposit in done),
         findings=tuple(findings.values()),
         iterations=sum(deposit.iterations for deposit in done),
+        fallback=next((deposit.fallback for deposit in done if deposit.fallback), ""),
     )

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
+from enum import StrEnum
 from typing import Final
 
 import numpy as np
@@ -22,6 +23,7 @@ COARSEST_CELLS: Final = 64
 """A grid this small is solved by a dense inverse."""
 MOST_ITERATIONS: Final = 60
 RELATIVE_RESIDUAL: Final = 1e-8
+_INNER: Final = (slice(1, -1),) * 3
 LATTICE_GREEN: Final = 0.2527310098586630
 """Value at the origin of the simple cubic lattice's Green's function of the 7-point Laplacian (Watson)."""
 
@@ -67,6 +69,13 @@ class PressureOperator:
         return float(np.prod(self.spacing_mm))
 
 
+class Solver(StrEnum):
+    """Which solver gave a pressure."""
+
+    MULTIGRID = "own multigrid"
+    ALGEBRAIC = "pyamg Ruge-Stueben"
+
+
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class PressureSolution:
     """What a solve gave, converged or not.
@@ -79,11 +88,17 @@ class PressureSolution:
         Residual over the right-hand side's norm, before the first and after each iteration.
     converged
         Whether the last one is within the tolerance.
+    solver
+        Which solver gave it.
+    reason
+        Why the first solver did not, or why none could; empty where it did.
     """
 
     pressure_kpa: FloatArray
     residual_history: tuple[float, ...]
     converged: bool
+    solver: Solver = Solver.MULTIGRID
+    reason: str = ""
 
     @property
     def iterations(self) -> int:
@@ -149,8 +164,9 @@ def build_pressure_operator(
     bands = np.zeros((5, *padded.shape))
     kernels.fill_faces(padded, bands, spacing)
     side = _derive_sides(k, spacing) if open_sides else np.zeros(k.shape)
-    cell = float(np.prod(spacing))
-    sinks = np.stack([np.pad(exchange * cell, 1), np.pad(side, 1)])
+    lost = exchange * float(np.prod(spacing))
+    sinks = np.zeros((2, *padded.shape))
+    sinks[(0, *_INNER)], sinks[(1, *_INNER)] = lost, side
     kernels.complete(bands, sinks)
     levels = [_to_level(bands)]
     while math.prod(n - 2 for n in bands.shape[1:]) > COARSEST_CELLS:
@@ -166,7 +182,7 @@ def build_pressure_operator(
         spacing_mm=spacing,
         levels=tuple(levels),
         coarsest_inverse=_invert(bands),
-        exchange_mm3_per_kpa_s=exchange * cell,
+        exchange_mm3_per_kpa_s=lost,
         side_mm3_per_kpa_s=side,
     )
 
@@ -250,16 +266,10 @@ def solve_pressure(
     >>> solution.converged, solution.iterations < 20
     (True, True)
     """
-    if source_mm3_per_s.shape != operator.shape:
-        raise GeometryError(expected=f"a source of shape {operator.shape}", given=f"{source_mm3_per_s.shape}")
-    right = np.array(source_mm3_per_s, dtype=np.float64)
-    if rest_kpa is not None:
-        right += operator.exchange_mm3_per_kpa_s * rest_kpa
-    if side_kpa is not None:
-        right += _side_inflow(operator, side_kpa)
+    right = derive_right_side(operator, source_mm3_per_s, rest_kpa=rest_kpa, side_kpa=side_kpa)
     top = operator.levels[0]
     r = np.pad(right, 1)
-    x, p, q = np.zeros_like(r), np.zeros_like(r), np.zeros_like(r)
+    x, p, q = np.zeros(r.shape), np.zeros(r.shape), np.zeros(r.shape)
     norm = math.sqrt(kernels.dot(r, r))
     if norm == 0.0:
         return _to_solution(x, (0.0,), tolerance)
@@ -277,12 +287,38 @@ def solve_pressure(
         if history[-1] <= tolerance:
             # The recurrence may believe what rounding does not: a sealed source ends here with a huge pressure.
             kernels.multiply(x, q, top.bands)
-            r[:] = np.pad(right, 1) - q
+            np.subtract(right, q[_INNER], out=r[_INNER])
             history[-1] = math.sqrt(kernels.dot(r, r)) / norm
             if history[-1] <= tolerance:
                 break
             rz_before = 0.0
     return _to_solution(x, tuple(history), tolerance)
+
+
+def derive_right_side(
+    operator: PressureOperator,
+    source_mm3_per_s: FloatArray,
+    *,
+    rest_kpa: FloatArray | None = None,
+    side_kpa: FloatArray | None = None,
+) -> FloatArray:
+    """Return (I, J, K) inflow of each cell from the source, from vessels at rest and from the sides, mm3/s."""
+    if source_mm3_per_s.shape != operator.shape:
+        raise GeometryError(expected=f"a source of shape {operator.shape}", given=f"{source_mm3_per_s.shape}")
+    right = np.array(source_mm3_per_s, dtype=np.float64)
+    if rest_kpa is not None:
+        right += operator.exchange_mm3_per_kpa_s * rest_kpa
+    if side_kpa is not None:
+        right += _side_inflow(operator, side_kpa)
+    return right
+
+
+def measure_residual(operator: PressureOperator, pressure_kpa: FloatArray, right: FloatArray) -> float:
+    """Return the residual's norm over that of the right-hand side, for any pressure."""
+    image = np.zeros_like(operator.levels[0].x)
+    kernels.multiply(np.pad(pressure_kpa, 1), image, operator.levels[0].bands)
+    norm = float(np.linalg.norm(right))
+    return float(np.linalg.norm(right - image[1:-1, 1:-1, 1:-1])) / norm if norm > 0 else 0.0
 
 
 def _side_inflow(operator: PressureOperator, side_kpa: FloatArray) -> FloatArray:

@@ -3,15 +3,19 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 
 import numpy as np
 from numpy.typing import NDArray
+from scipy import ndimage
 
 from hepatica.core.errors import InputError
-from hepatica.core.geometry import FloatArray, Grid
+from hepatica.core.findings import Finding, Severity
+from hepatica.core.geometry import BoolArray, FloatArray, Grid
 from hepatica.planning.spread.backflow import Track
-from hepatica.planning.spread.budget import SourceSetting
+from hepatica.planning.spread.rate import RateStep, check_steps
+from hepatica.planning.spread.source import SourceSetting
 from hepatica.planning.spread.tissue import TUMOUR, SpreadTissue
 from hepatica.planning.spread.tissue_map import ClassArray
 
@@ -40,6 +44,8 @@ class InjectionSite:
         Distance of each hole from the tip, up the needle; one hole at the tip by default.
     hole_radius_mm
         Radius of the sphere that stands for a hole; the needle's by default.
+    steps
+        Rate profile whose volume and mean rate are those above; empty for a constant rate.
     """
 
     tip_lps_mm: FloatArray
@@ -50,6 +56,7 @@ class InjectionSite:
     liver_depth_mm: float | None = None
     hole_offsets_mm: tuple[float, ...] = (0.0,)
     hole_radius_mm: float | None = None
+    steps: tuple[RateStep, ...] = ()
 
     def __post_init__(self) -> None:
         """Refuse a needle without direction or without holes."""
@@ -60,6 +67,9 @@ class InjectionSite:
                 given=f"length {length:g} mm, radius {self.needle_radius_mm:g} mm, {len(self.hole_offsets_mm)} holes",
                 where="deposit",
             )
+        check_steps(
+            self.steps, volume_ml=self.volume_ml, rate_ml_per_min=self.rate_ml_per_min, where="deposit"
+        )
 
     @property
     def back(self) -> FloatArray:
@@ -89,6 +99,8 @@ class SpreadScene:
     sites: tuple[InjectionSite, ...]
     elastography_kpa: FloatArray | None = None
     tumour_ml: float = field(init=False)
+    contacts: tuple[Finding, ...] = field(init=False)
+    """What the tumour touches: vessels, capsule, the outside."""
 
     def __post_init__(self) -> None:
         """Refuse a scene without deposit, and tips off the grid."""
@@ -110,8 +122,9 @@ class SpreadScene:
                     where=f"deposit {number}",
                     action="centre the working grid on the lesion, or enlarge it",
                 )
-        tumour = np.isin(self.classes, [int(kind) for kind in TUMOUR]).sum()
-        object.__setattr__(self, "tumour_ml", float(tumour) * self.grid.voxel_volume_ml)
+        tumour = np.isin(self.classes, [int(kind) for kind in TUMOUR])
+        object.__setattr__(self, "tumour_ml", float(tumour.sum()) * self.grid.voxel_volume_ml)
+        object.__setattr__(self, "contacts", tuple(_list_contacts(self.classes, tumour)))
 
     @property
     def spacing_mm(self) -> float:
@@ -153,6 +166,32 @@ class TrackLine:
     in_lesion: NDArray[np.bool_]
     track: Track
     ends_in_grid: bool
+
+
+def _list_contacts(classes: ClassArray, tumour: BoolArray) -> Iterator[Finding]:
+    """Say what shares a face with the tumour and lets fluid go."""
+    near = classes[ndimage.binary_dilation(tumour) & ~tumour] if tumour.any() else classes[:0]
+    for rule, kinds, words in (
+        (
+            "touches_vessel",
+            (SpreadTissue.VESSEL,),
+            "a vessel: a cleft that opens it sends fluid into the blood",
+        ),
+        (
+            "touches_capsule",
+            (SpreadTissue.CAPSULE, SpreadTissue.OUTSIDE),
+            "the capsule or what lies beyond it: a cleft or track that reaches it spills",
+        ),
+    ):
+        faces = int(np.isin(near, [int(kind) for kind in kinds]).sum())
+        if faces:
+            yield Finding(
+                rule=f"spread.{rule}",
+                severity=Severity.WARNING,
+                message=f"The tumour touches {words}.",
+                measured=float(faces),
+                source="voxels of the working grid that share a face with the tumour",
+            )
 
 
 def trace_track(scene: SpreadScene, site: InjectionSite) -> TrackLine:
@@ -201,6 +240,7 @@ def derive_setting(scene: SpreadScene, site: InjectionSite, line: TrackLine) -> 
     return SourceSetting(
         volume_ml=site.volume_ml,
         rate_ml_per_min=site.rate_ml_per_min,
+        steps=site.steps,
         tissue=SpreadTissue(int(scene.classes[scene.to_cell(site.tip_lps_mm)])),
         cavity_radius_mm=site.hole_radius_mm or site.needle_radius_mm,
         track=line.track,

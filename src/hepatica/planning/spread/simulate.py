@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from concurrent.futures import Executor
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import partial
 from typing import Final
 
@@ -17,11 +17,12 @@ from hepatica.core.evidence import Evidence
 from hepatica.core.findings import Finding, NotEvaluable
 from hepatica.core.geometry import BoolArray, FloatArray
 from hepatica.core.progress import SILENT, Progress
-from hepatica.planning.spread.budget import MM3_PER_ML, BackflowClass
+from hepatica.planning.spread.budget import BackflowClass
 from hepatica.planning.spread.cleft import CleftDraw
 from hepatica.planning.spread.member import PLACES, Draw, SpreadMember, simulate_member
 from hepatica.planning.spread.ranking import Driver, rank_drivers
 from hepatica.planning.spread.scene import SpreadScene
+from hepatica.planning.spread.source import MM3_PER_ML
 from hepatica.planning.spread.tissue import SpreadTissue, read_uncertain_inputs
 
 LEVELS: Final = (0.001, 0.003, 0.01, 0.03, 0.1, 0.3, 1.0)
@@ -77,6 +78,8 @@ class SpreadOutcome:
         Worst particle balance of all draws.
     findings
         Regime checks, with the share of draws they hold in.
+    fallbacks
+        How many draws needed the second pressure solver, by the reason.
     """
 
     draws: int
@@ -97,6 +100,7 @@ class SpreadOutcome:
     unverified: tuple[str, ...]
     largest_imbalance_fraction: float
     findings: tuple[tuple[Finding, float], ...]
+    fallbacks: Mapping[str, int] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
@@ -114,6 +118,7 @@ class _Summary:
     backflow: BackflowClass
     imbalance: float
     findings: tuple[Finding, ...]
+    fallback: str
 
 
 _Answer = tuple[_Summary | NotEvaluable, NDArray[np.float32] | None]
@@ -180,6 +185,7 @@ def _summarise(draw: Draw, *, scene: SpreadScene, threshold: float) -> _Answer:
         backflow=_worst(member),
         imbalance=member.imbalance_fraction,
         findings=member.findings,
+        fallback=member.fallback,
     )
     return summary, relative.astype(np.float32)
 
@@ -329,6 +335,7 @@ def _join(
         unverified=list_unverified(),
         largest_imbalance_fraction=max(summary.imbalance for summary in found),
         findings=tuple((rules[rule], holds[rule] / len(found)) for rule in sorted(rules)),
+        fallbacks=dict(sorted(Counter(s.fallback for s in found if s.fallback).items())),
     )
 
 

@@ -8,7 +8,8 @@ from typing import Final
 
 from hepatica.core.evidence import EvidenceTable
 from hepatica.core.findings import NotEvaluable
-from hepatica.planning.spread.budget import SourceSetting, assess_budget
+from hepatica.planning.spread.budget import assess_budget
+from hepatica.planning.spread.source import SourceSetting
 from hepatica.planning.spread.tissue import SpreadParameters, read_limits
 
 VOLUME_TOLERANCE_ML: Final = 1e-3
@@ -55,7 +56,7 @@ def derive_contained_volume_ml(
     most = limits["spill_limit"].number
 
     def spills(volume_ml: float) -> bool | NotEvaluable:
-        budget = assess_budget(replace(setting, volume_ml=volume_ml), parameters, limits=limits)
+        budget = assess_budget(setting.with_volume(volume_ml), parameters, limits=limits)
         return budget if isinstance(budget, NotEvaluable) else budget.spill_fraction > most
 
     low = VOLUME_TOLERANCE_ML
@@ -91,8 +92,7 @@ def suggest_split(
     for n in range(1, int(limits["most_deposits"].number) + 1):
         room = (3 * setting.lesion_volume_ml * 1000 / (4 * math.pi * n)) ** (1 / 3)
         part = replace(
-            setting,
-            volume_ml=setting.volume_ml / n,
+            setting.with_volume(setting.volume_ml / n),
             edge_distance_mm=min(setting.edge_distance_mm, room) if n > 1 else setting.edge_distance_mm,
         )
         budget = assess_budget(part, parameters, limits=limits)
