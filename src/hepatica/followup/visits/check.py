@@ -1,0 +1,150 @@
+"""What is wrong or unknown in a history: findings, never a silent guess."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from datetime import date
+from itertools import pairwise
+
+from hepatica.core.evidence import EvidenceStatus
+from hepatica.core.findings import Finding, Severity
+from hepatica.followup.visits import schedule as words
+from hepatica.followup.visits.history import EventStatus, History
+from hepatica.followup.visits.schedule import Schedule
+from hepatica.followup.visits.visit import Visit, VisitState
+
+
+def check_schedule(schedule: Schedule, *, last_enrolled: date | None = None) -> tuple[Finding, ...]:
+    """Check what a schedule leaves open: one finding for each number that is not set.
+
+    Rules: ``visits.not_set``, ``visits.last_enrolled``.
+
+    Parameters
+    ----------
+    schedule
+        Protocol data.
+    last_enrolled
+        Day on which the last patient was enrolled; None where not known.
+    """
+    findings = [
+        Finding(
+            rule="visits.not_set",
+            severity=Severity.WARNING,
+            message=f"{key} is not set: supply it with --set {key}=NUMBER; what hangs on it stays open.",
+            status=EvidenceStatus.NOT_SET,
+        )
+        for key in schedule.missing
+    ]
+    if last_enrolled is None and any(rule.until_anchor == words.LAST_ENROLLED for rule in schedule.rules):
+        findings.append(
+            Finding(
+                rule="visits.last_enrolled",
+                severity=Severity.WARNING,
+                message="The schedule ends a time after the last patient was enrolled; that day is not given, "
+                "so its visits go on without an end.",
+            )
+        )
+    return tuple(findings)
+
+
+def check_history(history: History, visits: Iterable[Visit], *, as_of: date) -> tuple[Finding, ...]:
+    """Check the records of one subject.
+
+    Rules: ``visits.date_partial``, ``visits.date_unknown``, ``visits.after_as_of``, ``visits.after_end``,
+    ``visits.numbers_against_dates``, ``visits.out_of_window``, ``visits.missed``. None leaves anything out.
+
+    Parameters
+    ----------
+    history
+        The records.
+    visits
+        What `hepatica.followup.visits.derive.derive_visits` made of them.
+    as_of
+        The day.
+    """
+    return (
+        *_check_dates(history, as_of=as_of),
+        *_check_end(history),
+        *_check_numbers(history),
+        *_check_visits(visits),
+    )
+
+
+def _warn(rule: str, message: str, *, measured: str = "", limit: str = "") -> Finding:
+    return Finding(
+        rule=f"visits.{rule}", severity=Severity.WARNING, message=message, measured=measured, limit=limit
+    )
+
+
+def _check_dates(history: History, *, as_of: date) -> Iterator[Finding]:
+    for event in sorted(history.events, key=lambda event: (event.visit, event.order)):
+        if event.status is EventStatus.BOOKED:
+            continue
+        if event.on.earliest is None:
+            if event.status is EventStatus.DONE:
+                yield _warn(
+                    "date_unknown",
+                    f"A visit '{event.visit}' was done on a day that is not given; nothing is counted from it.",
+                )
+        elif event.on.earliest > as_of:
+            yield _warn(
+                "after_as_of",
+                f"A visit '{event.visit}' lies after the day of the report and does not count.",
+                measured=event.on.text,
+                limit=as_of.isoformat(),
+            )
+        elif event.on.day is None:
+            yield _warn(
+                "date_partial",
+                f"The day of a visit '{event.visit}' is known in part: what hangs on it is given as a span.",
+                measured=event.on.text,
+            )
+    for word, given in sorted(history.ended.items()):
+        if given.earliest is None:
+            yield _warn("date_unknown", f"The day of '{word}' is not given; nothing later is owed or missed.")
+
+
+def _check_end(history: History) -> Iterator[Finding]:
+    for word in words.END_OF_ALL:
+        end = history.ended.get(word)
+        if end is None or end.latest is None:
+            continue
+        for event in sorted(history.events, key=lambda event: event.order):
+            late = event.on.earliest is not None and event.on.earliest > end.latest
+            if late and event.status is not EventStatus.MISSED:
+                yield _warn(
+                    "after_end",
+                    f"A visit '{event.visit}' stands after the {word}.",
+                    measured=event.on.text,
+                    limit=end.text,
+                )
+
+
+def _check_numbers(history: History) -> Iterator[Finding]:
+    for name in sorted({event.visit for event in history.events}):
+        numbered = sorted(
+            (
+                event
+                for event in history.events
+                if event.visit == name and event.number is not None and event.status is EventStatus.DONE
+            ),
+            key=lambda event: event.number or 0,
+        )
+        for earlier, later in pairwise(numbered):
+            if later.on.surely_before(earlier.on):
+                yield _warn(
+                    "numbers_against_dates",
+                    f"'{name}' {later.number} has an earlier day than number {earlier.number}.",
+                    measured=later.on.text,
+                    limit=earlier.on.text,
+                )
+
+
+def _check_visits(visits: Iterable[Visit]) -> Iterator[Finding]:
+    for visit in visits:
+        if visit.state is VisitState.OUT_OF_WINDOW:
+            yield _warn(
+                "out_of_window", f"'{visit.name}' {visit.number}: {visit.reason}.", measured=visit.on.text
+            )
+        elif visit.state is VisitState.MISSED:
+            yield _warn("missed", f"'{visit.name}' {visit.number}: {visit.reason}.")
