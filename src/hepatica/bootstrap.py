@@ -14,6 +14,7 @@ from hepatica.core.errors import NotFoundError
 if TYPE_CHECKING:
     from hepatica.anatomy.segments import LabelledSegment
     from hepatica.workflows.derive_response import ResponsePorts
+    from hepatica.workflows.followup_ports import FollowupPorts
     from hepatica.workflows.plan_ports import PlanPorts
     from hepatica.workflows.ports import ImageReader, LabelReader, ReadImage
     from hepatica.workflows.request import PlanRequest
@@ -203,4 +204,23 @@ def make_response_ports() -> ResponsePorts:
         write_table=write_table,
         clock=SystemClock(),
         code_version=metadata.version("hepatica"),
+    )
+
+
+def make_followup_ports() -> FollowupPorts:
+    """Join the world to the workflows of visits and safety."""
+    from hepatica.adapters.cdisc.csv_table import read_header, read_rows, to_csv
+    from hepatica.adapters.files.calendar import to_calendar
+    from hepatica.adapters.files.file_set import write_file_set
+    from hepatica.adapters.files.small_files import read_small_file
+    from hepatica.workflows.followup_ports import FollowupPorts
+
+    return FollowupPorts(
+        read_table=read_rows,
+        read_header=read_header,
+        read_bytes=read_small_file,
+        to_csv=to_csv,
+        to_calendar=to_calendar,
+        write_files=write_file_set,
+        clock=SystemClock(),
     )

@@ -14,6 +14,7 @@ from hepatica.core.errors import CancelledError, HepaticaError, UsageError
 from hepatica.entrypoints.cli.exit_status import CANCELLED, USAGE, to_exit_status
 from hepatica.entrypoints.cli.response import response_app
 from hepatica.entrypoints.cli.trial import app as trial_app
+from hepatica.entrypoints.cli.visits import schedules, visits
 
 app = typer.Typer(
     name="hepatica",
@@ -27,6 +28,8 @@ app = typer.Typer(
 
 app.add_typer(response_app)
 app.add_typer(trial_app, name="trial")
+app.command(name="visits")(visits)
+app.command(name="schedules")(schedules)
 
 JSON_HELP = "Print exactly one JSON document on stdout."
 Json = Annotated[bool, typer.Option("--json", help=JSON_HELP)]

@@ -2,16 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from datetime import date
 from itertools import pairwise
 
 from hepatica.core.evidence import EvidenceStatus
 from hepatica.core.findings import Finding, Severity
 from hepatica.followup.visits import schedule as words
-from hepatica.followup.visits.history import EventStatus, History
+from hepatica.followup.visits.history import EventStatus, History, VisitEvent
 from hepatica.followup.visits.schedule import Schedule
-from hepatica.followup.visits.visit import Visit, VisitState
 
 
 def check_schedule(schedule: Schedule, *, last_enrolled: date | None = None) -> tuple[Finding, ...]:
@@ -47,18 +46,16 @@ def check_schedule(schedule: Schedule, *, last_enrolled: date | None = None) -> 
     return tuple(findings)
 
 
-def check_history(history: History, visits: Iterable[Visit], *, as_of: date) -> tuple[Finding, ...]:
+def check_history(history: History, *, as_of: date) -> tuple[Finding, ...]:
     """Check the records of one subject.
 
     Rules: ``visits.date_partial``, ``visits.date_unknown``, ``visits.after_as_of``, ``visits.after_end``,
-    ``visits.numbers_against_dates``, ``visits.out_of_window``, ``visits.missed``. None leaves anything out.
+    ``visits.numbers_against_dates``. None leaves anything out; ``subject`` is the line of the table.
 
     Parameters
     ----------
     history
         The records.
-    visits
-        What `hepatica.followup.visits.derive.derive_visits` made of them.
     as_of
         The day.
     """
@@ -66,13 +63,19 @@ def check_history(history: History, visits: Iterable[Visit], *, as_of: date) -> 
         *_check_dates(history, as_of=as_of),
         *_check_end(history),
         *_check_numbers(history),
-        *_check_visits(visits),
     )
 
 
-def _warn(rule: str, message: str, *, measured: str = "", limit: str = "") -> Finding:
+def _warn(
+    rule: str, message: str, *, event: VisitEvent | None = None, measured: str = "", limit: str = ""
+) -> Finding:
     return Finding(
-        rule=f"visits.{rule}", severity=Severity.WARNING, message=message, measured=measured, limit=limit
+        rule=f"visits.{rule}",
+        severity=Severity.WARNING,
+        message=message,
+        measured=measured,
+        limit=limit,
+        subject=str(event.row) if event is not None and event.row else "",
     )
 
 
@@ -80,25 +83,16 @@ def _check_dates(history: History, *, as_of: date) -> Iterator[Finding]:
     for event in sorted(history.events, key=lambda event: (event.visit, event.order)):
         if event.status is EventStatus.BOOKED:
             continue
-        if event.on.earliest is None:
-            if event.status is EventStatus.DONE:
-                yield _warn(
-                    "date_unknown",
-                    f"A visit '{event.visit}' was done on a day that is not given; nothing is counted from it.",
-                )
-        elif event.on.earliest > as_of:
-            yield _warn(
-                "after_as_of",
-                f"A visit '{event.visit}' lies after the day of the report and does not count.",
-                measured=event.on.text,
-                limit=as_of.isoformat(),
-            )
-        elif event.on.day is None:
-            yield _warn(
-                "date_partial",
-                f"The day of a visit '{event.visit}' is known in part: what hangs on it is given as a span.",
-                measured=event.on.text,
-            )
+        name = f"'{event.visit}'"
+        if event.on.earliest is None and event.status is EventStatus.DONE:
+            message = f"A visit {name} was done on a day that is not given; nothing is counted from it."
+            yield _warn("date_unknown", message, event=event)
+        elif event.on.earliest is not None and event.on.earliest > as_of:
+            message = f"A visit {name} lies after the day of the report and does not count."
+            yield _warn("after_as_of", message, event=event, measured=event.on.text, limit=as_of.isoformat())
+        elif event.on.earliest is not None and event.on.day is None:
+            message = f"The day of a visit {name} is known in part: what hangs on it is given as a span."
+            yield _warn("date_partial", message, event=event, measured=event.on.text)
     for word, given in sorted(history.ended.items()):
         if given.earliest is None:
             yield _warn("date_unknown", f"The day of '{word}' is not given; nothing later is owed or missed.")
@@ -112,12 +106,8 @@ def _check_end(history: History) -> Iterator[Finding]:
         for event in sorted(history.events, key=lambda event: event.order):
             late = event.on.earliest is not None and event.on.earliest > end.latest
             if late and event.status is not EventStatus.MISSED:
-                yield _warn(
-                    "after_end",
-                    f"A visit '{event.visit}' stands after the {word}.",
-                    measured=event.on.text,
-                    limit=end.text,
-                )
+                message = f"A visit '{event.visit}' stands after the {word}."
+                yield _warn("after_end", message, event=event, measured=event.on.text, limit=end.text)
 
 
 def _check_numbers(history: History) -> Iterator[Finding]:
@@ -132,19 +122,11 @@ def _check_numbers(history: History) -> Iterator[Finding]:
         )
         for earlier, later in pairwise(numbered):
             if later.on.surely_before(earlier.on):
+                message = f"'{name}' {later.number} has an earlier day than number {earlier.number}."
                 yield _warn(
                     "numbers_against_dates",
-                    f"'{name}' {later.number} has an earlier day than number {earlier.number}.",
+                    message,
+                    event=later,
                     measured=later.on.text,
                     limit=earlier.on.text,
                 )
-
-
-def _check_visits(visits: Iterable[Visit]) -> Iterator[Finding]:
-    for visit in visits:
-        if visit.state is VisitState.OUT_OF_WINDOW:
-            yield _warn(
-                "out_of_window", f"'{visit.name}' {visit.number}: {visit.reason}.", measured=visit.on.text
-            )
-        elif visit.state is VisitState.MISSED:
-            yield _warn("missed", f"'{visit.name}' {visit.number}: {visit.reason}.")

@@ -248,6 +248,9 @@ def _to_visit(
             return None
         if state is not VisitState.MISSED:
             state, reason = VisitState.MISSED, f"its time had passed before the {end[1]}"
+    if slot.booked is not None and slot.opens is not None and slot.closes is not None:
+        inside = slot.opens <= slot.booked <= slot.closes
+        reason = f"{reason}; booked {'in' if inside else 'outside'} the window"
     on = slot.event.on if slot.event is not None and slot.event.status is EventStatus.DONE else None
     visit = Visit(
         name=slot.rule.name,

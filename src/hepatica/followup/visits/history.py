@@ -35,12 +35,15 @@ class VisitEvent:
         Done, missed or booked.
     number
         Which one of its series, from 1; None where it follows from the dates.
+    row
+        Line of the table it came from, for findings; 0 where there is none.
     """
 
     visit: str
     on: PartialDate
     status: EventStatus = EventStatus.DONE
     number: int | None = None
+    row: int = field(default=0, compare=False)
 
     def __post_init__(self) -> None:
         """Refuse numbers below 1 and appointments on no particular day."""
