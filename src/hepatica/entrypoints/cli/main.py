@@ -12,6 +12,7 @@ import typer
 
 from hepatica.core.errors import CancelledError, HepaticaError, UsageError
 from hepatica.entrypoints.cli.exit_status import CANCELLED, USAGE, to_exit_status
+from hepatica.entrypoints.cli.grade import grade_app
 from hepatica.entrypoints.cli.response import response_app
 from hepatica.entrypoints.cli.trial import app as trial_app
 from hepatica.entrypoints.cli.visits import schedules, visits
@@ -27,6 +28,7 @@ app = typer.Typer(
 )
 
 app.add_typer(response_app)
+app.add_typer(grade_app)
 app.add_typer(trial_app, name="trial")
 app.command(name="visits")(visits)
 app.command(name="schedules")(schedules)
