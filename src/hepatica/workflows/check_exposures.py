@@ -170,10 +170,8 @@ def _to_row(lesion: SuspectedLesion, log: ExposureLog, *, as_of: date) -> dict[s
         if (swab.subject, swab.lesion) == (lesion.subject, lesion.lesion) and swab.taken <= as_of
     )
     deadline = find_swab_deadline(lesion)
-    if swabs:
-        state = "in time" if swabs[0][0] <= deadline else "late"
-    else:
-        state = "due" if as_of <= deadline else "overdue"
+    in_time = (swabs[0][0] if swabs else as_of) <= deadline
+    states = {(True, True): "in time", (True, False): "late", (False, True): "due", (False, False): "overdue"}
     return {
         "subject": lesion.subject,
         "place": lesion.lesion,
@@ -181,5 +179,5 @@ def _to_row(lesion: SuspectedLesion, log: ExposureLog, *, as_of: date) -> dict[s
         "swab_due": deadline.isoformat(),
         "first_swab": swabs[0][0].isoformat() if swabs else "",
         "result": swabs[-1][1] if swabs else "",
-        "state": state,
+        "state": states[bool(swabs), in_time],
     }

@@ -133,7 +133,7 @@ def exposure(
     as_of: AsOf = "",
     as_json: Json = False,
 ) -> None:
-    """Check the log of herpetic exposure and shedding: swabs overdue, late, pending or positive; contacts without action."""
+    """Check the log of herpetic exposure and shedding: swabs overdue or positive, contacts without action."""
     from hepatica.bootstrap import make_followup_ports
     from hepatica.workflows.check_exposures import check_exposure_table
 

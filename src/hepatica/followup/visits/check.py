@@ -50,7 +50,8 @@ def check_history(history: History, *, as_of: date) -> tuple[Finding, ...]:
     """Check the records of one subject.
 
     Rules: ``visits.date_partial``, ``visits.date_unknown``, ``visits.after_as_of``, ``visits.after_end``,
-    ``visits.numbers_against_dates``. None leaves anything out; ``subject`` is the line of the table.
+    ``visits.numbers_against_dates``, ``visits.order_unknown``. None leaves anything out; ``subject`` is the line of
+    the table.
 
     Parameters
     ----------
@@ -63,6 +64,7 @@ def check_history(history: History, *, as_of: date) -> tuple[Finding, ...]:
         *_check_dates(history, as_of=as_of),
         *_check_end(history),
         *_check_numbers(history),
+        *_check_order(history),
     )
 
 
@@ -130,3 +132,21 @@ def _check_numbers(history: History) -> Iterator[Finding]:
                     measured=later.on.text,
                     limit=earlier.on.text,
                 )
+
+
+def _check_order(history: History) -> Iterator[Finding]:
+    for name in sorted({event.visit for event in history.events}):
+        unnumbered = sorted(
+            (
+                event
+                for event in history.events
+                if event.visit == name and event.number is None and event.status is not EventStatus.BOOKED
+            ),
+            key=lambda event: event.order,
+        )
+        for earlier, later in pairwise(unnumbered):
+            if not (earlier.on.surely_before(later.on) or later.on.earliest is None):
+                message = (
+                    f"Which of two visits '{name}' came first cannot be told from their days: give numbers."
+                )
+                yield _warn("order_unknown", message, event=later, measured=later.on.text)
