@@ -10,6 +10,7 @@ from datetime import date
 from pathlib import Path
 from typing import Any, Final
 
+from hepatica.core.errors import UsageError
 from hepatica.core.evidence import EvidenceStatus
 from hepatica.followup.dates import PartialDate
 from hepatica.followup.protocol_numbers import Supplied
@@ -106,6 +107,10 @@ def derive_visit_table(
     NotSetError
         If an interval of the schedule is not set.
     """
+    if ics is not None and ics.absolute() == out.absolute():
+        raise UsageError(
+            expected="another path for the calendar", given="that of the table", where="--ics, --out"
+        )
     schedule = _read_schedule(request, ports=ports)
     schedule.require_timing()
     as_of = request.as_of or ports.clock.now().date()

@@ -218,7 +218,7 @@ def _compare_duration(
         return None, f"goes on; {least} days are complete on {decides.isoformat()}", decides
     if longest >= least:
         return None, f"dates known in part: it may have lasted {least} days", None
-    return False, f"lasted {max(longest, 0)} days, {least} or more count"
+    return False, f"lasted {max(longest, 0)} days, {least} or more count", None
 
 
 def judge_patient(patient: TreatedPatient, *, definition: ToxicityDefinition, as_of: date) -> PatientVerdict:
@@ -295,7 +295,9 @@ def _judge_events(
                 item.event.onset.earliest or date.min,
                 item.event.term,
                 -(item.event.grade or 0),
-                item.reason,
+                str(item.event.attribution),
+                item.event.end.text,
+                item.event.row,
             ),
         )
     )
