@@ -105,7 +105,7 @@ def _read(path: Path, *, desk: RowDesk, ports: FollowupPorts) -> _Rows:
             desk.refuse(line, "subject", UNCLEAR_ROW, subject="")
             continue
         named = dict(zip((*REQUIRED, *OPTIONAL), (cell.strip() for cell in cells)))
-        day = desk.day(named["date"], line, "date", subject=named["subject"])
+        day = desk.read_day(named["date"], line, "date", subject=named["subject"])
         if day is not None:
             _keep(named, rows, line=line, day=day, desk=desk)
     _check_lesions(rows, desk=desk)

@@ -187,7 +187,7 @@ def _read_events(
         name = cells[0].strip()
         subject = subjects.setdefault(name, _Subject(row=line))
         visit = " ".join(cells[1].casefold().split())
-        date_ = desk.date(cells[2], line, "date", subject=name)
+        date_ = desk.read_date(cells[2], line, "date", subject=name)
         if date_ is None:
             continue
         if visit == BASELINE or visit in ENDS:
@@ -236,7 +236,9 @@ def _read_event(
 
 def _keep_event(subject: _Subject, event: VisitEvent, *, name: str, desk: RowDesk) -> None:
     recorded = event.status is not EventStatus.BOOKED
-    keys = [("day", event.visit, recorded, event.on.day)] if event.on.day is not None else []
+    keys: list[tuple[object, ...]] = (
+        [("day", event.visit, recorded, event.on.day)] if event.on.day is not None else []
+    )
     if event.number is not None:
         keys.append(("number", event.visit, recorded, event.number))
     for key in keys:

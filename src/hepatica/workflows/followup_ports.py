@@ -131,7 +131,7 @@ class RowDesk:
         line = int(finding.subject) if finding.subject.isdecimal() else row
         self.report(line, column, finding.message, severity=finding.severity, rule=finding.rule)
 
-    def date(self, text: str, row: int, column: str, *, subject: str) -> PartialDate | None:
+    def read_date(self, text: str, row: int, column: str, *, subject: str) -> PartialDate | None:
         """Return a date of any precision; what is none is refused."""
         try:
             return PartialDate.from_text(text)
@@ -139,9 +139,9 @@ class RowDesk:
             self.refuse(row, column, "The date is not ISO 8601.", subject=subject)
             return None
 
-    def day(self, text: str, row: int, column: str, *, subject: str) -> date | None:
+    def read_day(self, text: str, row: int, column: str, *, subject: str) -> date | None:
         """Return a whole date; anything else is refused."""
-        given = self.date(text, row, column, subject=subject)
+        given = self.read_date(text, row, column, subject=subject)
         if given is not None and given.day is None:
             self.refuse(row, column, "A whole date is needed here.", subject=subject)
         return None if given is None else given.day

@@ -170,8 +170,8 @@ def _read_patient(
             line, "dose", "A dose level is a whole number from 1, or a pair such as 1.2.", subject=name
         )
         return None
-    first = desk.day(named["first_dose"], line, "first_dose", subject=name)
-    off = desk.day(named["off_study"], line, "off_study", subject=name) if named["off_study"] else None
+    first = desk.read_day(named["first_dose"], line, "first_dose", subject=name)
+    off = desk.read_day(named["off_study"], line, "off_study", subject=name) if named["off_study"] else None
     injections = named["injections"]
     if injections and not (injections.isascii() and injections.isdecimal()):
         desk.refuse(line, "injections", "The number of injections is a whole number from 0.", subject=name)
@@ -216,8 +216,8 @@ def _read_events(
 
 def _read_event(named: Mapping[str, str], *, line: int, desk: RowDesk) -> ToxicEvent | None:
     name = named["USUBJID"]
-    onset = desk.date(named["AESTDTC"], line, "AESTDTC", subject=name)
-    end = desk.date(named["AEENDTC"], line, "AEENDTC", subject=name)
+    onset = desk.read_date(named["AESTDTC"], line, "AESTDTC", subject=name)
+    end = desk.read_date(named["AEENDTC"], line, "AEENDTC", subject=name)
     cause = read_attribution(named, line=line, desk=desk)
     grade = named["AETOXGR"]
     if grade and grade not in ("1", "2", "3", "4", "5"):

@@ -141,8 +141,8 @@ def _list_unverified(rows: list[dict[str, str]]) -> list[dict[str, Any]]:
 
 def _to_row(named: Mapping[str, str], *, line: int, look: _Look) -> dict[str, str] | None:
     desk, subject = look.desk, named["USUBJID"]
-    onset = desk.date(named["AESTDTC"], line, "AESTDTC", subject=subject)
-    end = desk.date(named["AEENDTC"], line, "AEENDTC", subject=subject)
+    onset = desk.read_date(named["AESTDTC"], line, "AESTDTC", subject=subject)
+    end = desk.read_date(named["AEENDTC"], line, "AEENDTC", subject=subject)
     cause = read_attribution(named, line=line, desk=desk)
     if onset is None or end is None or cause is None:
         return None

@@ -134,7 +134,7 @@ def read_first_doses(path: Path, *, desk: RowDesk, ports: FollowupPorts) -> dict
             continue
         if not cells[1].strip():
             continue
-        day = own.day(cells[1], line, "RFSTDTC", subject=name)
+        day = own.read_day(cells[1], line, "RFSTDTC", subject=name)
         if day is not None:
             found[name] = day
     desk.findings += own.findings
@@ -159,7 +159,7 @@ def _read_results(path: Path, *, desk: RowDesk, ports: FollowupPorts) -> dict[st
 
 def _read_result(named: Mapping[str, str], *, line: int, desk: RowDesk) -> _Result | None:
     subject = named["USUBJID"]
-    on = desk.date(named["LBDTC"], line, "LBDTC", subject=subject)
+    on = desk.read_date(named["LBDTC"], line, "LBDTC", subject=subject)
     test = read_lab_tests().get(named["LBTESTCD"].upper())
     if on is None:
         return None
