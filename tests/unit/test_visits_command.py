@@ -256,3 +256,10 @@ def test_readable_output_and_the_list_of_schedules(bench):
     assert "1 overdue" in result.stdout and "S01" in result.stdout
     listed = json.loads(bench.call("schedules", "--json").stdout)["schedules"]
     assert {row["name"] for row in listed} == {"tvec-label", "tvec-liver", "tvec-liver-atezolizumab"}
+
+
+@pytest.mark.requirement("D-visits-permutation")
+def test_subjects_stand_in_the_order_of_their_identifiers(bench):
+    names = [f"S{number:02d}" for number in (7, 3, 11, 1, 9, 5, 2, 8)]
+    bench.run("subject,visit,date\n" + "".join(f"{name},injection,2024-01-08\n" for name in names))
+    assert list(dict.fromkeys(row["subject"] for row in bench.table())) == sorted(names)

@@ -427,3 +427,12 @@ def test_weeks_keep_their_weekday_across_changes_of_the_clock():
 def test_a_window_in_months_has_no_way_back_and_is_refused():
     with pytest.raises(InputError):
         Step(count=1, unit="months").before(date(2024, 3, 31))
+
+
+@pytest.mark.requirement("D-visits-partial")
+def test_a_known_day_against_an_uncertain_planned_day_is_judged_only_where_all_its_days_agree():
+    given = (("injection", "2024-01", "done", 1), ("injection", "2024-01-29", "done", 2))
+    visit = next(v for v in derive(history(*given), "2024-03-01") if v.name == "injection" and v.number == 2)
+    assert str(visit.state) == "done" and "cannot be judged" in visit.reason
+    late = (("injection", "2024-01", "done", 1), ("injection", "2024-02-25", "done", 2))
+    assert states(derive(history(*late), "2024-03-01"), "injection")[2][0] == "out of window"
