@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from hepatica.planning.spread.simulate import SpreadOutcome
     from hepatica.planning.spread.verification import VerificationRow
     from hepatica.workflows.derive_response import ResponsePorts
+    from hepatica.workflows.followup_ports import FollowupPorts
     from hepatica.workflows.plan_ports import PlanPorts
     from hepatica.workflows.ports import ImageReader, LabelReader, ReadImage
     from hepatica.workflows.record_ports import Passwords, RecordContext, SealedRecord
@@ -371,3 +372,22 @@ def restore_record(source: Path, *, home: Path, database: str, progress: Progres
     from hepatica.adapters.store.backup import restore_backup
 
     restore_backup(source, home, database=database, progress=progress).close()
+
+
+def make_followup_ports() -> FollowupPorts:
+    """Join the world to the workflows of visits and safety."""
+    from hepatica.adapters.cdisc.csv_table import read_header, read_rows, to_csv
+    from hepatica.adapters.files.calendar import to_calendar
+    from hepatica.adapters.files.file_set import write_file_set
+    from hepatica.adapters.files.small_files import read_small_file
+    from hepatica.workflows.followup_ports import FollowupPorts
+
+    return FollowupPorts(
+        read_table=read_rows,
+        read_header=read_header,
+        read_bytes=read_small_file,
+        to_csv=to_csv,
+        to_calendar=to_calendar,
+        write_files=write_file_set,
+        clock=SystemClock(),
+    )

@@ -6,7 +6,7 @@ import pytest
 
 from hepatica.core.errors import InputError, NotFoundError
 from hepatica.core.findings import NotEvaluable
-from hepatica.followup.grading import SCALE, Grade, LabValue, grade_laboratory
+from hepatica.followup.safety.laboratory import SCALE, Grade, LabValue, grade_laboratory
 
 # test | limits | value:grade at and beyond every edge
 EDGES = """

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import hashlib
+import io
 import os
 import tempfile
 from collections.abc import Iterator, Mapping, Sequence
@@ -163,6 +164,15 @@ def write_table(path: Path, columns: Sequence[str], rows: Sequence[Mapping[str, 
     with write_rows(path, columns) as writer:
         for row in rows:
             writer.writerow([row[column] for column in columns])
+
+
+def to_csv(columns: Sequence[str], rows: Sequence[Mapping[str, str]]) -> bytes:
+    """Return a table as the bytes of a CSV file, for writing together with other files."""
+    stream = io.StringIO(newline="")
+    writer = csv.writer(stream, lineterminator="\n")
+    writer.writerow(columns)
+    writer.writerows([row[column] for column in columns] for row in rows)
+    return stream.getvalue().encode("utf-8")
 
 
 def digest_file(path: Path) -> str:

@@ -12,11 +12,13 @@ import typer
 
 from hepatica.core.errors import CancelledError, HepaticaError, UsageError
 from hepatica.entrypoints.cli.exit_status import CANCELLED, USAGE, to_exit_status
+from hepatica.entrypoints.cli.grade import grade_app
 from hepatica.entrypoints.cli.record import audit_app, backup_command, record_app, restore_command
 from hepatica.entrypoints.cli.response import response_app
 from hepatica.entrypoints.cli.serve import serve_command
 from hepatica.entrypoints.cli.spread import Rate, Scheduler, Workers, count_workers, spread
 from hepatica.entrypoints.cli.trial import app as trial_app
+from hepatica.entrypoints.cli.visits import schedules, visits
 
 if TYPE_CHECKING:
     from hepatica.workflows.plan_injection import PlanOutcome
@@ -32,6 +34,7 @@ app = typer.Typer(
 )
 
 app.add_typer(response_app)
+app.add_typer(grade_app)
 app.add_typer(trial_app, name="trial")
 app.add_typer(record_app, name="record")
 app.add_typer(audit_app, name="audit")
@@ -39,6 +42,8 @@ app.command(name="backup")(backup_command)
 app.command(name="restore")(restore_command)
 app.command(name="serve")(serve_command)
 app.command(name="spread")(spread)
+app.command(name="visits")(visits)
+app.command(name="schedules")(schedules)
 
 JSON_HELP = "Print exactly one JSON document on stdout."
 Json = Annotated[bool, typer.Option("--json", help=JSON_HELP)]

@@ -1,0 +1,1 @@
+"""Definitions of dose-limiting toxicity as data: one TOML file each."""

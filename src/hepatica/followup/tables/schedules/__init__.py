@@ -1,0 +1,1 @@
+"""Visit schedules as data: one TOML file each."""
