@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 
 from hepatica.core.geometry import BoolArray, FloatArray
 from hepatica.planning.path import field_kernels
+from hepatica.planning.path.threads import spread_over_threads
 
 CELL_MM: Final = 2.0
 """Edge of a coarse cell; changes speed and how many pairs stay undecided, never an answer."""
@@ -23,6 +24,9 @@ SLACK_CAP_MM: Final = 12.0
 UNITS_PER_MM: Final = 8.0
 """Slack is stored in eighths of a millimetre, rounded down."""
 LOWEST: Final = field_kernels.SURE_HIT + 1
+MARCH_PARTS: Final = 16
+MARCH_PART: Final = 4096
+"""Paths are dealt to threads in so many parts, of at least so many."""
 ROUNDING: Final = 1e-9
 """A voxel that reaches into a cell by less (in voxels) only touches it; its face belongs to the next too."""
 
@@ -182,32 +186,23 @@ def classify_paths(
     room_mm
         Room beyond every margin that a path needs to be free, at most `SLACK_CAP_MM`.
     """
-    return march_paths(field, starts_local_mm, ends_local_mm, run_out_mm=run_out_mm, room_mm=room_mm)[0]
+    classes = np.empty(len(starts_local_mm), np.uint8)
 
+    def work(part: slice) -> None:
+        field_kernels.march_paths(
+            starts_local_mm[part] - field.corner_mm,
+            ends_local_mm[part] - field.corner_mm,
+            run_out_mm,
+            math.ceil(room_mm * UNITS_PER_MM),
+            field.slack,
+            field.edge_mm,
+            UNITS_PER_MM,
+            classes[part],
+        )
 
-def march_paths(
-    field: SlackField,
-    starts_local_mm: FloatArray,
-    ends_local_mm: FloatArray,
-    *,
-    run_out_mm: float,
-    room_mm: float,
-) -> tuple[NDArray[np.uint8], FloatArray]:
-    """Return the classes of `classify_paths` and, for each path, the (n, 2) stretch in mm from its start outside
-    which it certainly has the room; for blocked paths the stretch says nothing."""
-    classes, doubts = np.empty(len(starts_local_mm), np.uint8), np.empty((len(starts_local_mm), 2))
-    field_kernels.march_paths(
-        starts_local_mm - field.corner_mm,
-        ends_local_mm - field.corner_mm,
-        run_out_mm,
-        math.ceil(room_mm * UNITS_PER_MM),
-        field.slack,
-        field.edge_mm,
-        UNITS_PER_MM,
-        classes,
-        doubts,
-    )
-    return classes, doubts
+    step = max(MARCH_PART, -(-len(classes) // MARCH_PARTS))
+    spread_over_threads(work, [slice(a, a + step) for a in range(0, len(classes), step)])
+    return classes
 
 
 def find_crop(inside: BoolArray) -> tuple[slice, ...]:

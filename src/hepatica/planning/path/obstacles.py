@@ -86,6 +86,8 @@ class Obstacles:
         (3,) voxels in a block.
     starts
         (x, y, z, 3) first voxel of each block, one past its last, and its layers as bits.
+    filled
+        (m, 3) blocks that hold voxels.
     voxels, layer_of_voxel
         (n, 3) indices and (n,) layer.
     cells
@@ -95,6 +97,7 @@ class Obstacles:
     layers: tuple[Layer, ...]
     block: NDArray[np.int64]
     starts: NDArray[np.int64]
+    filled: NDArray[np.int64]
     voxels: NDArray[np.int16]
     layer_of_voxel: NDArray[np.uint8]
     cells: Cells
@@ -211,8 +214,15 @@ def _collect(
         masks = np.zeros(len(filled), np.int64)
         masks[filled] = np.bitwise_or.reduceat(bits_of_voxel, first.ravel()[filled])
         starts[..., 2] = masks.reshape(shape)
-    for array in (starts, voxels, of_voxel):
+    blocks = np.stack(np.unravel_index(np.flatnonzero(filled), shape), axis=1)
+    for array in (starts, blocks, voxels, of_voxel):
         array.setflags(write=False)
     return Obstacles(
-        layers=layers, block=block, starts=starts, voxels=voxels, layer_of_voxel=of_voxel, cells=cells
+        layers=layers,
+        block=block,
+        starts=starts,
+        filled=blocks,
+        voxels=voxels,
+        layer_of_voxel=of_voxel,
+        cells=cells,
     )

@@ -11,10 +11,11 @@ from numpy.typing import NDArray
 from hepatica.core.findings import NotEvaluable
 from hepatica.core.geometry import FloatArray
 from hepatica.core.progress import Progress
-from hepatica.planning.path import kernels, surface_kernels
+from hepatica.planning.path import clearance_kernels, kernels, surface_kernels
 from hepatica.planning.path.angles import derive_side_lps
 from hepatica.planning.path.clearance import measure_segment_distance_mm
 from hepatica.planning.path.entry import find_hub_under_table, measure_implant_distance_mm
+from hepatica.planning.path.fields import UNITS_PER_MM
 from hepatica.planning.path.scene import Scene
 
 GEOMETRY_LIMITS: Final = (
@@ -235,22 +236,20 @@ def clear_pairs(
     ends_mm: FloatArray,
     *,
     comfort_mm: float,
-    doubts_mm: FloatArray | None = None,
 ) -> tuple[NDArray[np.uint32], FloatArray]:
     """Return (n,) bits of the obstacle layers that are too near, and (n,) exact slack up to a comfort.
 
-    With a comfort the first layer found too near is told, and slack is 0 where one is; ``doubts_mm`` are the
-    stretches of `hepatica.planning.path.fields.march_paths` for the same comfort, to measure only these.
+    With a comfort the judgement of a path ends with the first layer found too near: then some bit is set,
+    and slack is 0. Stretches that the slack field vouches for are not measured.
     """
     obstacles = scene.obstacles
-    if doubts_mm is None:
-        doubts_mm = np.tile([0.0, np.inf], (len(starts_mm), 1))
     layers, slack = np.zeros(len(starts_mm), np.uint32), np.full(len(starts_mm), comfort_mm)
     if obstacles.layers:
-        kernels.clear_paths(
+        field = scene.slack
+        clearance_kernels.clear_paths(
             starts_mm,
             ends_mm,
-            tissue,
+            _find_run_out_exits(scene, tissue, starts_mm, ends_mm),
             scene.grid.spacing_mm,
             scene.limits["run_out"].number,
             comfort_mm,
@@ -259,8 +258,23 @@ def clear_pairs(
             obstacles.voxels,
             obstacles.layer_of_voxel,
             scene.needed_mm,
-            doubts_mm,
+            field.slack,
+            field.corner_mm,
+            field.edge_mm,
+            UNITS_PER_MM,
             layers,
             slack,
         )
     return layers, slack
+
+
+def _find_run_out_exits(
+    scene: Scene, tissue: NDArray[np.uint8], starts_mm: FloatArray, ends_mm: FloatArray
+) -> FloatArray:
+    """Return the (n,) share of each run-out after which it first leaves the liver; -1 where it never does."""
+    way = ends_mm - starts_mm
+    length = np.maximum(np.linalg.norm(way, axis=1, keepdims=True), LENGTH_TOLERANCE_MM)
+    exits_at = np.empty(len(way))
+    run_outs = way * (scene.limits["run_out"].number / length)
+    kernels.find_run_out_exits(ends_mm, run_outs, tissue, scene.grid.spacing_mm, exits_at)
+    return exits_at

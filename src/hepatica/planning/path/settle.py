@@ -8,13 +8,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from hepatica.core.findings import NotEvaluable
-from hepatica.core.geometry import BoolArray, FloatArray
+from hepatica.core.geometry import FloatArray
 from hepatica.core.progress import Progress
 from hepatica.planning.path import field_kernels, kernels
 from hepatica.planning.path.angles import derive_side_lps
 from hepatica.planning.path.clearance import measure_segment_distance_mm
 from hepatica.planning.path.deposits import count_stops
-from hepatica.planning.path.fields import march_paths
 from hepatica.planning.path.pairs import (
     ANGLE_TOLERANCE_DEG,
     LENGTH_TOLERANCE_MM,
@@ -37,8 +36,6 @@ SCORE_DECIMALS: Final = 6
 FIRST_BATCH: Final = 32
 LARGEST_BATCH: Final = 4096
 """Pairs settled before the order is looked at again; grows while nothing allowed is found."""
-TOUCH_MM: Final = 1e-3
-"""Room that tells only whether a margin is kept; the first look, over the shortest stretch."""
 PARTS: Final = 4
 """Parts of a batch for threads."""
 WORTH_THREADS: Final = 1024
@@ -182,25 +179,10 @@ class Candidates:
 
     def _clear(self, part: NDArray[np.int64]) -> None:
         comfort = self.scene.limits["comfort_clearance"].number
-        kept = part[~self._measure_slack(part, room_mm=TOUCH_MM)]
-        if len(kept):
-            self._measure_slack(kept, room_mm=comfort)
-
-    def _measure_slack(self, part: NDArray[np.int64], *, room_mm: float) -> BoolArray:
-        """Measure slack up to a room, exactly where screening leaves doubt; returns which pairs are broken."""
-        starts, ends = self._to_local(part)
-        run_out = self.scene.limits["run_out"].number
-        classes, doubts = march_paths(self.scene.slack, starts, ends, run_out_mm=run_out, room_mm=room_mm)
-        self.slack[part] = room_mm
-        near = np.flatnonzero(classes == field_kernels.UNDECIDED)
-        layers, slack = clear_pairs(
-            self.scene, self.tissue, starts[near], ends[near], comfort_mm=room_mm, doubts_mm=doubts[near]
+        layers, self.slack[part] = clear_pairs(
+            self.scene, self.tissue, *self._to_local(part), comfort_mm=comfort
         )
-        self.slack[part[near]] = slack
-        broken = classes == field_kernels.BLOCKED
-        broken[near] |= layers != 0
-        self.broken[part] |= broken
-        return np.asarray(broken)
+        self.broken[part] |= layers != 0
 
     def _measure_capsule(self, part: NDArray[np.int64]) -> None:
         metrics = self.metrics[part]
