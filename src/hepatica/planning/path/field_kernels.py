@@ -190,28 +190,29 @@ def march(
     of the cell where that is further. Coordinates start at the field's own corner.
     """
     nx, ny, nz = slack.shape
+    px, py, pz = p[0] / cell, p[1] / cell, p[2] / cell
+    ux, uy, uz = d[0] / cell, d[1] / cell, d[2] / cell
+    # From a cell's lower side to the face a path leaves by, and millimetres along the path for a cell's edge.
+    ax, ay, az = 1.0 if ux >= 0.0 else 0.0, 1.0 if uy >= 0.0 else 0.0, 1.0 if uz >= 0.0 else 0.0
+    ix = 1.0 / ux if ux != 0.0 else 1e30
+    iy = 1.0 / uy if uy != 0.0 else 1e30
+    iz = 1.0 / uz if uz != 0.0 else 1e30
     t, free = 0.0, True
     while t <= length + beyond:
         if t > length and not free:
             return UNDECIDED
-        x, y, z = p[0] + t * d[0], p[1] + t * d[1], p[2] + t * d[2]
-        i, j, k = math.floor(x / cell), math.floor(y / cell), math.floor(z / cell)
-        if i < 0 or j < 0 or k < 0 or i >= nx or j >= ny or k >= nz:
+        x, y, z = px + t * ux, py + t * uy, pz + t * uz
+        if x < 0.0 or y < 0.0 or z < 0.0 or x >= nx or y >= ny or z >= nz:
             free = False
             t += cell
             continue
+        i, j, k = int(x), int(y), int(z)
         value = slack[i, j, k]
         if value == SURE_HIT and t <= length:
             return BLOCKED
         step = (value - wanted) / per_mm
         if step < cell:
-            leave = 1e30
-            for axis in range(3):
-                at, u = (x, i) if axis == 0 else ((y, j) if axis == 1 else (z, k))
-                if d[axis] > 0.0:
-                    leave = min(leave, ((u + 1) * cell - at) / d[axis])
-                elif d[axis] < 0.0:
-                    leave = min(leave, (u * cell - at) / d[axis])
+            leave = min((i + ax - x) * ix, (j + ay - y) * iy, (k + az - z) * iz)
             step = max(step, leave + NUDGE_MM)
         if value < wanted:
             free = False
@@ -220,10 +221,10 @@ def march(
 
 
 @compiled
-def screen_paths(  # noqa: C901
+def screen_paths(
     entries: FloatArray,
     tips: FloatArray,
-    usable: NDArray[np.bool_],
+    usable: NDArray[np.int64],
     limits: FloatArray,
     head: FloatArray,
     down: FloatArray,
@@ -233,7 +234,7 @@ def screen_paths(  # noqa: C901
     per_mm: float,
     classes: NDArray[np.uint8],
 ) -> None:
-    """Class of every entry (n, 3) with every tip (m, 3), into ``classes`` (m, n).
+    """Class of every usable entry of (n, 3), by number, with every tip (m, 3), into ``classes`` (m, n).
 
     ``limits``: shortest and longest length, sine of the largest tilt, run-out, needle length, table level,
     least distance to an open face. ``head`` and ``down`` are the unit vectors toward the head and along
@@ -242,10 +243,8 @@ def screen_paths(  # noqa: C901
     shortest, longest, steepest, run_out = limits[0], limits[1], limits[2], limits[3]
     d = np.empty(3)
     for m in range(tips.shape[0]):
-        for n in range(entries.shape[0]):
-            classes[m, n] = EXCLUDED
-            if not usable[n]:
-                continue
+        classes[m] = EXCLUDED
+        for n in usable:
             for axis in range(3):
                 d[axis] = tips[m, axis] - entries[n, axis]
             length = math.sqrt(d[0] * d[0] + d[1] * d[1] + d[2] * d[2])

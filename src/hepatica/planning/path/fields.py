@@ -149,18 +149,24 @@ def derive_slack_field(cells: Cells, *, needed_mm: FloatArray) -> SlackField:
     groups: dict[float, int] = {}
     for number, needed in enumerate(needed_mm.tolist()):
         groups[needed] = groups.get(needed, 0) | 1 << number
-    hits: list[tuple[int, NDArray[np.uint16]]] = []
-    for needed, mask in sorted(groups.items()):
+    fields: dict[tuple[float, bool], NDArray[np.uint16]] = {}
+
+    def work(part: tuple[float, bool]) -> None:
+        needed, whole = part
+        window = math.ceil((needed if whole else needed + SLACK_CAP_MM) / edge)
+        fields[part] = derive_squared_distance(
+            cells.every if whole else cells.some, mask=groups[needed], window=window, gap=0 if whole else 1
+        )
+
+    spread_over_threads(work, [(needed, whole) for needed in sorted(groups) for whole in (False, True)])
+    for needed in groups:
         window = math.ceil((needed + SLACK_CAP_MM) / edge)
-        squared = derive_squared_distance(cells.some, mask=mask, window=window, gap=1)
         room = np.floor((np.sqrt(np.arange(window * window + 1)) * edge - needed) * UNITS_PER_MM)
         table = np.clip(room, LOWEST, SLACK_CAP_MM * UNITS_PER_MM).astype(np.int8)
-        field_kernels.lower_slack(squared, table, slack)
-        reach = math.ceil(needed / edge)
-        sure = derive_squared_distance(cells.every, mask=mask, window=reach)
-        hits.append((math.ceil(needed * needed / edge**2 - ROUNDING), sure))
-    for below, sure in hits:
-        field_kernels.mark_hits(sure, below, slack)
+        field_kernels.lower_slack(fields[needed, False], table, slack)
+    for needed in groups:
+        below = math.ceil(needed * needed / edge**2 - ROUNDING)
+        field_kernels.mark_hits(fields[needed, True], below, slack)
     slack.setflags(write=False)
     return SlackField(corner_mm=cells.corner_mm, edge_mm=edge, slack=slack)
 

@@ -17,6 +17,7 @@ from hepatica.planning.path.clearance import measure_segment_distance_mm
 from hepatica.planning.path.entry import find_hub_under_table, measure_implant_distance_mm
 from hepatica.planning.path.fields import UNITS_PER_MM
 from hepatica.planning.path.scene import Scene
+from hepatica.planning.path.threads import spread_over_threads
 
 GEOMETRY_LIMITS: Final = (
     "length_max",
@@ -34,8 +35,10 @@ GEOMETRY_LIMITS: Final = (
 )
 """Bit n of `Pairs.broken`; the obstacle layers follow from bit `FIRST_LAYER_BIT`."""
 FIRST_LAYER_BIT: Final = 16
-CHUNK: Final = 4096
+CHUNK: Final = 8192
 """Pairs between two looks at progress and cancellation."""
+PARTS: Final = 4
+"""Parts of them for threads."""
 LENGTH_TOLERANCE_MM: Final = 1e-6
 ANGLE_TOLERANCE_DEG: Final = 1e-6
 """A length or angle that meets its limit but for rounding meets it."""
@@ -190,9 +193,8 @@ def _trace(
     traced = np.flatnonzero(np.bitwise_count(cheap) <= 1)
     metrics = np.full((len(entries), kernels.N_METRICS), np.nan)
     layers = np.zeros(len(entries), np.uint32)
-    for a in range(0, len(traced), CHUNK):
-        progress.check_cancelled()
-        part = traced[a : a + CHUNK]
+
+    def work(part: NDArray[np.int64]) -> None:
         starts, ends = scene.to_local_mm(entries[part]), scene.to_local_mm(tips[part])
         found = trace_pairs(scene, tissue, starts, ends)
         bits = clear_pairs(scene, tissue, starts, ends, comfort_mm=0.0)[0]
@@ -203,6 +205,10 @@ def _trace(
         found[:, 1] = np.nan
         found[few] = angles
         layers[part], metrics[part] = bits, found
+
+    for a in range(0, len(traced), CHUNK):
+        progress.check_cancelled()
+        spread_over_threads(work, np.array_split(traced[a : a + CHUNK], PARTS))
         progress.advance(min(1.0, (a + CHUNK) / max(1, len(traced))))
     return metrics, layers
 

@@ -42,6 +42,7 @@ def screen_pairs(scene: Scene, tips_lps_mm: FloatArray) -> NDArray[np.uint8]:
     implant = limits["entry_implant_distance"].number
     usable = ~skin.on_table
     usable &= measure_implant_distance_mm(scene, skin.points_lps_mm, up_to_mm=implant) >= implant
+    standing = np.flatnonzero(usable)
     entries = scene.to_local_mm(skin.points_lps_mm) - field.corner_mm
     tips = scene.to_local_mm(tips_lps_mm) - field.corner_mm
     classes = np.empty((len(tips), len(entries)), np.uint8)
@@ -65,7 +66,7 @@ def screen_pairs(scene: Scene, tips_lps_mm: FloatArray) -> NDArray[np.uint8]:
         field_kernels.screen_paths(
             entries,
             tips[part],
-            usable,
+            standing,
             numbers,
             head,
             down,

@@ -36,10 +36,16 @@ SCORE_DECIMALS: Final = 6
 FIRST_BATCH: Final = 32
 LARGEST_BATCH: Final = 4096
 """Pairs settled before the order is looked at again; grows while nothing allowed is found."""
+FIRST_GROUP_BATCH: Final = 4
+"""Pairs of each group taken a step further in the first round; so many more in every other."""
+CHUNKS: Final = (1024, 8192, 65536)
+"""So many pairs with the least bounds are taken at first, next and then; after these, all that are left."""
+VIABLE_DOUBT_MM: Final = 1e-6
+"""The way in the target is summed in another order for the bound than for the score; this covers rounding."""
 PARTS: Final = 4
 """Parts of a batch for threads."""
-WORTH_THREADS: Final = 1024
-"""Batches below this are done before threads would have started."""
+WORTH_THREADS: Final = (512, 128, 64)
+"""Batches of a stage below this are done before threads would have started."""
 
 
 class Candidates:
@@ -86,6 +92,7 @@ class Candidates:
         self.entries_lps_mm = scene.skin.points_lps_mm[self.entry]
         self.ends_lps_mm = tips_lps_mm[self.tip]
         self.length_mm, self.tilt_deg, self.in_plane_deg = self._measure_angles()
+        self.viable_mm = self._measure_viable_mm()
         self.metrics = np.full((count, kernels.N_METRICS), np.nan)
         self.capsule_deg = np.full(count, np.nan)
         self.slack = np.full(count, np.nan)
@@ -115,10 +122,88 @@ class Candidates:
         scores are told apart by the world position of entry and tip. Without an allowed pair every chosen
         one has been settled exactly.
         """
-        size, tried = FIRST_BATCH, 0
-        order = chosen[np.argsort(self.bound[chosen], kind="stable")]
-        order = order[~self.broken[order]]
+        left = order = chosen[~self.broken[chosen]]
         smallest = float(self.bound[order][self.allowed[order]].min(initial=np.inf))
+        for size in (*CHUNKS, len(order)):
+            bound = self.bound[left]
+            if len(left) > size:
+                near = np.argpartition(bound, size - 1)[:size]
+                part, left = left[near], np.delete(left, near)
+            else:
+                part, left = left, left[:0]
+            smallest = self._settle_chunk(part, smallest=smallest, progress=progress)
+            left = left[self.bound[left] <= smallest]
+            progress.advance(1.0 - len(left) / max(1, len(order)))
+            if len(left) == 0:
+                break
+        best = order[self.allowed[order] & (self.bound[order] <= smallest)]
+        return int(best[self._order_by_place(best)[0]]) if len(best) else None
+
+    def find_best_of_groups(
+        self, chosen: NDArray[np.int64], group: NDArray[np.int64], *, progress: Progress
+    ) -> NDArray[np.int64]:
+        """Return the allowed pair with the smallest score of each group of the chosen; groups without one are
+        left out. In the order of the groups' numbers."""
+        self._advance(chosen, stage=0)
+        best, size = np.full(int(group.max(initial=-1)) + 1, np.inf), FIRST_GROUP_BATCH
+        while True:
+            progress.check_cancelled()
+            bound = self.bound[chosen]
+            todo = np.flatnonzero(~self.broken[chosen] & ~self.allowed[chosen] & (bound <= best[group]))
+            if len(todo) == 0:
+                break
+            todo = todo[np.lexsort((bound[todo], group[todo]))]
+            place = np.arange(len(todo)) - np.searchsorted(group[todo], group[todo])
+            todo = todo[place < size]
+            batch = chosen[todo]
+            stage = self.stage[batch]
+            self._advance(batch[stage == 1], stage=1)
+            self._advance(batch[stage == 2], stage=2)
+            self.allowed[batch] = (self.stage[batch] == 3) & ~self.broken[batch]
+            good = todo[self.allowed[batch]]
+            np.minimum.at(best, group[good], self.bound[chosen[good]])
+            size += FIRST_GROUP_BATCH
+        good = self.allowed[chosen] & (self.bound[chosen] <= best[group])
+        chosen, group = chosen[good], group[good]
+        order = self._order_by_place(chosen)
+        _, found = np.unique(group[order], return_index=True)
+        return np.asarray(chosen[order][found])
+
+    def _order_by_place(self, chosen: NDArray[np.int64]) -> NDArray[np.int64]:
+        entry = np.round(self.entries_lps_mm[chosen], SCORE_DECIMALS)
+        end = np.round(self.ends_lps_mm[chosen], SCORE_DECIMALS)
+        return np.lexsort((*end.T[::-1], *entry.T[::-1]))
+
+    def refuse(self, index: int) -> None:
+        """Take a pair out that a check of its own found wanting."""
+        self.broken[index], self.allowed[index] = True, False
+
+    def to_terms(self, chosen: NDArray[np.int64]) -> dict[str, FloatArray]:
+        """Return the ranking terms as far as they are known; what is not yet measured counts as best."""
+        traced = self.stage[chosen] >= 1
+        likely = self.viable_mm[chosen] + VIABLE_DOUBT_MM
+        values = RankInput(
+            length_mm=self.length_mm[chosen],
+            tilt_deg=self.tilt_deg[chosen],
+            in_plane_deg=self.in_plane_deg[chosen],
+            capsule_deg=self.capsule_deg[chosen],
+            parenchyma_mm=self.metrics[chosen, 3],
+            viable_mm=np.where(traced, self.metrics[chosen, 2], likely),
+        )
+        terms = derive_terms(values, limits=self.scene.limits)
+        slack = np.where(self.stage[chosen] >= 2, self.slack[chosen], np.inf)
+        terms["clearance"] = derive_clearance_terms(slack, limits=self.scene.limits)
+        return terms
+
+    def _settle_chunk(self, chunk: NDArray[np.int64], *, smallest: float, progress: Progress) -> float:
+        """Settle what may beat the best score so far; returns the best score after it.
+
+        All are traced first, for that is cheap and tells most; then they are settled in their new order.
+        """
+        self._advance(chunk[self.bound[chunk] <= smallest], stage=0)
+        order = chunk[~self.broken[chunk] & (self.bound[chunk] <= smallest)]
+        order = order[np.argsort(self.bound[order], kind="stable")]
+        tried, size = 0, FIRST_BATCH
         while tried < len(order):
             progress.check_cancelled()
             batch = order[tried : tried + size]
@@ -129,45 +214,24 @@ class Candidates:
             smallest = min(smallest, float(self.bound[batch][self.allowed[batch]].min(initial=np.inf)))
             tried += size
             size = min(2 * size, LARGEST_BATCH)
-            progress.advance(min(1.0, tried / len(order)))
-        best = order[self.allowed[order] & (self.bound[order] <= smallest)]
-        if len(best) == 0:
-            return None
-        entry = np.round(self.entries_lps_mm[best], SCORE_DECIMALS)
-        end = np.round(self.ends_lps_mm[best], SCORE_DECIMALS)
-        return int(best[np.lexsort((*end.T[::-1], *entry.T[::-1]))[0]])
-
-    def refuse(self, index: int) -> None:
-        """Take a pair out that a check of its own found wanting."""
-        self.broken[index], self.allowed[index] = True, False
-
-    def to_terms(self, chosen: NDArray[np.int64]) -> dict[str, FloatArray]:
-        """Return the ranking terms as far as they are known; what is not yet measured counts as best."""
-        traced = self.stage[chosen] >= 1
-        room = self.scene.limits["comfort_deposit_room"].number
-        values = RankInput(
-            length_mm=self.length_mm[chosen],
-            tilt_deg=self.tilt_deg[chosen],
-            in_plane_deg=self.in_plane_deg[chosen],
-            capsule_deg=self.capsule_deg[chosen],
-            parenchyma_mm=self.metrics[chosen, 3],
-            viable_mm=np.where(traced, self.metrics[chosen, 2], room),
-        )
-        terms = derive_terms(values, limits=self.scene.limits)
-        slack = np.where(self.stage[chosen] >= 2, self.slack[chosen], np.inf)
-        terms["clearance"] = derive_clearance_terms(slack, limits=self.scene.limits)
-        return terms
+        return smallest
 
     def _settle(self, batch: NDArray[np.int64], *, smallest: float) -> None:
         """Measure a batch in three steps, cheapest first; a pair whose bound passes the best goes no further."""
-        for stage, step in enumerate((self._trace, self._clear, self._measure_capsule)):
-            todo = batch[~self.broken[batch] & (self.bound[batch] <= smallest) & (self.stage[batch] == stage)]
-            if len(todo) == 0:
-                continue
-            spread_over_threads(step, np.array_split(todo, PARTS if len(todo) >= WORTH_THREADS else 1))
-            self.stage[todo] = stage + 1
-            self._raise_bounds(todo)
+        for stage in range(3):
+            self._advance(batch[self.bound[batch] <= smallest], stage=stage)
         self.allowed[batch] = (self.stage[batch] == 3) & ~self.broken[batch]
+
+    def _advance(self, batch: NDArray[np.int64], *, stage: int) -> None:
+        """Take the pairs that stand at a stage one step further."""
+        todo = batch[~self.broken[batch] & (self.stage[batch] == stage)]
+        if len(todo) == 0:
+            return
+        step = (self._trace, self._clear, self._measure_capsule)[stage]
+        parts = PARTS if len(todo) >= WORTH_THREADS[stage] else 1
+        spread_over_threads(step, np.array_split(todo, parts))
+        self.stage[todo] = stage + 1
+        self._raise_bounds(todo)
 
     def _trace(self, part: NDArray[np.int64]) -> None:
         limits = self.scene.limits
@@ -202,6 +266,21 @@ class Candidates:
     def _raise_bounds(self, part: NDArray[np.int64]) -> None:
         scores = derive_scores(self.to_terms(part), limits=self.scene.limits)
         self.bound[part] = np.round(scores, SCORE_DECIMALS)
+
+    def _measure_viable_mm(self) -> FloatArray:
+        """Way of each pair in the target, from the target's own box alone."""
+        grid, target = self.scene.grid, self.scene.find_lesion(self.lesion_id)[1]
+        crop = np.asfortranarray(target.crop).view(np.uint8)
+        corner = np.array(target.start_ijk) * grid.spacing_mm
+        viable = np.empty(len(self.tip))
+
+        def work(part: NDArray[np.int64]) -> None:
+            found = np.empty(len(part))
+            kernels.viable_paths(*self._to_local(part), crop, corner, grid.spacing_mm, found)
+            viable[part] = found
+
+        spread_over_threads(work, np.array_split(np.arange(len(viable)), PARTS))
+        return viable
 
     def _measure_angles(self) -> tuple[FloatArray, FloatArray, FloatArray]:
         way = self.ends_lps_mm - self.entries_lps_mm
