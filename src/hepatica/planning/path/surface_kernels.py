@@ -55,17 +55,18 @@ def smooth_gradient(
     across, up, down = np.zeros(wx.shape[0]), np.zeros(wx.shape[0]), np.zeros(wx.shape[0])
     for k in range(wz.shape[0]):
         for j in range(wy.shape[0]):
+            row = tissue[i0 : i0 + wx.shape[0], j0 + j, k0 + k]
             a, b, c = wy[j] * wz[k], sy[j] * wz[k], wy[j] * sz[k]
-            for i in range(wx.shape[0]):
-                inside = 1.0 if tissue[i0 + i, j0 + j, k0 + k] & flag else 0.0
+            for i in range(row.shape[0]):
+                inside = np.float64(row[i] & flag)
                 across[i] += a * inside
                 up[i] += b * inside
                 down[i] += c * inside
     out[:] = 0.0
     for i in range(wx.shape[0]):
-        out[0] += sx[i] * across[i]
-        out[1] += wx[i] * up[i]
-        out[2] += wx[i] * down[i]
+        out[0] += sx[i] * across[i] / flag
+        out[1] += wx[i] * up[i] / flag
+        out[2] += wx[i] * down[i] / flag
 
 
 @compiled
