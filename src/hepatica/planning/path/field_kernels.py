@@ -221,7 +221,7 @@ def march(
 
 
 @compiled
-def screen_paths(
+def find_open(
     entries: FloatArray,
     tips: FloatArray,
     usable: NDArray[np.int64],
@@ -229,12 +229,10 @@ def screen_paths(
     head: FloatArray,
     down: FloatArray,
     faces: FloatArray,
-    slack: NDArray[np.int8],
-    cell: float,
-    per_mm: float,
-    classes: NDArray[np.uint8],
+    found: NDArray[np.bool_],
 ) -> None:
-    """Class of every usable entry of (n, 3), by number, with every tip (m, 3), into ``classes`` (m, n).
+    """Mark in ``found`` (m, n) the pairs of a usable entry of (n, 3), by number, and a tip of (m, 3) that no limit
+    excludes.
 
     ``limits``: shortest and longest length, sine of the largest tilt, run-out, needle length, table level,
     least distance to an open face. ``head`` and ``down`` are the unit vectors toward the head and along
@@ -243,7 +241,6 @@ def screen_paths(
     shortest, longest, steepest, run_out = limits[0], limits[1], limits[2], limits[3]
     d = np.empty(3)
     for m in range(tips.shape[0]):
-        classes[m] = EXCLUDED
         for n in usable:
             for axis in range(3):
                 d[axis] = tips[m, axis] - entries[n, axis]
@@ -267,8 +264,31 @@ def screen_paths(
                     a += faces[f, axis] * entries[n, axis]
                     b += faces[f, axis] * (tips[m, axis] + run_out * d[axis])
                 cut |= min(a, b) < limits[6]
-            if not cut:
-                classes[m, n] = march(entries[n], d, length, run_out, slack, cell, per_mm, 0)
+            found[m, n] = not cut
+
+
+@compiled
+def march_pairs(
+    entries: FloatArray,
+    tips: FloatArray,
+    entry: NDArray[np.int32],
+    tip: NDArray[np.int32],
+    run_out: float,
+    slack: NDArray[np.int8],
+    cell: float,
+    per_mm: float,
+    classes: NDArray[np.uint8],
+) -> None:
+    """Class of pairs of an entry and a tip, given by number; see `march`."""
+    d = np.empty(3)
+    for n in range(entry.shape[0]):
+        p, q = entries[entry[n]], tips[tip[n]]
+        for axis in range(3):
+            d[axis] = q[axis] - p[axis]
+        length = math.sqrt(d[0] * d[0] + d[1] * d[1] + d[2] * d[2])
+        for axis in range(3):
+            d[axis] /= length
+        classes[n] = march(p, d, length, run_out, slack, cell, per_mm, 0)
 
 
 @compiled

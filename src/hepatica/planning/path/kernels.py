@@ -203,39 +203,64 @@ def trace_paths(
 
 
 @compiled
-def viable_paths(
-    starts_mm: FloatArray,
-    ends_mm: FloatArray,
+def cross_target(
+    p: FloatArray,
+    d: FloatArray,
     target: NDArray[np.uint8],
     corner_mm: FloatArray,
     spacing: FloatArray,
-    viable: FloatArray,
+    visited: NDArray[np.int64],
+    exits: FloatArray,
+) -> float:
+    """Way of the segment ``p + t d`` in a target given on a crop of the grid, whose outer corner is given."""
+    shape = np.array(target.shape, dtype=np.int64)
+    q, e = np.empty(3), np.empty(3)
+    t0, t1 = 0.0, 1.0
+    for axis in range(3):
+        t0, t1 = clip(p[axis] - corner_mm[axis], d[axis], 0.0, shape[axis] * spacing[axis], t0, t1)
+    if t0 > t1:
+        return 0.0
+    for axis in range(3):
+        q[axis] = p[axis] - corner_mm[axis] + t0 * d[axis]
+        q[axis] = min(max(q[axis], 0.0), shape[axis] * spacing[axis])
+        e[axis] = d[axis] * (t1 - t0)
+    length = math.sqrt(e[0] * e[0] + e[1] * e[1] + e[2] * e[2])
+    begin, total = 0.0, 0.0
+    for n in range(walk(q, e, spacing, shape, visited, exits)):
+        if target[visited[n, 0], visited[n, 1], visited[n, 2]]:
+            total += (exits[n] - begin) * length
+        begin = exits[n]
+    return total
+
+
+@compiled
+def measure_pairs(
+    entries_mm: FloatArray,
+    tips_mm: FloatArray,
+    entry: NDArray[np.int32],
+    tip: NDArray[np.int32],
+    axes: FloatArray,
+    target: NDArray[np.uint8],
+    corner_mm: FloatArray,
+    spacing: FloatArray,
+    out: FloatArray,
 ) -> None:
-    """Fill the way of (n, 3) paths in a target given on a crop of the grid, whose outer corner is given."""
+    """Fill (4, n) for n pairs of an entry and a tip: length, tilt and angle in the axial plane in degrees, way
+    in the target. ``axes``: toward the head, to the side, and along gravity in the axial plane."""
     room = target.shape[0] + target.shape[1] + target.shape[2] + 4
     visited, exits = np.empty((room, 3), np.int64), np.empty(room)
-    shape = np.array(target.shape, dtype=np.int64)
-    q, d = np.empty(3), np.empty(3)
-    for n in range(starts_mm.shape[0]):
-        t0, t1 = 0.0, 1.0
+    d, along = np.empty(3), np.empty(3)
+    for n in range(entry.shape[0]):
+        p, total = entries_mm[entry[n]], 0.0
         for axis in range(3):
-            d[axis] = ends_mm[n, axis] - starts_mm[n, axis]
-            a = starts_mm[n, axis] - corner_mm[axis]
-            t0, t1 = clip(a, d[axis], 0.0, shape[axis] * spacing[axis], t0, t1)
-        viable[n] = 0.0
-        if t0 > t1:
-            continue
-        for axis in range(3):
-            q[axis] = starts_mm[n, axis] - corner_mm[axis] + t0 * d[axis]
-            q[axis] = min(max(q[axis], 0.0), shape[axis] * spacing[axis])
-            d[axis] *= t1 - t0
-        length = math.sqrt(d[0] * d[0] + d[1] * d[1] + d[2] * d[2])
-        count = walk(q, d, spacing, shape, visited, exits)
-        begin = 0.0
-        for m in range(count):
-            if target[visited[m, 0], visited[m, 1], visited[m, 2]]:
-                viable[n] += (exits[m] - begin) * length
-            begin = exits[m]
+            d[axis] = tips_mm[tip[n], axis] - p[axis]
+            total += d[axis] * d[axis]
+        for row in range(3):
+            along[row] = axes[row, 0] * d[0] + axes[row, 1] * d[1] + axes[row, 2] * d[2]
+        out[0, n] = max(math.sqrt(total), SHORTEST_STRETCH_MM)
+        out[1, n] = math.degrees(math.asin(min(max(along[0] / out[0, n], -1.0), 1.0)))
+        out[2, n] = math.degrees(math.atan2(along[1], along[2]))
+        out[3, n] = cross_target(p, d, target, corner_mm, spacing, visited, exits)
 
 
 @compiled
@@ -251,3 +276,28 @@ def find_run_out_exits(
     visited, exits = np.empty((room, 3), np.int64), np.empty(room)
     for n in range(ends_mm.shape[0]):
         exits_at[n] = leaves_liver(ends_mm[n], run_outs_mm[n], tissue, spacing, visited, exits)
+
+
+@compiled
+def find_near_boxes(
+    entries_mm: FloatArray,
+    tips_mm: FloatArray,
+    entry: NDArray[np.int32],
+    tip: NDArray[np.int32],
+    run_out: float,
+    boxes: FloatArray,
+    near: NDArray[np.bool_],
+) -> None:
+    """Tell which pairs, run-out included, meet any of (b, 2, 3) boxes."""
+    for n in range(entry.shape[0]):
+        p, q = entries_mm[entry[n]], tips_mm[tip[n]]
+        total = 0.0
+        for axis in range(3):
+            total += (q[axis] - p[axis]) ** 2
+        last = 1.0 + run_out / math.sqrt(total)
+        near[n] = False
+        for b in range(boxes.shape[0]):
+            t0, t1 = 0.0, last
+            for axis in range(3):
+                t0, t1 = clip(p[axis], q[axis] - p[axis], boxes[b, 0, axis], boxes[b, 1, axis], t0, t1)
+            near[n] |= t0 <= t1

@@ -20,6 +20,7 @@ from hepatica.imaging.mask import Mask
 from hepatica.imaging.volume import Volume
 from hepatica.planning.path import kernels, obstacle_kernels
 from hepatica.planning.path.fields import SlackField, derive_slack_field, find_crop
+from hepatica.planning.path.memory import SearchMemory
 from hepatica.planning.path.obstacles import Obstacles, derive_obstacles, to_layers
 from hepatica.planning.path.skin import Skin, derive_skin, find_outside, thin_skin
 from hepatica.planning.path.threads import split_slabs, spread_over_threads
@@ -62,6 +63,8 @@ class Scene:
         (axis, side) of the volume's faces that the body reaches: beyond them anything may lie.
     findings
         What could not be judged.
+    memory
+        Where searches keep what no margin changes; None keeps nothing. Answers are the same either way.
     """
 
     volume: Volume
@@ -76,6 +79,7 @@ class Scene:
     skin: Skin
     open_faces: tuple[tuple[int, int], ...]
     findings: tuple[Finding, ...] = ()
+    memory: SearchMemory | None = None
 
     @property
     def grid(self) -> Grid:

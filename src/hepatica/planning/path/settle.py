@@ -2,18 +2,17 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Final
 
 import numpy as np
 from numpy.typing import NDArray
 
-from hepatica.core.findings import NotEvaluable
 from hepatica.core.geometry import FloatArray
 from hepatica.core.progress import Progress
 from hepatica.planning.path import field_kernels, kernels
-from hepatica.planning.path.angles import derive_side_lps
-from hepatica.planning.path.clearance import measure_segment_distance_mm
 from hepatica.planning.path.deposits import count_stops
+from hepatica.planning.path.pair_table import recall_pair_table
 from hepatica.planning.path.pairs import (
     ANGLE_TOLERANCE_DEG,
     LENGTH_TOLERANCE_MM,
@@ -64,8 +63,8 @@ class Candidates:
     ----------
     examined
         Number of pairs screened.
-    free, undecided
-        How many of them screening left.
+    table, number
+        All pairs that no limit but the margins excludes, and the (n,) numbers of those that screening left.
     entry, tip
         (n,) indices of skin point and tip.
     bound
@@ -77,22 +76,28 @@ class Candidates:
     """
 
     def __init__(
-        self, scene: Scene, tissue: NDArray[np.uint8], *, lesion_id: str, tips_lps_mm: FloatArray
+        self,
+        scene: Scene,
+        tissue: NDArray[np.uint8],
+        *,
+        lesion_id: str,
+        tips_lps_mm: FloatArray,
     ) -> None:
         self.scene, self.tissue, self.lesion_id, self.tips_lps_mm = scene, tissue, lesion_id, tips_lps_mm
-        classes = screen_pairs(scene, tips_lps_mm)
-        self.classes = classes
-        self.examined = classes.size
-        self.tip, self.entry = np.nonzero(classes <= field_kernels.UNDECIDED)
-        if scene.prior_tracks:
-            away = self._measure_prior_mm()
-            kept = away >= scene.limits["prior_track_distance"].number
-            self.tip, self.entry = self.tip[kept], self.entry[kept]
+        self.table = recall_pair_table(scene, lesion_id=lesion_id, tips_lps_mm=tips_lps_mm)
+        self.table.follow(scene)
+        self.number = np.flatnonzero(self.table.classes <= field_kernels.UNDECIDED)
+        self.examined = len(tips_lps_mm) * len(scene.skin.points_lps_mm)
+        self.tip, self.entry = self.table.tip[self.number], self.table.entry[self.number]
         count = len(self.tip)
         self.entries_lps_mm = scene.skin.points_lps_mm[self.entry]
         self.ends_lps_mm = tips_lps_mm[self.tip]
-        self.length_mm, self.tilt_deg, self.in_plane_deg = self._measure_angles()
-        self.viable_mm = self._measure_viable_mm()
+        self.length_mm = self.table.length_mm[self.number]
+        self.tilt_deg, self.in_plane_deg = (
+            self.table.tilt_deg[self.number],
+            self.table.in_plane_deg[self.number],
+        )
+        self.viable_mm = self.table.viable_mm[self.number]
         self.metrics = np.full((count, kernels.N_METRICS), np.nan)
         self.capsule_deg = np.full(count, np.nan)
         self.slack = np.full(count, np.nan)
@@ -104,6 +109,11 @@ class Candidates:
 
     def __len__(self) -> int:
         return len(self.tip)
+
+    @property
+    def classes(self) -> NDArray[np.uint8]:
+        """(m, n) classes of every tip with every skin point, as `screen_pairs` gives them."""
+        return screen_pairs(self.scene, self.tips_lps_mm)
 
     def count_stops(self, up_to: int) -> NDArray[np.int64]:
         """Return how many stops each pair has room for, at most a number."""
@@ -146,6 +156,8 @@ class Candidates:
         left out. In the order of the groups' numbers."""
         self._advance(chosen, stage=0)
         best, size = np.full(int(group.max(initial=-1)) + 1, np.inf), FIRST_GROUP_BATCH
+        known = self.allowed[chosen]
+        np.minimum.at(best, group[known], self.bound[chosen[known]])
         while True:
             progress.check_cancelled()
             bound = self.bound[chosen]
@@ -228,15 +240,32 @@ class Candidates:
         if len(todo) == 0:
             return
         step = (self._trace, self._clear, self._measure_capsule)[stage]
-        parts = PARTS if len(todo) >= WORTH_THREADS[stage] else 1
-        spread_over_threads(step, np.array_split(todo, parts))
+        if stage == 1:
+            number = self.number[todo]
+            known = self.table.cleared[number]
+            self._spread(step, todo[~known], stage=stage)
+            self.slack[todo[known]] = self.table.slack[number[known]]
+            self.broken[todo[known]] |= self.table.broken[number[known]]
+        else:
+            known, metrics = self.table.recall(self.number[todo], angled=stage == 2)
+            self.metrics[todo[known]] = metrics
+            self._spread(step, todo[~known], stage=stage)
+            self.table.keep(self.number[todo[~known]], self.metrics[todo[~known]], angled=stage == 2)
+            (self._judge_trace if stage == 0 else self._judge_capsule)(todo)
         self.stage[todo] = stage + 1
         self._raise_bounds(todo)
 
+    def _spread(
+        self, step: Callable[[NDArray[np.int64]], None], todo: NDArray[np.int64], *, stage: int
+    ) -> None:
+        parts = PARTS if len(todo) >= WORTH_THREADS[stage] else 1
+        spread_over_threads(step, [part for part in np.array_split(todo, parts) if len(part)])
+
     def _trace(self, part: NDArray[np.int64]) -> None:
-        limits = self.scene.limits
-        metrics = trace_pairs(self.scene, self.tissue, *self._to_local(part))
-        self.metrics[part] = metrics
+        self.metrics[part] = trace_pairs(self.scene, self.tissue, *self._to_local(part))
+
+    def _judge_trace(self, part: NDArray[np.int64]) -> None:
+        limits, metrics = self.scene.limits, self.metrics[part]
         struck = (metrics[:, 5] > 0) | (metrics[:, 7] > 0)
         short = metrics[:, 0] < limits["liver_before_lesion_min"].number - LENGTH_TOLERANCE_MM
         self.broken[part] |= short | struck | (metrics[:, 6] > limits["unlabelled_air_max"].number)
@@ -247,12 +276,17 @@ class Candidates:
             self.scene, self.tissue, *self._to_local(part), comfort_mm=comfort
         )
         self.broken[part] |= layers != 0
+        number = self.number[part]
+        self.table.slack[number], self.table.broken[number] = self.slack[part], layers != 0
+        self.table.cleared[number] = True
 
     def _measure_capsule(self, part: NDArray[np.int64]) -> None:
         metrics = self.metrics[part]
         add_capsule_sines(self.scene, self.tissue, *self._to_local(part), metrics=metrics)
         self.metrics[part] = metrics
-        sine = metrics[:, 1]
+
+    def _judge_capsule(self, part: NDArray[np.int64]) -> None:
+        sine = self.metrics[part, 1]
         angle = np.where(sine >= 0, np.degrees(np.arcsin(np.clip(sine, 0, 1))), np.nan)
         self.capsule_deg[part] = angle
         least = self.scene.limits["capsule_angle_min"].number - ANGLE_TOLERANCE_DEG
@@ -266,36 +300,3 @@ class Candidates:
     def _raise_bounds(self, part: NDArray[np.int64]) -> None:
         scores = derive_scores(self.to_terms(part), limits=self.scene.limits)
         self.bound[part] = np.round(scores, SCORE_DECIMALS)
-
-    def _measure_viable_mm(self) -> FloatArray:
-        """Way of each pair in the target, from the target's own box alone."""
-        grid, target = self.scene.grid, self.scene.find_lesion(self.lesion_id)[1]
-        crop = np.asfortranarray(target.crop).view(np.uint8)
-        corner = np.array(target.start_ijk) * grid.spacing_mm
-        viable = np.empty(len(self.tip))
-
-        def work(part: NDArray[np.int64]) -> None:
-            found = np.empty(len(part))
-            kernels.viable_paths(*self._to_local(part), crop, corner, grid.spacing_mm, found)
-            viable[part] = found
-
-        spread_over_threads(work, np.array_split(np.arange(len(viable)), PARTS))
-        return viable
-
-    def _measure_angles(self) -> tuple[FloatArray, FloatArray, FloatArray]:
-        way = self.ends_lps_mm - self.entries_lps_mm
-        length = np.maximum(np.linalg.norm(way, axis=1), 1e-9)
-        tilt = np.degrees(np.arcsin(np.clip(way[:, 2] / length, -1.0, 1.0)))
-        gravity = self.scene.gravity_lps
-        if isinstance(gravity, NotEvaluable):
-            return length, tilt, np.full(len(way), np.nan)
-        axial = way * (1.0, 1.0, 0.0)
-        return length, tilt, np.degrees(np.arctan2(axial @ derive_side_lps(gravity), axial @ gravity))
-
-    def _measure_prior_mm(self) -> FloatArray:
-        entries, tips = self.scene.skin.points_lps_mm[self.entry], self.tips_lps_mm[self.tip]
-        away = np.full(len(entries), np.inf)
-        for track in self.scene.prior_tracks:
-            other = measure_segment_distance_mm(entries, tips, track.entry_lps_mm, track.tip_lps_mm)
-            away = np.minimum(away, other)
-        return away
