@@ -89,7 +89,7 @@ class PathSession:
         self._memory = scene.memory or SearchMemory(most_bytes=most_bytes)
         self._first = self._scene = replace(scene, memory=self._memory)
         self._sequence = 0
-        self._lock = threading.Lock()
+        self._lock, self._searching = threading.Lock(), threading.Lock()
 
     @property
     def scene(self) -> Scene:
@@ -177,11 +177,13 @@ class PathSession:
         NotFoundError
             If there is no such lesion.
         """
-        sequence, scene = self._ask()
-        paths = tuple(
-            plan_lesion_path(scene, lesion_id=lesion_id, volume_ml=volume_ml, progress=progress)
-            for lesion_id, volume_ml in volumes_ml.items()
-        )
+        sequence, scene = self.ask()
+        # One search at a time: they share what they keep.
+        with self._searching:
+            paths = tuple(
+                plan_lesion_path(scene, lesion_id=lesion_id, volume_ml=volume_ml, progress=progress)
+                for lesion_id, volume_ml in volumes_ml.items()
+            )
         return RankedPaths(sequence=sequence, paths=paths)
 
     def check_path(
@@ -214,7 +216,7 @@ class PathSession:
         NotFoundError
             If there is no such lesion.
         """
-        sequence, scene = self._ask()
+        sequence, scene = self.ask()
         entry, tip = np.asarray(entry_lps_mm, np.float64), np.asarray(tip_lps_mm, np.float64)
         way = tip - entry
         if not np.isfinite(way).all() or float(np.linalg.norm(way)) < LENGTH_TOLERANCE_MM:
@@ -240,7 +242,8 @@ class PathSession:
             findings=check_path(puncture, scene),
         )
 
-    def _ask(self) -> tuple[int, Scene]:
+    def ask(self) -> tuple[int, Scene]:
+        """Give the next question its number, and return it with the scene it is asked of."""
         with self._lock:
             self._sequence += 1
             return self._sequence, self._scene
