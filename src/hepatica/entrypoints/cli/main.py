@@ -11,6 +11,7 @@ from typing import Annotated, NoReturn
 import typer
 
 from hepatica.core.errors import CancelledError, HepaticaError, UsageError
+from hepatica.entrypoints.cli.bench import app as bench_app
 from hepatica.entrypoints.cli.exit_status import CANCELLED, USAGE, to_exit_status
 from hepatica.entrypoints.cli.response import response_app
 from hepatica.entrypoints.cli.trial import app as trial_app
@@ -27,6 +28,7 @@ app = typer.Typer(
 
 app.add_typer(response_app)
 app.add_typer(trial_app, name="trial")
+app.add_typer(bench_app)
 
 JSON_HELP = "Print exactly one JSON document on stdout."
 Json = Annotated[bool, typer.Option("--json", help=JSON_HELP)]
