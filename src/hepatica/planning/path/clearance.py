@@ -86,7 +86,7 @@ def measure_slack_mm(
         obstacles.voxels,
         obstacles.layer_of_voxel,
         best,
-        False,  # noqa: FBT003
+        clearance_kernels.REFINE,
     )
     return float((best - needed).min())
 

@@ -18,6 +18,11 @@ SURE_HIT: Final = -128
 """Slack of a coarse cell whose every point breaks a margin for certain."""
 NUDGE_MM: Final = 1e-7
 """Steps end this far beyond a cell's face, so that rounding never holds a march on it."""
+REFINE: Final = 0
+STOP: Final = 1
+ONCE: Final = 2
+"""What a scan does with a box that is nearer than the layer's best: go on with it as the new best; end; or leave
+the layer at 0, for that it is too near is all that is asked."""
 MERGE_MM: Final = 3.0
 """Doubtful stretches nearer to each other than this are measured as one; changes speed only."""
 
@@ -78,6 +83,7 @@ def scan_block(
     first: int,
     last: int,
     best: FloatArray,
+    mode: int,
     lo: FloatArray,
     hi: FloatArray,
 ) -> bool:
@@ -106,7 +112,7 @@ def scan_block(
             hi[axis] = lo[axis] + spacing[axis]
         found = segment_box_distance2(p, d, lo, hi)
         if found < best[layer] * best[layer]:
-            best[layer] = math.sqrt(found)
+            best[layer] = 0.0 if mode == ONCE else math.sqrt(found)
             lowered = True
     return lowered
 
@@ -135,13 +141,13 @@ def scan_clearances(  # noqa: C901
     voxels: NDArray[np.int16],
     layers: NDArray[np.uint8],
     best: FloatArray,
-    stop: bool,
+    mode: int,
 ) -> bool:
     """Lower ``best[layer]`` to the exact distance from the segment ``p + t d`` to each layer's boxes.
 
     ``best`` comes in with the distances up to which each layer matters (0 or less: not at all). ``starts``
-    (x, y, z, 3) gives each block's first voxel, one past its last, and its layers as bits. With ``stop`` the
-    scan ends with the first block that lowers anything. Returns whether anything was lowered.
+    (x, y, z, 3) gives each block's first voxel, one past its last, and its layers as bits. With the mode `STOP`
+    the scan ends with the first block that lowers anything. Returns whether anything was lowered.
     """
     reach = best.max()
     lowered = False
@@ -179,9 +185,9 @@ def scan_clearances(  # noqa: C901
                         near = max(near, best[layer])
                 if near <= 0.0 or block_distance(p, d, index, edges) >= near:
                     continue
-                if scan_block(p, d, spacing, voxels, layers, a, b, best, lo, hi):
+                if scan_block(p, d, spacing, voxels, layers, a, b, best, mode, lo, hi):
                     lowered = True
-                    if stop:
+                    if mode == STOP:
                         return lowered
     return lowered
 
@@ -216,7 +222,9 @@ def find_nearest_boxes(
         n = choice[layer]
         if n >= 0:
             x, y, z = filled[n, 0], filled[n, 1], filled[n, 2]
-            scan_block(p, d, spacing, voxels, layers, starts[x, y, z, 0], starts[x, y, z, 1], best, lo, hi)
+            scan_block(
+                p, d, spacing, voxels, layers, starts[x, y, z, 0], starts[x, y, z, 1], best, REFINE, lo, hi
+            )
     for n in range(filled.shape[0]):
         x, y, z = filled[n, 0], filled[n, 1], filled[n, 2]
         bits, near = starts[x, y, z, 2], 0.0
@@ -224,7 +232,9 @@ def find_nearest_boxes(
             if (bits >> layer) & 1:
                 near = max(near, best[layer])
         if least[n] < near:
-            scan_block(p, d, spacing, voxels, layers, starts[x, y, z, 0], starts[x, y, z, 1], best, lo, hi)
+            scan_block(
+                p, d, spacing, voxels, layers, starts[x, y, z, 0], starts[x, y, z, 1], best, REFINE, lo, hi
+            )
 
 
 @compiled
@@ -270,11 +280,11 @@ def scan_doubts(  # noqa: C901
     voxels: NDArray[np.int16],
     layers: NDArray[np.uint8],
     best: FloatArray,
-    stop: bool,
+    mode: int,
     u: FloatArray,
 ) -> bool:
     """Lower ``best`` as `scan_clearances` does, but only on the stretches of ``span`` (mm along the unit vector
-    ``d``) where the field cannot vouch for the wanted slack. With ``stop`` a sure hit ends it too.
+    ``d``) where the field cannot vouch for the wanted slack. With the mode `STOP` a sure hit ends it too.
 
     Returns whether anything was lowered or surely hit. ``u`` (3, 3) is room to work in.
     """
@@ -286,7 +296,7 @@ def scan_doubts(  # noqa: C901
         done = t > last
         if not done:
             value, step = step_through_cell(u[0], d, t, slack, cell, per_mm, wanted)
-            if stop and value == SURE_HIT:
+            if mode == STOP and value == SURE_HIT:
                 return True
             if value < wanted:
                 if begin >= 0.0 and t - end <= MERGE_MM:
@@ -299,8 +309,8 @@ def scan_doubts(  # noqa: C901
             for axis in range(3):
                 u[1, axis] = p[axis] + begin * d[axis]
                 u[2, axis] = (end - begin) * d[axis]
-            lowered |= scan_clearances(u[1], u[2], spacing, block, starts, voxels, layers, best, stop)
-            if lowered and stop:
+            lowered |= scan_clearances(u[1], u[2], spacing, block, starts, voxels, layers, best, mode)
+            if lowered and mode == STOP:
                 return True
             begin = -1.0
             if t <= last:
@@ -343,6 +353,7 @@ def clear_paths(
     best, d, u = np.empty(reach.shape[0]), np.empty(3), np.empty((3, 3))
     ends = np.uint32(0xFFFFFFFF)
     early, wanted = comfort > 0.0, math.ceil(comfort * per_mm)
+    mode = STOP if early else ONCE
     for n in range(starts_mm.shape[0]):
         p = starts_mm[n]
         for axis in range(3):
@@ -354,19 +365,19 @@ def clear_paths(
         slack[n], broken[n] = 0.0, ends
         # fmt: off
         if scan_doubts(p, d, (0.0, length), field, corner, cell, per_mm, 0,
-                       spacing, block, starts, voxels, layers, best, early, u) and early:
+                       spacing, block, starts, voxels, layers, best, mode, u) and early:
             continue
         if early:
             best[:] = reach + comfort
             scan_doubts(p, d, (0.0, length), field, corner, cell, per_mm, wanted,
-                        spacing, block, starts, voxels, layers, best, False, u)
+                        spacing, block, starts, voxels, layers, best, REFINE, u)
             slack[n] = comfort
             for layer in range(reach.shape[0]):
                 slack[n] = min(slack[n], best[layer] - reach[layer])
                 best[layer] = reach[layer]
         if exits_at[n] >= 0.0:
             scan_doubts(ends_mm[n], d, (exits_at[n] * run_out, run_out), field, corner, cell, per_mm, 0,
-                        spacing, block, starts, voxels, layers, best, False, u)
+                        spacing, block, starts, voxels, layers, best, ONCE, u)
         # fmt: on
         broken[n] = 0
         for layer in range(reach.shape[0]):

@@ -69,7 +69,7 @@ def measure_implant_distance_mm(scene: Scene, points_lps_mm: FloatArray, *, up_t
             obstacles.voxels,
             obstacles.layer_of_voxel,
             best,
-            False,  # noqa: FBT003
+            clearance_kernels.REFINE,
         )
         result[n] = best[wanted].min()
     return result

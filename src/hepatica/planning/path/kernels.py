@@ -203,64 +203,39 @@ def trace_paths(
 
 
 @compiled
-def cross_target(
-    p: FloatArray,
-    d: FloatArray,
-    target: NDArray[np.uint8],
-    corner_mm: FloatArray,
-    spacing: FloatArray,
-    visited: NDArray[np.int64],
-    exits: FloatArray,
-) -> float:
-    """Way of the segment ``p + t d`` in a target given on a crop of the grid, whose outer corner is given."""
-    shape = np.array(target.shape, dtype=np.int64)
-    q, e = np.empty(3), np.empty(3)
-    t0, t1 = 0.0, 1.0
-    for axis in range(3):
-        t0, t1 = clip(p[axis] - corner_mm[axis], d[axis], 0.0, shape[axis] * spacing[axis], t0, t1)
-    if t0 > t1:
-        return 0.0
-    for axis in range(3):
-        q[axis] = p[axis] - corner_mm[axis] + t0 * d[axis]
-        q[axis] = min(max(q[axis], 0.0), shape[axis] * spacing[axis])
-        e[axis] = d[axis] * (t1 - t0)
-    length = math.sqrt(e[0] * e[0] + e[1] * e[1] + e[2] * e[2])
-    begin, total = 0.0, 0.0
-    for n in range(walk(q, e, spacing, shape, visited, exits)):
-        if target[visited[n, 0], visited[n, 1], visited[n, 2]]:
-            total += (exits[n] - begin) * length
-        begin = exits[n]
-    return total
-
-
-@compiled
 def measure_pairs(
     entries_mm: FloatArray,
     tips_mm: FloatArray,
     entry: NDArray[np.int32],
     tip: NDArray[np.int32],
     axes: FloatArray,
-    target: NDArray[np.uint8],
-    corner_mm: FloatArray,
-    spacing: FloatArray,
+    box: FloatArray,
+    ball: FloatArray,
     out: FloatArray,
 ) -> None:
-    """Fill (4, n) for n pairs of an entry and a tip: length, tilt and angle in the axial plane in degrees, way
-    in the target. ``axes``: toward the head, to the side, and along gravity in the axial plane."""
-    room = target.shape[0] + target.shape[1] + target.shape[2] + 4
-    visited, exits = np.empty((room, 3), np.int64), np.empty(room)
+    """Fill (4, n) for n pairs of an entry and a tip: length, tilt and angle in the axial plane in degrees, and what
+    their way in the target is at most. ``axes``: toward the head, to the side, and along gravity in the axial
+    plane. ``box`` (2, 3) and ``ball`` (centre, radius) both hold all of the target."""
     d, along = np.empty(3), np.empty(3)
     for n in range(entry.shape[0]):
         p, total = entries_mm[entry[n]], 0.0
+        t0, t1, b, c = 0.0, 1.0, 0.0, -ball[3] * ball[3]
         for axis in range(3):
             d[axis] = tips_mm[tip[n], axis] - p[axis]
             total += d[axis] * d[axis]
+            t0, t1 = clip(p[axis], d[axis], box[0, axis], box[1, axis], t0, t1)
+            b += d[axis] * (p[axis] - ball[axis])
+            c += (p[axis] - ball[axis]) ** 2
         for row in range(3):
             along[row] = axes[row, 0] * d[0] + axes[row, 1] * d[1] + axes[row, 2] * d[2]
+        root = b * b - total * c
+        if root > 0.0:
+            t0 = max(t0, (-b - math.sqrt(root)) / total)
+            t1 = min(t1, (-b + math.sqrt(root)) / total)
         out[0, n] = max(math.sqrt(total), SHORTEST_STRETCH_MM)
         out[1, n] = math.degrees(math.asin(min(max(along[0] / out[0, n], -1.0), 1.0)))
         out[2, n] = math.degrees(math.atan2(along[1], along[2]))
-        out[3, n] = cross_target(p, d, target, corner_mm, spacing, visited, exits)
+        out[3, n] = max(t1 - t0, 0.0) * out[0, n] if root > 0.0 else 0.0
 
 
 @compiled

@@ -17,6 +17,8 @@ from hepatica.planning.path.scene import Scene
 from hepatica.planning.path.screen import classify_pairs, find_open_pairs
 from hepatica.planning.path.threads import spread_over_threads
 
+ROUNDING_MM: Final = 1e-6
+"""Around the box and the ball that hold a target."""
 CELLS_ASIDE: Final = 3.0
 """A cell's slack is told from the cells around it, rounded: so many edges are left beside what changes."""
 PARTS: Final = 8
@@ -59,7 +61,7 @@ class PairTable:
     cleared, slack, broken
         (k,) whether slack was measured under these margins, how much it is, and whether it is too little.
     length_mm, tilt_deg, in_plane_deg, viable_mm
-        (k,) geometry, and the way in the target.
+        (k,) geometry, and what the way in the target is at most.
     """
 
     def __init__(self, scene: Scene, *, lesion_id: str, tips_lps_mm: FloatArray) -> None:
@@ -189,10 +191,15 @@ def _find_boxes(scene: Scene, layers: NDArray[np.int64], reach_mm: FloatArray) -
 
 
 def _measure(scene: Scene, table: PairTable, *, lesion_id: str) -> FloatArray:
-    """Return (4, k): length, tilt, angle in the axial plane (NaN without gravity), way in the target."""
+    """Return (4, k): length, tilt, angle in the axial plane (NaN without gravity), and the most way in the target."""
     grid, target = scene.grid, scene.find_lesion(lesion_id)[1]
-    crop = np.asfortranarray(target.crop).view(np.uint8)
-    corner = np.array(target.start_ijk) * grid.spacing_mm
+    voxels = np.argwhere(target.crop) + np.array(target.start_ijk)
+    box = np.array([voxels.min(axis=0), voxels.max(axis=0) + 1]) * grid.spacing_mm
+    centre, half = box.mean(axis=0), 0.5 * grid.spacing_mm
+    # From the centre to the farthest corner of any voxel.
+    corners = np.abs((voxels + 0.5) * grid.spacing_mm - centre) + half
+    ball = np.array([*centre, np.sqrt((corners**2).sum(axis=1).max()) + ROUNDING_MM])
+    box += [[-ROUNDING_MM], [ROUNDING_MM]]
     axes = np.zeros((3, 3))
     axes[0] = [0.0, 0.0, 1.0]
     if not isinstance(scene.gravity_lps, NotEvaluable):
@@ -203,15 +210,7 @@ def _measure(scene: Scene, table: PairTable, *, lesion_id: str) -> FloatArray:
 
     def work(part: slice) -> None:
         kernels.measure_pairs(
-            entries,
-            tips,
-            table.entry[part],
-            table.tip[part],
-            axes,
-            crop,
-            corner,
-            grid.spacing_mm,
-            found[:, part],
+            entries, tips, table.entry[part], table.tip[part], axes, box, ball, found[:, part]
         )
 
     step = max(1, -(-len(table) // PARTS))

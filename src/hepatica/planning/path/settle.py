@@ -40,7 +40,7 @@ FIRST_GROUP_BATCH: Final = 4
 CHUNKS: Final = (1024, 8192, 65536)
 """So many pairs with the least bounds are taken at first, next and then; after these, all that are left."""
 VIABLE_DOUBT_MM: Final = 1e-6
-"""The way in the target is summed in another order for the bound than for the score; this covers rounding."""
+"""Added to the most that the way in the target can be; more than any rounding."""
 PARTS: Final = 4
 """Parts of a batch for threads."""
 WORTH_THREADS: Final = (512, 128, 64)
