@@ -255,7 +255,8 @@ def _clock(
     before: Callable[[], Any] | None = None,
 ) -> tuple[BenchRow, T]:
     """Run work several times and keep the quickest; ``before`` each run something that is not timed."""
-    rows, results = [], []
+    rows: list[tuple[float, float, float]] = []
+    results: list[T] = []
     for _ in range(repeats):
         if before is not None:
             before()

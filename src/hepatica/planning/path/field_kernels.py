@@ -12,11 +12,14 @@ import numpy as np
 from numpy.typing import NDArray
 
 from hepatica.core.geometry import FloatArray
-from hepatica.planning.path.clearance_kernels import NUDGE_MM, SURE_HIT
+from hepatica.planning.path import clearance_kernels
+from hepatica.planning.path.clearance_kernels import NUDGE_MM
 from hepatica.planning.path.kernels import compiled
 
 FAR: Final = 30000
 """Squared distance in cells of everything beyond the window; sums of two stay below 2^16."""
+SURE_HIT: Final = clearance_kernels.SURE_HIT
+"""Slack of a cell whose every point breaks a margin for certain."""
 FREE: Final = 0
 UNDECIDED: Final = 1
 BLOCKED: Final = 2

@@ -172,8 +172,8 @@ class Candidates:
             self._advance(batch[stage == 1], stage=1)
             self._advance(batch[stage == 2], stage=2)
             self.allowed[batch] = (self.stage[batch] == 3) & ~self.broken[batch]
-            good = todo[self.allowed[batch]]
-            np.minimum.at(best, group[good], self.bound[chosen[good]])
+            passed = todo[self.allowed[batch]]
+            np.minimum.at(best, group[passed], self.bound[chosen[passed]])
             size += FIRST_GROUP_BATCH
         good = self.allowed[chosen] & (self.bound[chosen] <= best[group])
         chosen, group = chosen[good], group[good]
