@@ -80,7 +80,8 @@ def main(chosen: list[str]) -> int:
         for row in measure():
             rows.append(row)
             print("  ".join((f"{row[0]:<90}", *(f"{cell:>9}" for cell in row[1:4]), row[4])), flush=True)
-        write_document(DOCUMENT, [Section(key=key, title=title, columns=TIMED, rows=tuple(rows))])
+            # After every row: what was measured stays if the run is ended.
+            write_document(DOCUMENT, [Section(key=key, title=title, columns=TIMED, rows=tuple(rows))])
     return 0
 
 
