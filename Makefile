@@ -33,6 +33,11 @@ $(VENV)/.dev: $(VENV)/.core
 	$(call install,-e '$(DEV_EXTRAS)')
 	@touch $@
 
+$(VENV)/.bench: $(VENV)/.bench
+	@echo "Installing the peers that benchmarks compare with ..."
+	$(call install,-e '.[bench]')
+	@touch $@
+
 $(VENV)/.docs: $(VENV)/.core
 	$(call install,-e '.[docs]')
 	@touch $@
@@ -44,7 +49,7 @@ test: $(VENV)/.dev
 	@bash tools/install_test_tools.sh
 	@$(BIN)/python -m pytest -q -n 2 --dist loadgroup
 
-bench: $(VENV)/.dev
+bench: $(VENV)/.bench
 	@$(BIN)/python -m benchmarks
 
 soak: $(VENV)/.dev

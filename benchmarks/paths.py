@@ -15,23 +15,17 @@ import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from importlib.util import find_spec
+from unittest import mock
 
 import numpy as np
 
 from benchmarks.commands import Row
-from benchmarks.torso import make_torso
-from hepatica.planning.path import field_kernels
-from hepatica.planning.path.fields import CELL_MM, classify_paths, derive_slack_field, derive_squared_distance
-from hepatica.planning.path.pairs import clear_pairs
+from hepatica.planning.path.fields import CELL_MM, classify_paths, derive_squared_distance
 from hepatica.planning.path.scene import Scene
-from hepatica.planning.path.screen import screen_pairs
-from hepatica.planning.path.search import plan_lesion_path
-from hepatica.planning.path.targets import choose_targets
+from hepatica.workflows.bench_paths import BenchRow, Reading, bench_paths, choose_checked_paths
+from hepatica.workflows.bench_torso import make_torso
 
 REPEATS = 3
-CHECKS = 1_000_000
-SAMPLE = 20_000
-"""Pairs of the coarse-miss rate, settled at full resolution."""
 PEER_PATHS = 100
 """Paths walked by the per-point loops, which are slow."""
 WINDOW_MM = 20.0
@@ -84,83 +78,32 @@ def clock(work: Callable[[], object], *, repeats: int = REPEATS) -> Timing:
     return best
 
 
-def measure_paths() -> Iterator[Row]:
+def measure_paths() -> Iterator[Row | BenchRow]:
     """Yield all rows; the peers that are not installed are left out."""
+    yield from bench_paths(stopwatch=read_clocks)
     torso = make_torso()
-    before = peak_mib()
-
-    def plan() -> Scene:
-        scene = torso.to_scene()
-        for lesion_id in torso.lesions:
-            plan_lesion_path(scene, lesion_id=lesion_id, volume_ml=1.0)
-        return scene
-
-    plan()  # kernels compiled or loaded
-    whole = clock(plan, repeats=2)
-    scene = whole.result
-    assert isinstance(scene, Scene)
-    tips = np.concatenate([choose_targets(t, limits=scene.limits) for _, t in torso.lesions.values()])
-    pairs = len(tips) * len(scene.skin.points_lps_mm)
-    name = f"whole plan, 5 lesions, {len(tips)} tips, {pairs / 1e6:.1f} M pairs"
-    yield to_row(name, whole, bar=f"3.0 s, 1536 MiB; {before:.0f} MiB before it, phantom included")
-    yield to_row("  of it: scene from labels", clock(torso.to_scene, repeats=2), bar="")
-    field = clock(lambda: derive_slack_field(scene.obstacles.cells, needed_mm=scene.needed_mm))
-    yield to_row("  of it: slack field, all margins", field, bar="")
-    yield to_row("  of it: screening of every pair", clock(lambda: screen_pairs(scene, tips)), bar="")
-    yield to_row(
-        "one margin changed, all five lesions re-ranked",
-        clock(lambda: replan(scene, torso.lesions)),
-        bar="0.5 s",
-    )
-    yield from measure_checks(scene, tips)
+    scene = torso.to_scene()
+    yield from measure_peers(scene, *choose_checked_paths(torso, scene))
     yield from measure_fields(scene)
     yield from measure_compile()
 
 
-def replan(scene: Scene, lesions: dict[str, object]) -> None:
-    """Answer a wider lung margin for every lesion."""
-    from dataclasses import replace
-
-    limits = scene.limits
-    wider = limits.replace(
-        margin_lung=replace(limits["margin_lung"], value=limits["margin_lung"].number + 3.0)
-    )
-    changed = scene.with_margins(wider)
-    for lesion_id in lesions:
-        plan_lesion_path(changed, lesion_id=lesion_id, volume_ml=1.0)
+def read_clocks() -> Reading:
+    """Wall and CPU seconds, and the largest memory so far."""
+    return Reading(wall_s=time.perf_counter(), cpu_s=time.process_time(), peak_mib=peak_mib())
 
 
-def measure_checks(scene: Scene, tips: np.ndarray) -> Iterator[Row]:
-    """Yield the checks of a million paths, the coarse-miss rate and the per-point loops."""
-    rng = np.random.default_rng(1)
-    entries = scene.skin.points_lps_mm[~scene.skin.on_table]
-    starts = scene.to_local_mm(entries[rng.integers(0, len(entries), CHECKS)])
-    ends = scene.to_local_mm(tips[rng.integers(0, len(tips), CHECKS)])
-    near = np.linalg.norm(ends - starts, axis=1) <= scene.limits["length_max"].number
-    starts, ends = np.resize(starts[near], (CHECKS, 3)), np.resize(ends[near], (CHECKS, 3))
-    own = clock(lambda: classify_paths(scene.slack, starts, ends))
-    share = np.bincount(np.asarray(own.result), minlength=3) / CHECKS
-    text = f"0.5 s; one thread; free {share[0]:.1%}, undecided {share[1]:.1%}, blocked {share[2]:.1%}"
-    yield to_row("1,000,000 path checks, margins included", own, bar=text)
-    tissue = scene.paint_target(next(iter(scene.lesions)))
-    exact = clock(
-        lambda: clear_pairs(scene, tissue, starts[:SAMPLE], ends[:SAMPLE], comfort_mm=0.0), repeats=1
-    )
-    bits = np.asarray(exact.result[0])  # type: ignore[index]
-    classes = np.asarray(own.result)[:SAMPLE]
-    # The run-out is judged too here: only paths that are clear for it as well count.
-    clear = bits == 0
-    wrong = int(
-        (clear & (classes == field_kernels.BLOCKED)).sum() + (~clear & (classes == field_kernels.FREE)).sum()
-    )
-    missed = float((classes[clear] != field_kernels.FREE).mean())
-    text = f"coarse misses {missed:.1%} of {int(clear.sum())} clear paths (then settled); wrong {wrong}"
-    yield to_row(f"{SAMPLE} exact clearances", exact, bar=text)
+def measure_peers(scene: Scene, starts: np.ndarray, ends: np.ndarray) -> Iterator[Row]:
+    """Yield what others do for each path, beside the own check of a path on one thread."""
+    with mock.patch("os.cpu_count", return_value=1):
+        own = clock(lambda: classify_paths(scene.slack, starts, ends))
+    yield to_row(f"{len(starts):,} path checks, margins included, one thread", own, bar="")
     for peer, walk in list_point_loops(scene).items():
+        walk(starts[:2], ends[:2])
         loop = clock(lambda walk=walk: walk(starts[:PEER_PATHS], ends[:PEER_PATHS]), repeats=1)
-        ratio = (loop.wall_s / PEER_PATHS) / (own.wall_s / CHECKS)
+        ratio = (loop.cpu_s / PEER_PATHS) / (own.cpu_s / len(starts))
         yield to_row(
-            f"{PEER_PATHS} paths by {peer}", loop, bar=f"own is {ratio:,.0f}x quicker a path; bar 1000x"
+            f"{PEER_PATHS} paths by {peer}", loop, bar=f"own is {ratio:,.0f}x quicker a path (CPU); bar 1000x"
         )
 
 
@@ -202,7 +145,47 @@ def list_point_loops(scene: Scene) -> dict[str, Callable[[np.ndarray, np.ndarray
             return hits
 
         loops["an ITK look-up at each point"] = walk_itk
+    if find_spec("vtkmodules"):
+        loops.update(list_ray_tests(occupied, spacing))
     return loops
+
+
+def list_ray_tests(occupied: np.ndarray, spacing: np.ndarray) -> dict[str, Callable]:
+    """Return ray tests against a triangle mesh of the obstacles, as planners on VTK do; no margins."""
+    from vtkmodules.util.numpy_support import numpy_to_vtk
+    from vtkmodules.vtkCommonCore import vtkIdList, vtkPoints
+    from vtkmodules.vtkCommonDataModel import vtkImageData
+    from vtkmodules.vtkFiltersCore import vtkFlyingEdges3D
+    from vtkmodules.vtkFiltersFlowPaths import vtkModifiedBSPTree
+    from vtkmodules.vtkFiltersGeneral import vtkOBBTree
+
+    coarse = np.asfortranarray(occupied[::2, ::2, ::2])
+    image = vtkImageData()
+    image.SetDimensions(*coarse.shape)
+    image.SetSpacing(*(2.0 * float(s) for s in spacing))
+    image.GetPointData().SetScalars(numpy_to_vtk(coarse.ravel(order="F"), deep=True))
+    surface = vtkFlyingEdges3D()
+    surface.SetInputData(image)
+    surface.SetValue(0, 0.5)
+    surface.ComputeNormalsOff()
+    surface.Update()
+    mesh = surface.GetOutput()
+    tests = {}
+    for name, tree in (("OBB tree", vtkOBBTree()), ("modified BSP tree", vtkModifiedBSPTree())):
+        tree.SetDataSet(mesh)
+        tree.BuildLocator()
+
+        def walk(starts: np.ndarray, ends: np.ndarray, tree: object = tree) -> int:
+            points, cells = vtkPoints(), vtkIdList()
+            return sum(
+                int(tree.IntersectWithLine(start.tolist(), end.tolist(), 1e-6, points, cells) != 0)
+                if isinstance(tree, vtkModifiedBSPTree)
+                else int(tree.IntersectWithLine(start.tolist(), end.tolist(), points, cells) != 0)
+                for start, end in zip(starts, ends, strict=True)
+            )
+
+        tests[f"VTK's {name}, {mesh.GetNumberOfCells():,} triangles, every crossing"] = walk
+    return tests
 
 
 def measure_fields(scene: Scene) -> Iterator[Row]:

@@ -79,7 +79,7 @@ def prepare_case(case: Case, *, progress: Progress) -> PreparedCase:
         anatomy=anatomy,
         lesions=lesions,
         scene=_build_scene(case, anatomy, lesions, priors, progress=progress),
-        eligibility=check_eligibility(case.protocol, facts=case.facts, scan=_to_scan_facts(lesions, anatomy)),
+        eligibility=check_eligibility(case.protocol, facts=case.facts, scan=to_scan_facts(lesions, anatomy)),
         given_ml=derive_given_ml(case.priors, lesions=lesions, tracking_uids=priors.tracking_uids),
         prior_tracking_uids=priors.tracking_uids,
         findings=(
@@ -108,7 +108,8 @@ def _describe(
     return lesions, (*explained, *findings)
 
 
-def _to_scan_facts(lesions: Sequence[Lesion], anatomy: Anatomy) -> ScanFacts:
+def to_scan_facts(lesions: Sequence[Lesion], anatomy: Anatomy) -> ScanFacts:
+    """Return what a protocol may ask of a scan: lesions, sizes, tumour share."""
     tables = read_lesion_tables()
     masks = tuple(lesion.mask for lesion in lesions)
     share = measure_liver_share(

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Annotated, Any, NoReturn
 import typer
 
 from hepatica.core.errors import CancelledError, HepaticaError, UsageError
+from hepatica.entrypoints.cli.bench import app as bench_app
 from hepatica.entrypoints.cli.exit_status import CANCELLED, USAGE, to_exit_status
 from hepatica.entrypoints.cli.grade import grade_app
 from hepatica.entrypoints.cli.record import audit_app, backup_command, record_app, restore_command
@@ -44,6 +45,7 @@ app.command(name="serve")(serve_command)
 app.command(name="spread")(spread)
 app.command(name="visits")(visits)
 app.command(name="schedules")(schedules)
+app.add_typer(bench_app)
 
 JSON_HELP = "Print exactly one JSON document on stdout."
 Json = Annotated[bool, typer.Option("--json", help=JSON_HELP)]

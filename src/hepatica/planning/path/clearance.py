@@ -3,19 +3,14 @@
 from __future__ import annotations
 
 import math
-from typing import Final
 
 import numpy as np
 from numpy.typing import ArrayLike
 
 from hepatica.core.geometry import FloatArray
-from hepatica.planning.path import kernels
+from hepatica.planning.path import clearance_kernels
 from hepatica.planning.path.obstacles import Obstacles
 from hepatica.planning.path.scene import Scene
-
-FIRST_REACH_MM: Final = 20.0
-REACH_GROWTH: Final = 4.0
-"""A search that found nothing is repeated this much wider: far structures cost only where needed."""
 
 
 def measure_box_distance_mm(start: ArrayLike, end: ArrayLike, low: ArrayLike, high: ArrayLike) -> float:
@@ -36,7 +31,7 @@ def measure_box_distance_mm(start: ArrayLike, end: ArrayLike, low: ArrayLike, hi
     p = np.asarray(start, dtype=np.float64)
     d = np.asarray(end, dtype=np.float64) - p
     lo, hi = np.asarray(low, dtype=np.float64), np.asarray(high, dtype=np.float64)
-    return math.sqrt(kernels.segment_box_distance2(p, d, lo, hi))
+    return math.sqrt(clearance_kernels.segment_box_distance2(p, d, lo, hi))
 
 
 def measure_distances_mm(
@@ -54,34 +49,19 @@ def measure_distances_mm(
     spacing_mm
         (3,) voxel spacing.
     """
-    count = len(obstacles.layers)
-    present = np.bincount(obstacles.layer_of_voxel, minlength=count)[:count] > 0
-    distances = np.full(count, np.inf)
-    farthest = (
-        float(np.linalg.norm(np.array(obstacles.starts.shape[:3]) * obstacles.block * spacing_mm)) * 2.0
+    distances = np.empty(len(obstacles.layers))
+    clearance_kernels.find_nearest_boxes(
+        start_local_mm,
+        end_local_mm - start_local_mm,
+        spacing_mm,
+        obstacles.block,
+        obstacles.starts,
+        obstacles.filled,
+        obstacles.voxels,
+        obstacles.layer_of_voxel,
+        distances,
     )
-    reach = FIRST_REACH_MM
-    direction = end_local_mm - start_local_mm
-    while True:
-        todo = present & np.isinf(distances)
-        if not todo.any():
-            return distances
-        best = np.where(todo, reach, 0.0)
-        kernels.scan_clearances(
-            start_local_mm,
-            direction,
-            spacing_mm,
-            obstacles.block,
-            obstacles.starts,
-            obstacles.voxels,
-            obstacles.layer_of_voxel,
-            best,
-            False,  # noqa: FBT003
-        )
-        distances[todo & (best < reach)] = best[todo & (best < reach)]
-        if reach > farthest:
-            return distances
-        reach *= REACH_GROWTH
+    return distances
 
 
 def measure_slack_mm(
@@ -97,7 +77,7 @@ def measure_slack_mm(
     needed = obstacles.margins_mm() + scene.needle_radius_mm
     best = needed + beyond_mm
     start = scene.to_local_mm(start_lps_mm)
-    kernels.scan_clearances(
+    clearance_kernels.scan_clearances(
         start,
         scene.to_local_mm(end_lps_mm) - start,
         scene.grid.spacing_mm,
@@ -106,7 +86,7 @@ def measure_slack_mm(
         obstacles.voxels,
         obstacles.layer_of_voxel,
         best,
-        False,  # noqa: FBT003
+        clearance_kernels.REFINE,
     )
     return float((best - needed).min())
 

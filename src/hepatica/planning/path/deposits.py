@@ -113,9 +113,10 @@ def count_stops(
         np.array(target.start_ijk, np.int64),
         scene.grid.spacing_mm,
         scene.limits["deposit_spacing"].number,
+        up_to,
         count,
     )
-    return np.minimum(count, up_to)
+    return count
 
 
 def split_volume(volume_ml: float, count: int) -> list[float]:

@@ -9,7 +9,7 @@ import numpy as np
 from hepatica.anatomy.structures import StructureKind
 from hepatica.core.findings import NotEvaluable
 from hepatica.core.geometry import BoolArray, FloatArray
-from hepatica.planning.path import kernels
+from hepatica.planning.path import clearance_kernels, kernels
 from hepatica.planning.path.scene import Scene
 
 ON_SKIN_TOLERANCE_MM: Final = 3.0
@@ -60,7 +60,7 @@ def measure_implant_distance_mm(scene: Scene, points_lps_mm: FloatArray, *, up_t
         return result
     for n, point in enumerate(scene.to_local_mm(points_lps_mm)):
         best = np.where(wanted, up_to_mm, 0.0)
-        kernels.scan_clearances(
+        clearance_kernels.scan_clearances(
             point,
             np.zeros(3),
             scene.grid.spacing_mm,
@@ -69,7 +69,7 @@ def measure_implant_distance_mm(scene: Scene, points_lps_mm: FloatArray, *, up_t
             obstacles.voxels,
             obstacles.layer_of_voxel,
             best,
-            False,  # noqa: FBT003
+            clearance_kernels.REFINE,
         )
         result[n] = best[wanted].min()
     return result

@@ -12,19 +12,19 @@ import numpy as np
 from numpy.typing import NDArray
 
 from hepatica.core.geometry import FloatArray
+from hepatica.planning.path import clearance_kernels
+from hepatica.planning.path.clearance_kernels import NUDGE_MM
 from hepatica.planning.path.kernels import compiled
 
 FAR: Final = 30000
 """Squared distance in cells of everything beyond the window; sums of two stay below 2^16."""
-SURE_HIT: Final = -128
+SURE_HIT: Final = clearance_kernels.SURE_HIT
 """Slack of a cell whose every point breaks a margin for certain."""
 FREE: Final = 0
 UNDECIDED: Final = 1
 BLOCKED: Final = 2
 EXCLUDED: Final = 3
 """Classes of a pair; an excluded one breaks a limit of length, tilt, table or scan end."""
-NUDGE_MM: Final = 1e-7
-"""Steps end this far beyond a cell's face, so that rounding never holds the march on it."""
 
 
 @compiled
@@ -62,61 +62,95 @@ def pool_cells(
 
 
 @compiled
-def scan_rows(
+def scan_rows(  # noqa: C901
     cells: NDArray[np.uint32], mask: np.uint32, gap: int, window: int, out: NDArray[np.uint16]
 ) -> None:
-    """Squared distance along x, in cells, to the nearest cell of the mask; ``gap`` cells are taken off."""
+    """Squared distance along x, in cells, to the nearest cell of the mask; ``gap`` cells are taken off.
+
+    The values on either side of a cell of the mask are always the same row of squares: they are copied.
+    """
     nx = cells.shape[0]
+    rising, falling = np.full(nx + 1, FAR, np.uint16), np.full(nx + 1, FAR, np.uint16)
+    for away in range(min(window, nx) + 1):
+        near = max(away - gap, 0)
+        rising[away] = near * near
+        falling[nx - away] = near * near
     for z in range(cells.shape[2]):
         for y in range(cells.shape[1]):
-            away = window + 1
+            found = np.uint32(0)
             for x in range(nx):
-                away = 0 if cells[x, y, z] & mask else away + 1
-                near = max(away - gap, 0)
-                out[x, y, z] = near * near if away <= window else FAR
-            away = window + 1
-            for x in range(nx - 1, -1, -1):
-                away = 0 if cells[x, y, z] & mask else away + 1
-                near = max(away - gap, 0)
-                if away <= window and near * near < out[x, y, z]:
-                    out[x, y, z] = near * near
+                found |= cells[x, y, z]
+            if not found & mask:
+                for x in range(nx):
+                    out[x, y, z] = FAR
+                continue
+            before = -1
+            for x in range(nx):
+                if not cells[x, y, z] & mask:
+                    continue
+                if x > before + 1:
+                    half = before if before < 0 else (before + x) // 2
+                    for u in range(before + 1, half + 1):
+                        out[u, y, z] = rising[u - before]
+                    for u in range(half + 1, x):
+                        out[u, y, z] = falling[u + (nx - x)]
+                out[x, y, z] = 0
+                before = x
+            for u in range(before + 1, nx):
+                out[u, y, z] = rising[u - before]
 
 
 @compiled
-def lower_row(out: NDArray[np.uint16], row: NDArray[np.uint16], cost: np.uint16) -> None:
-    """Lower ``out`` to ``row + cost``."""
-    for x in range(out.shape[0]):
-        value = np.uint16(row[x] + cost)
-        out[x] = value if value < out[x] else out[x]
-
-
-@compiled
-def spread_rows(
+def spread_rows(  # noqa: C901
     rows: NDArray[np.uint16],
     gap: int,
     window: int,
     along_z: bool,
     out: NDArray[np.uint16],
 ) -> None:
-    """Carry squared distances along y or z: the least of ``row + step^2`` within the window. Exact there."""
+    """Carry squared distances along y or z: the least of ``row + step^2`` within the window. Exact there.
+
+    Steps go outward; they end where no value of the row is left that so long a step could lower.
+    """
     nx, ny, nz = rows.shape
     length = nz if along_z else ny
     filled = np.zeros((ny, nz), np.bool_)
     for z in range(nz):
         for y in range(ny):
+            least = np.uint16(FAR)
             for x in range(nx):
-                if rows[x, y, z] < FAR:
-                    filled[y, z] = True
-                    break
+                least = min(least, rows[x, y, z])
+            filled[y, z] = least < FAR
     for z in range(nz):
         for y in range(ny):
-            out[:, y, z] = rows[:, y, z]
+            largest = np.uint16(0)
+            for x in range(nx):
+                out[x, y, z] = rows[x, y, z]
+                largest = max(largest, rows[x, y, z])
             here = z if along_z else y
-            for n in range(max(0, here - window), min(length, here + window + 1)):
-                j, k = (y, n) if along_z else (n, z)
-                if n != here and filled[j, k]:
-                    near = max(abs(n - here) - gap, 0)
-                    lower_row(out[:, y, z], rows[:, j, k], np.uint16(near * near))
+            for away in range(1, window + 1):
+                near = max(away - gap, 0)
+                cost = np.uint16(near * near)
+                if cost >= largest:
+                    break
+                changed = False
+                for side in range(2):
+                    n = here - away if side == 0 else here + away
+                    if n < 0 or n >= length:
+                        continue
+                    j, k = (y, n) if along_z else (n, z)
+                    if not filled[j, k]:
+                        continue
+                    changed = True
+                    for x in range(nx):
+                        value = np.uint16(rows[x, j, k] + cost)
+                        old = out[x, y, z]
+                        out[x, y, z] = value if value < old else old
+                if changed:
+                    largest = np.uint16(0)
+                    for x in range(nx):
+                        value = out[x, y, z]
+                        largest = value if value > largest else largest
 
 
 @compiled
@@ -150,76 +184,67 @@ def march(
     cell: float,
     per_mm: float,
     wanted: int,
-    doubt: FloatArray,
 ) -> int:
     """Class of a path of unit direction ``d``: free with its run-out, hit for certain, or undecided.
 
-    ``doubt`` becomes the stretch outside which every point of the path has the wanted slack. Free means that
-    at least ``wanted`` units of slack are left everywhere.
+    Free means that at least ``wanted`` units of slack are left everywhere.
 
     Certain both ways: a cell's slack holds for all its points, a step is as long as the slack, or to the end
     of the cell where that is further. Coordinates start at the field's own corner.
     """
     nx, ny, nz = slack.shape
+    px, py, pz = p[0] / cell, p[1] / cell, p[2] / cell
+    ux, uy, uz = d[0] / cell, d[1] / cell, d[2] / cell
+    # From a cell's lower side to the face a path leaves by, and millimetres along the path for a cell's edge.
+    ax, ay, az = 1.0 if ux >= 0.0 else 0.0, 1.0 if uy >= 0.0 else 0.0, 1.0 if uz >= 0.0 else 0.0
+    ix = 1.0 / ux if ux != 0.0 else 1e30
+    iy = 1.0 / uy if uy != 0.0 else 1e30
+    iz = 1.0 / uz if uz != 0.0 else 1e30
     t, free = 0.0, True
-    doubt[0], doubt[1] = length, 0.0
     while t <= length + beyond:
         if t > length and not free:
             return UNDECIDED
-        x, y, z = p[0] + t * d[0], p[1] + t * d[1], p[2] + t * d[2]
-        i, j, k = math.floor(x / cell), math.floor(y / cell), math.floor(z / cell)
-        if i < 0 or j < 0 or k < 0 or i >= nx or j >= ny or k >= nz:
+        x, y, z = px + t * ux, py + t * uy, pz + t * uz
+        if x < 0.0 or y < 0.0 or z < 0.0 or x >= nx or y >= ny or z >= nz:
             free = False
-            doubt[0], doubt[1] = min(doubt[0], t), max(doubt[1], min(t + cell, length))
             t += cell
             continue
+        i, j, k = int(x), int(y), int(z)
         value = slack[i, j, k]
         if value == SURE_HIT and t <= length:
             return BLOCKED
         step = (value - wanted) / per_mm
         if step < cell:
-            leave = 1e30
-            for axis in range(3):
-                at, u = (x, i) if axis == 0 else ((y, j) if axis == 1 else (z, k))
-                if d[axis] > 0.0:
-                    leave = min(leave, ((u + 1) * cell - at) / d[axis])
-                elif d[axis] < 0.0:
-                    leave = min(leave, (u * cell - at) / d[axis])
+            leave = min((i + ax - x) * ix, (j + ay - y) * iy, (k + az - z) * iz)
             step = max(step, leave + NUDGE_MM)
         if value < wanted:
             free = False
-            doubt[0], doubt[1] = min(doubt[0], t), max(doubt[1], min(t + step, length))
         t += step
     return FREE if free else UNDECIDED
 
 
 @compiled
-def screen_paths(  # noqa: C901
+def find_open(
     entries: FloatArray,
     tips: FloatArray,
-    usable: NDArray[np.bool_],
+    usable: NDArray[np.int64],
     limits: FloatArray,
     head: FloatArray,
     down: FloatArray,
     faces: FloatArray,
-    slack: NDArray[np.int8],
-    cell: float,
-    per_mm: float,
-    classes: NDArray[np.uint8],
+    found: NDArray[np.bool_],
 ) -> None:
-    """Class of every entry (n, 3) with every tip (m, 3), into ``classes`` (m, n).
+    """Mark in ``found`` (m, n) the pairs of a usable entry of (n, 3), by number, and a tip of (m, 3) that no limit
+    excludes.
 
     ``limits``: shortest and longest length, sine of the largest tilt, run-out, needle length, table level,
     least distance to an open face. ``head`` and ``down`` are the unit vectors toward the head and along
     gravity (zero if unknown); ``faces`` (f, 4) are open faces as inward plane equations.
     """
     shortest, longest, steepest, run_out = limits[0], limits[1], limits[2], limits[3]
-    d, doubt = np.empty(3), np.empty(2)
+    d = np.empty(3)
     for m in range(tips.shape[0]):
-        for n in range(entries.shape[0]):
-            classes[m, n] = EXCLUDED
-            if not usable[n]:
-                continue
+        for n in usable:
             for axis in range(3):
                 d[axis] = tips[m, axis] - entries[n, axis]
             length = math.sqrt(d[0] * d[0] + d[1] * d[1] + d[2] * d[2])
@@ -242,8 +267,31 @@ def screen_paths(  # noqa: C901
                     a += faces[f, axis] * entries[n, axis]
                     b += faces[f, axis] * (tips[m, axis] + run_out * d[axis])
                 cut |= min(a, b) < limits[6]
-            if not cut:
-                classes[m, n] = march(entries[n], d, length, run_out, slack, cell, per_mm, 0, doubt)
+            found[m, n] = not cut
+
+
+@compiled
+def march_pairs(
+    entries: FloatArray,
+    tips: FloatArray,
+    entry: NDArray[np.int32],
+    tip: NDArray[np.int32],
+    run_out: float,
+    slack: NDArray[np.int8],
+    cell: float,
+    per_mm: float,
+    classes: NDArray[np.uint8],
+) -> None:
+    """Class of pairs of an entry and a tip, given by number; see `march`."""
+    d = np.empty(3)
+    for n in range(entry.shape[0]):
+        p, q = entries[entry[n]], tips[tip[n]]
+        for axis in range(3):
+            d[axis] = q[axis] - p[axis]
+        length = math.sqrt(d[0] * d[0] + d[1] * d[1] + d[2] * d[2])
+        for axis in range(3):
+            d[axis] /= length
+        classes[n] = march(p, d, length, run_out, slack, cell, per_mm, 0)
 
 
 @compiled
@@ -256,9 +304,8 @@ def march_paths(
     cell: float,
     per_mm: float,
     classes: NDArray[np.uint8],
-    doubts: FloatArray,
 ) -> None:
-    """Class and doubtful stretch of (n, 3) paths, start to end and ``beyond``, and no other limit; see `march`."""
+    """Class of (n, 3) paths, start to end and ``beyond``, by no other limit; see `march`."""
     d = np.empty(3)
     for n in range(starts.shape[0]):
         for axis in range(3):
@@ -266,7 +313,7 @@ def march_paths(
         length = math.sqrt(d[0] * d[0] + d[1] * d[1] + d[2] * d[2])
         for axis in range(3):
             d[axis] /= max(length, 1e-12)
-        classes[n] = march(starts[n], d, length, beyond, slack, cell, per_mm, wanted, doubts[n])
+        classes[n] = march(starts[n], d, length, beyond, slack, cell, per_mm, wanted)
 
 
 @compiled
@@ -277,13 +324,18 @@ def count_stops(
     corner: NDArray[np.int64],
     spacing: FloatArray,
     pull_back: float,
+    up_to: int,
     counts: NDArray[np.int64],
 ) -> None:
-    """Count, for (n, 3) paths, the points at whole pull-back steps from the tip that lie in the target."""
+    """Count, for (n, 3) paths, the points at whole pull-back steps from the tip that lie in the target.
+
+    Counting ends at ``up_to``.
+    """
     longest = 0.0
     for axis in range(3):
         longest += ((target.shape[axis] + 1) * spacing[axis]) ** 2
     steps = math.ceil(math.sqrt(longest) / pull_back) + 1
+    at = np.empty(3, np.int64)
     for n in range(starts_mm.shape[0]):
         total = 0.0
         for axis in range(3):
@@ -291,10 +343,9 @@ def count_stops(
         length = math.sqrt(total)
         counts[n] = 0
         for step in range(steps):
-            if step * pull_back >= length:
+            if step * pull_back >= length or counts[n] == up_to:
                 break
             inside = True
-            at = np.empty(3, np.int64)
             for axis in range(3):
                 way = (starts_mm[n, axis] - ends_mm[n, axis]) / length
                 x = ends_mm[n, axis] + step * pull_back * way

@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 
 from hepatica.core.geometry import BoolArray, FloatArray
 from hepatica.planning.path import field_kernels
+from hepatica.planning.path.threads import spread_over_threads
 
 CELL_MM: Final = 2.0
 """Edge of a coarse cell; changes speed and how many pairs stay undecided, never an answer."""
@@ -23,6 +24,9 @@ SLACK_CAP_MM: Final = 12.0
 UNITS_PER_MM: Final = 8.0
 """Slack is stored in eighths of a millimetre, rounded down."""
 LOWEST: Final = field_kernels.SURE_HIT + 1
+MARCH_PARTS: Final = 16
+MARCH_PART: Final = 4096
+"""Paths are dealt to threads in so many parts, of at least so many."""
 ROUNDING: Final = 1e-9
 """A voxel that reaches into a cell by less (in voxels) only touches it; its face belongs to the next too."""
 
@@ -145,18 +149,24 @@ def derive_slack_field(cells: Cells, *, needed_mm: FloatArray) -> SlackField:
     groups: dict[float, int] = {}
     for number, needed in enumerate(needed_mm.tolist()):
         groups[needed] = groups.get(needed, 0) | 1 << number
-    hits: list[tuple[int, NDArray[np.uint16]]] = []
-    for needed, mask in sorted(groups.items()):
+    fields: dict[tuple[float, bool], NDArray[np.uint16]] = {}
+
+    def work(part: tuple[float, bool]) -> None:
+        needed, whole = part
+        window = math.ceil((needed if whole else needed + SLACK_CAP_MM) / edge)
+        fields[part] = derive_squared_distance(
+            cells.every if whole else cells.some, mask=groups[needed], window=window, gap=0 if whole else 1
+        )
+
+    spread_over_threads(work, [(needed, whole) for needed in sorted(groups) for whole in (False, True)])
+    for needed in groups:
         window = math.ceil((needed + SLACK_CAP_MM) / edge)
-        squared = derive_squared_distance(cells.some, mask=mask, window=window, gap=1)
         room = np.floor((np.sqrt(np.arange(window * window + 1)) * edge - needed) * UNITS_PER_MM)
         table = np.clip(room, LOWEST, SLACK_CAP_MM * UNITS_PER_MM).astype(np.int8)
-        field_kernels.lower_slack(squared, table, slack)
-        reach = math.ceil(needed / edge)
-        sure = derive_squared_distance(cells.every, mask=mask, window=reach)
-        hits.append((math.ceil(needed * needed / edge**2 - ROUNDING), sure))
-    for below, sure in hits:
-        field_kernels.mark_hits(sure, below, slack)
+        field_kernels.lower_slack(fields[needed, False], table, slack)
+    for needed in groups:
+        below = math.ceil(needed * needed / edge**2 - ROUNDING)
+        field_kernels.mark_hits(fields[needed, True], below, slack)
     slack.setflags(write=False)
     return SlackField(corner_mm=cells.corner_mm, edge_mm=edge, slack=slack)
 
@@ -182,32 +192,23 @@ def classify_paths(
     room_mm
         Room beyond every margin that a path needs to be free, at most `SLACK_CAP_MM`.
     """
-    return march_paths(field, starts_local_mm, ends_local_mm, run_out_mm=run_out_mm, room_mm=room_mm)[0]
+    classes = np.empty(len(starts_local_mm), np.uint8)
 
+    def work(part: slice) -> None:
+        field_kernels.march_paths(
+            starts_local_mm[part] - field.corner_mm,
+            ends_local_mm[part] - field.corner_mm,
+            run_out_mm,
+            math.ceil(room_mm * UNITS_PER_MM),
+            field.slack,
+            field.edge_mm,
+            UNITS_PER_MM,
+            classes[part],
+        )
 
-def march_paths(
-    field: SlackField,
-    starts_local_mm: FloatArray,
-    ends_local_mm: FloatArray,
-    *,
-    run_out_mm: float,
-    room_mm: float,
-) -> tuple[NDArray[np.uint8], FloatArray]:
-    """Return the classes of `classify_paths` and, for each path, the (n, 2) stretch in mm from its start outside
-    which it certainly has the room; for blocked paths the stretch says nothing."""
-    classes, doubts = np.empty(len(starts_local_mm), np.uint8), np.empty((len(starts_local_mm), 2))
-    field_kernels.march_paths(
-        starts_local_mm - field.corner_mm,
-        ends_local_mm - field.corner_mm,
-        run_out_mm,
-        math.ceil(room_mm * UNITS_PER_MM),
-        field.slack,
-        field.edge_mm,
-        UNITS_PER_MM,
-        classes,
-        doubts,
-    )
-    return classes, doubts
+    step = max(MARCH_PART, -(-len(classes) // MARCH_PARTS))
+    spread_over_threads(work, [slice(a, a + step) for a in range(0, len(classes), step)])
+    return classes
 
 
 def find_crop(inside: BoolArray) -> tuple[slice, ...]:

@@ -59,40 +59,6 @@ def slope(t: float, p: FloatArray, d: FloatArray, lo: FloatArray, hi: FloatArray
 
 
 @compiled
-def segment_box_distance2(p: FloatArray, d: FloatArray, lo: FloatArray, hi: FloatArray) -> float:
-    """Squared distance from the segment ``p + t d``, 0 <= t <= 1, to a closed box: closed form.
-
-    The squared distance is convex and piecewise quadratic in t. Its slope is linear between the at most six
-    crossings of the box's planes; the bracket of its root shrinks to one such piece, where the root is exact.
-    """
-    a, b = 0.0, 1.0
-    at_a, at_b = slope(0.0, p, d, lo, hi), slope(1.0, p, d, lo, hi)
-    if at_a >= 0.0:
-        t = 0.0
-    elif at_b <= 0.0:
-        t = 1.0
-    else:
-        for axis in range(3):
-            if d[axis] == 0.0:
-                continue
-            for side in range(2):
-                c = ((lo[axis] if side == 0 else hi[axis]) - p[axis]) / d[axis]
-                if a < c < b:
-                    at_c = slope(c, p, d, lo, hi)
-                    if at_c < 0.0:
-                        a, at_a = c, at_c
-                    else:
-                        b, at_b = c, at_c
-        t = a + (b - a) * at_a / (at_a - at_b)
-    total = 0.0
-    for axis in range(3):
-        x = p[axis] + t * d[axis]
-        gap = max(lo[axis] - x, x - hi[axis], 0.0)
-        total += gap * gap
-    return total
-
-
-@compiled
 def clip(p: float, d: float, lo: float, hi: float, t0: float, t1: float) -> tuple[float, float]:
     """Part of ``t0 .. t1`` where ``lo <= p + t d <= hi``; empty where the first exceeds the second."""
     if d == 0.0:
@@ -101,129 +67,6 @@ def clip(p: float, d: float, lo: float, hi: float, t0: float, t1: float) -> tupl
     if a > b:
         a, b = b, a
     return max(t0, a), min(t1, b)
-
-
-@compiled
-def first_block(p: float, d: float, t0: float, t1: float, reach: float, edge: float) -> int:
-    """First block index within reach of the stretch ``t0 .. t1`` along one axis."""
-    return max(0, math.floor((min(p + t0 * d, p + t1 * d) - reach) / edge))
-
-
-@compiled
-def last_block(p: float, d: float, t0: float, t1: float, reach: float, edge: float, count: int) -> int:
-    """One more than the last block index within reach of the stretch ``t0 .. t1`` along one axis."""
-    return min(count, math.floor((max(p + t0 * d, p + t1 * d) + reach) / edge) + 1)
-
-
-@compiled
-def scan_block(
-    p: FloatArray,
-    d: FloatArray,
-    spacing: FloatArray,
-    voxels: NDArray[np.int16],
-    layers: NDArray[np.uint8],
-    best: FloatArray,
-) -> bool:
-    """Lower ``best[layer]`` by the boxes of one block; only boxes with a near centre are measured.
-
-    Returns whether any was lowered.
-    """
-    lowered = False
-    half = 0.5 * math.sqrt(spacing[0] ** 2 + spacing[1] ** 2 + spacing[2] ** 2)
-    length2 = d[0] * d[0] + d[1] * d[1] + d[2] * d[2]
-    lo, hi = np.empty(3), np.empty(3)
-    for n in range(layers.shape[0]):
-        layer = layers[n]
-        if best[layer] <= 0.0:
-            continue
-        along, total = 0.0, 0.0
-        for axis in range(3):
-            away = (voxels[n, axis] + 0.5) * spacing[axis] - p[axis]
-            along += away * d[axis]
-            total += away * away
-        t = 0.0 if length2 == 0.0 else min(max(along / length2, 0.0), 1.0)
-        near = best[layer] + half
-        if total - 2.0 * t * along + t * t * length2 > near * near * (1.0 + 1e-9):
-            continue
-        for axis in range(3):
-            lo[axis] = voxels[n, axis] * spacing[axis]
-            hi[axis] = lo[axis] + spacing[axis]
-        found = segment_box_distance2(p, d, lo, hi)
-        if found < best[layer] * best[layer]:
-            best[layer] = math.sqrt(found)
-            lowered = True
-    return lowered
-
-
-@compiled
-def reaches_block(
-    p: FloatArray,
-    d: FloatArray,
-    x: float,
-    y: float,
-    z: float,
-    ex: float,
-    ey: float,
-    ez: float,
-    layers: int,
-    best: FloatArray,
-) -> bool:
-    """Whether a block with a bit set of layers is near enough to lower any of their distances."""
-    reach = 0.0
-    for layer in range(best.shape[0]):
-        if (layers >> layer) & 1:
-            reach = max(reach, best[layer])
-    lo, hi = np.array([x, y, z]), np.array([x + ex, y + ey, z + ez])
-    return reach > 0.0 and segment_box_distance2(p, d, lo, hi) < reach * reach * (1.0 + 1e-9)
-
-
-@compiled
-def scan_clearances(
-    p: FloatArray,
-    d: FloatArray,
-    spacing: FloatArray,
-    block: NDArray[np.int64],
-    starts: NDArray[np.int64],
-    voxels: NDArray[np.int16],
-    layers: NDArray[np.uint8],
-    best: FloatArray,
-    stop: bool,
-) -> None:
-    """Lower ``best[layer]`` to the exact distance from the segment ``p + t d`` to each layer's boxes.
-
-    ``best`` comes in with the distances up to which each layer matters (0 or less: not at all). ``starts``
-    (x, y, z, 3) gives each block's first voxel, one past its last, and its layers as bits. With ``stop`` the
-    scan ends with the first block that lowers anything.
-    """
-    reach = best.max()
-    if reach <= 0.0:
-        return
-    ex, ey, ez = block[0] * spacing[0], block[1] * spacing[1], block[2] * spacing[2]
-    for z in range(
-        first_block(p[2], d[2], 0.0, 1.0, reach, ez),
-        last_block(p[2], d[2], 0.0, 1.0, reach, ez, starts.shape[2]),
-    ):
-        z0, z1 = clip(p[2], d[2], z * ez - reach, (z + 1) * ez + reach, 0.0, 1.0)
-        if z0 > z1:
-            continue
-        for y in range(
-            first_block(p[1], d[1], z0, z1, reach, ey),
-            last_block(p[1], d[1], z0, z1, reach, ey, starts.shape[1]),
-        ):
-            y0, y1 = clip(p[1], d[1], y * ey - reach, (y + 1) * ey + reach, z0, z1)
-            if y0 > y1:
-                continue
-            for x in range(
-                first_block(p[0], d[0], y0, y1, reach, ex),
-                last_block(p[0], d[0], y0, y1, reach, ex, starts.shape[0]),
-            ):
-                a, b = starts[x, y, z, 0], starts[x, y, z, 1]
-                if a >= b:
-                    continue
-                if not reaches_block(p, d, x * ex, y * ey, z * ez, ex, ey, ez, starts[x, y, z, 2], best):
-                    continue
-                if scan_block(p, d, spacing, voxels[a:b], layers[a:b], best) and stop:
-                    return
 
 
 @compiled
@@ -360,70 +203,76 @@ def trace_paths(
 
 
 @compiled
-def clear_paths(  # noqa: C901
-    starts_mm: FloatArray,
+def measure_pairs(
+    entries_mm: FloatArray,
+    tips_mm: FloatArray,
+    entry: NDArray[np.int32],
+    tip: NDArray[np.int32],
+    axes: FloatArray,
+    box: FloatArray,
+    ball: FloatArray,
+    out: FloatArray,
+) -> None:
+    """Fill (4, n) for n pairs of an entry and a tip: length, tilt and angle in the axial plane in degrees, and what
+    their way in the target is at most. ``axes``: toward the head, to the side, and along gravity in the axial
+    plane. ``box`` (2, 3) and ``ball`` (centre, radius) both hold all of the target."""
+    d, along = np.empty(3), np.empty(3)
+    for n in range(entry.shape[0]):
+        p, total = entries_mm[entry[n]], 0.0
+        t0, t1, b, c = 0.0, 1.0, 0.0, -ball[3] * ball[3]
+        for axis in range(3):
+            d[axis] = tips_mm[tip[n], axis] - p[axis]
+            total += d[axis] * d[axis]
+            t0, t1 = clip(p[axis], d[axis], box[0, axis], box[1, axis], t0, t1)
+            b += d[axis] * (p[axis] - ball[axis])
+            c += (p[axis] - ball[axis]) ** 2
+        for row in range(3):
+            along[row] = axes[row, 0] * d[0] + axes[row, 1] * d[1] + axes[row, 2] * d[2]
+        root = b * b - total * c
+        if root > 0.0:
+            t0 = max(t0, (-b - math.sqrt(root)) / total)
+            t1 = min(t1, (-b + math.sqrt(root)) / total)
+        out[0, n] = max(math.sqrt(total), SHORTEST_STRETCH_MM)
+        out[1, n] = math.degrees(math.asin(min(max(along[0] / out[0, n], -1.0), 1.0)))
+        out[2, n] = math.degrees(math.atan2(along[1], along[2]))
+        out[3, n] = max(t1 - t0, 0.0) * out[0, n] if root > 0.0 else 0.0
+
+
+@compiled
+def find_run_out_exits(
     ends_mm: FloatArray,
+    run_outs_mm: FloatArray,
     tissue: NDArray[np.uint8],
     spacing: FloatArray,
-    run_out: float,
-    comfort: float,
-    block: NDArray[np.int64],
-    starts: NDArray[np.int64],
-    voxels: NDArray[np.int16],
-    layers: NDArray[np.uint8],
-    reach: FloatArray,
-    doubts: FloatArray,
-    broken: NDArray[np.uint32],
-    slack: FloatArray,
+    exits_at: FloatArray,
 ) -> None:
-    """Judge (n, 3) paths: set bit ``layer`` of ``broken`` where a layer is nearer than its reach; ``slack``
-    becomes the least distance beyond the reach, at most ``comfort``.
-
-    ``doubts`` (n, 2) is the stretch in mm from the start outside which a path surely has the comfort beyond
-    every reach; only this stretch is measured. Without a comfort all bits are found; with one, the first
-    layer that is too near ends the judgement.
-
-    The part of the run-out that lies outside the liver is judged like the path itself, without slack.
-    """
+    """Fill `leaves_liver` of (n, 3) run-outs that start at the tips."""
     room = tissue.shape[0] + tissue.shape[1] + tissue.shape[2] + 4
     visited, exits = np.empty((room, 3), np.int64), np.empty(room)
-    best, d, q, u, v = np.empty(reach.shape[0]), np.empty(3), np.empty(3), np.empty(3), np.empty(3)
-    for n in range(starts_mm.shape[0]):
-        p = starts_mm[n]
+    for n in range(ends_mm.shape[0]):
+        exits_at[n] = leaves_liver(ends_mm[n], run_outs_mm[n], tissue, spacing, visited, exits)
+
+
+@compiled
+def find_near_boxes(
+    entries_mm: FloatArray,
+    tips_mm: FloatArray,
+    entry: NDArray[np.int32],
+    tip: NDArray[np.int32],
+    run_out: float,
+    boxes: FloatArray,
+    near: NDArray[np.bool_],
+) -> None:
+    """Tell which pairs, run-out included, meet any of (b, 2, 3) boxes."""
+    for n in range(entry.shape[0]):
+        p, q = entries_mm[entry[n]], tips_mm[tip[n]]
+        total = 0.0
         for axis in range(3):
-            d[axis] = ends_mm[n, axis] - p[axis]
-        length = math.sqrt(d[0] * d[0] + d[1] * d[1] + d[2] * d[2])
-        first, last = doubts[n, 0] / length, min(1.0, doubts[n, 1] / length)
-        best[:] = reach
-        for axis in range(3):
-            u[axis] = p[axis] + first * d[axis]
-            v[axis] = (last - first) * d[axis]
-        if first <= last:
-            scan_clearances(u, v, spacing, block, starts, voxels, layers, best, comfort > 0.0)
-        clear = True
-        for layer in range(reach.shape[0]):
-            clear &= best[layer] >= reach[layer]
-        slack[n] = 0.0
-        if clear and comfort > 0.0:
-            best[:] = reach + comfort
-            if first <= last:
-                scan_clearances(u, v, spacing, block, starts, voxels, layers, best, False)
-            slack[n] = comfort
-            for layer in range(reach.shape[0]):
-                slack[n] = min(slack[n], best[layer] - reach[layer])
-                best[layer] = min(best[layer], reach[layer])
-        for axis in range(3):
-            q[axis] = ends_mm[n, axis]
-            d[axis] *= run_out / length
-        if clear or comfort == 0.0:
-            left = leaves_liver(q, d, tissue, spacing, visited, exits)
-            if left >= 0.0:
-                for axis in range(3):
-                    q[axis] += left * d[axis]
-                    d[axis] *= 1.0 - left
-                scan_clearances(q, d, spacing, block, starts, voxels, layers, best, False)
-        bits = np.uint32(0)
-        for layer in range(reach.shape[0]):
-            if best[layer] < reach[layer]:
-                bits |= np.uint32(1) << np.uint32(layer)
-        broken[n] = bits
+            total += (q[axis] - p[axis]) ** 2
+        last = 1.0 + run_out / math.sqrt(total)
+        near[n] = False
+        for b in range(boxes.shape[0]):
+            t0, t1 = 0.0, last
+            for axis in range(3):
+                t0, t1 = clip(p[axis], q[axis] - p[axis], boxes[b, 0, axis], boxes[b, 1, axis], t0, t1)
+            near[n] |= t0 <= t1

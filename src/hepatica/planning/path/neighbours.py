@@ -27,9 +27,9 @@ def measure_bone_sides_mm(
     numbers = [n for n, layer in enumerate(obstacles.layers) if layer.kind is StructureKind.BONE]
     if not numbers:
         return np.inf, np.inf
-    voxels = obstacles.voxels[obstacles.layer_of_voxel == numbers[0]]
     ends = scene.to_local_mm(np.stack([start_lps_mm, end_lps_mm])) / grid.spacing_mm
     reach = scene.limits["intercostal_watch"].number / grid.spacing_mm + 1.0
+    voxels = _list_voxels(scene, numbers[0], low=ends.min(axis=0) - reach, high=ends.max(axis=0) + reach)
     near = (voxels >= ends.min(axis=0) - reach) & (voxels <= ends.max(axis=0) + reach)
     centres = grid.to_lps_mm(voxels[near.all(axis=1)])
     way = end_lps_mm - start_lps_mm
@@ -41,6 +41,17 @@ def measure_bone_sides_mm(
     head = distance[steep & (away[:, 2] > 0)]
     feet = distance[steep & (away[:, 2] < 0)]
     return float(head.min(initial=np.inf)), float(feet.min(initial=np.inf))
+
+
+def _list_voxels(scene: Scene, layer: int, *, low: FloatArray, high: FloatArray) -> FloatArray:
+    """Return the (n, 3) boundary voxels of a layer in the blocks that a box of indices meets."""
+    obstacles = scene.obstacles
+    first = np.maximum(np.floor(low / obstacles.block), 0).astype(int)
+    last = np.maximum(np.floor(high / obstacles.block), -1).astype(int) + 1
+    starts = obstacles.starts[tuple(slice(a, b) for a, b in zip(first, last, strict=True))].reshape(-1, 3)
+    starts = starts[(starts[:, 2] >> layer) & 1 == 1]
+    found = np.concatenate([np.zeros(0, np.int64), *(np.arange(a, b) for a, b in starts[:, :2])])
+    return np.asarray(obstacles.voxels[found[obstacles.layer_of_voxel[found] == layer]], dtype=np.float64)
 
 
 def list_rib_findings(measure: TrackMeasure, scene: Scene) -> Iterator[Finding]:

@@ -11,10 +11,10 @@ from numpy.typing import NDArray
 
 from hepatica.anatomy.structures import Anatomy, Origin, StructureKind, to_bit
 from hepatica.core.evidence import Evidence, EvidenceTable
-from hepatica.core.geometry import FloatArray
-from hepatica.imaging.mask import find_box
+from hepatica.core.geometry import BoolArray, FloatArray
 from hepatica.planning.path import kernels, obstacle_kernels
 from hepatica.planning.path.fields import Cells, derive_cells
+from hepatica.planning.path.threads import split_slabs, spread_over_threads
 
 VESSELS: Final = (
     StructureKind.AORTA,
@@ -86,6 +86,8 @@ class Obstacles:
         (3,) voxels in a block.
     starts
         (x, y, z, 3) first voxel of each block, one past its last, and its layers as bits.
+    filled
+        (m, 3) blocks that hold voxels.
     voxels, layer_of_voxel
         (n, 3) indices and (n,) layer.
     cells
@@ -95,6 +97,7 @@ class Obstacles:
     layers: tuple[Layer, ...]
     block: NDArray[np.int64]
     starts: NDArray[np.int64]
+    filled: NDArray[np.int64]
     voxels: NDArray[np.int16]
     layer_of_voxel: NDArray[np.uint8]
     cells: Cells
@@ -155,30 +158,71 @@ def derive_obstacles(
         of_bit[position] = sum(1 << number for number, layer in enumerate(layers) if layer.kind is kind)
     derived = sum(to_bit(kind) for kind, source in anatomy.sources.items() if source.origin is Origin.DERIVED)
     layer_bits = np.zeros(grid.shape, np.uint32, order="F")
-    obstacle_kernels.assign_layers(
-        np.asfortranarray(anatomy.bits), of_bit, codes, layer_bits, tissue, np.uint32(derived)
+    boxes = _assign(
+        np.asfortranarray(anatomy.bits), of_bit, codes, layer_bits, tissue=tissue, derived=derived
     )
-    for number, layer in enumerate(layers):
-        if layer.calibre_mm is not None:
-            _keep_wide(layer_bits, bit=1 << number, calibre_mm=layer.calibre_mm, spacing_mm=grid.spacing_mm)
+    _keep_wide(layer_bits, layers=layers, boxes=boxes, spacing_mm=grid.spacing_mm)
     cells = derive_cells(layer_bits, spacing_mm=grid.spacing_mm, box=box)
     return _collect(layer_bits, layers=layers, spacing_mm=grid.spacing_mm, cells=cells)
 
 
-def _keep_wide(bits: NDArray[np.uint32], *, bit: int, calibre_mm: float, spacing_mm: FloatArray) -> None:
-    """Take a layer's bit from every voxel that no ball of that calibre inside the structure covers.
+def _assign(
+    bits: NDArray[np.uint32],
+    of_bit: NDArray[np.uint32],
+    codes: NDArray[np.uint8],
+    layer_bits: NDArray[np.uint32],
+    *,
+    tissue: NDArray[np.uint8],
+    derived: int,
+) -> NDArray[np.int64]:
+    """Fill layer bits and tissue codes; return (32, 2, 3) first and last voxel of each layer."""
+    slabs = split_slabs(bits.shape[2])
+    boxes = np.empty((len(slabs), 32, 2, 3), np.int64)
+    boxes[:, :, 0], boxes[:, :, 1] = np.iinfo(np.int64).max, -1
+
+    def work(number: int) -> None:
+        slab = (slice(None), slice(None), slabs[number])
+        obstacle_kernels.assign_layers(
+            bits[slab], of_bit, codes, layer_bits[slab], tissue[slab], np.uint32(derived), boxes[number]
+        )
+        found = boxes[number, :, 1, 2] >= 0
+        boxes[number, found, :, 2] += slabs[number].start
+
+    spread_over_threads(work, range(len(slabs)))
+    return np.stack([boxes[:, :, 0].min(axis=0), boxes[:, :, 1].max(axis=0)], axis=1)
+
+
+def _keep_wide(
+    bits: NDArray[np.uint32],
+    *,
+    layers: tuple[Layer, ...],
+    boxes: NDArray[np.int64],
+    spacing_mm: FloatArray,
+) -> None:
+    """Take a layer's bit from every voxel that no ball of its calibre inside the structure covers.
 
     The ball holds the voxels whose centres are less than half the calibre away, so a part a little narrower
     than the calibre still counts as wide: the error is on the safe side.
     """
-    full = (bits & np.uint32(bit)) != 0
-    box = find_box(full)
-    if box is None:
-        return
-    crop = np.asfortranarray(full[box])
-    wide = np.zeros(crop.shape, dtype=bool, order="F")
-    obstacle_kernels.open_by_ball(crop, derive_ball(0.5 * calibre_mm, spacing_mm), wide)
-    bits[box] &= np.where(crop & ~wide, np.uint32(~bit & 0xFFFFFFFF), np.uint32(0xFFFFFFFF))
+    narrow: dict[int, BoolArray] = {}
+
+    def find_box(number: int) -> tuple[slice, ...]:
+        low, high = boxes[number]
+        return tuple(slice(int(a), int(b) + 1) for a, b in zip(low, high, strict=True))
+
+    def work(number: int) -> None:
+        crop = np.asfortranarray((bits[find_box(number)] & np.uint32(1 << number)) != 0)
+        wide = np.zeros(crop.shape, dtype=bool, order="F")
+        calibre_mm = layers[number].calibre_mm or 0.0
+        obstacle_kernels.open_by_ball(crop, derive_ball(0.5 * calibre_mm, spacing_mm), wide)
+        narrow[number] = crop & ~wide
+
+    todo = [n for n, layer in enumerate(layers) if layer.calibre_mm is not None and boxes[n, 1, 0] >= 0]
+    spread_over_threads(work, todo)
+    for number in todo:
+        bits[find_box(number)] &= np.where(
+            narrow[number], np.uint32(~(1 << number) & 0xFFFFFFFF), np.uint32(0xFFFFFFFF)
+        )
 
 
 def derive_ball(radius_mm: float, spacing_mm: FloatArray) -> NDArray[np.int64]:
@@ -211,8 +255,15 @@ def _collect(
         masks = np.zeros(len(filled), np.int64)
         masks[filled] = np.bitwise_or.reduceat(bits_of_voxel, first.ravel()[filled])
         starts[..., 2] = masks.reshape(shape)
-    for array in (starts, voxels, of_voxel):
+    blocks = np.stack(np.unravel_index(np.flatnonzero(filled), shape), axis=1)
+    for array in (starts, blocks, voxels, of_voxel):
         array.setflags(write=False)
     return Obstacles(
-        layers=layers, block=block, starts=starts, voxels=voxels, layer_of_voxel=of_voxel, cells=cells
+        layers=layers,
+        block=block,
+        starts=starts,
+        filled=blocks,
+        voxels=voxels,
+        layer_of_voxel=of_voxel,
+        cells=cells,
     )

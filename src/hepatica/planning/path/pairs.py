@@ -11,11 +11,13 @@ from numpy.typing import NDArray
 from hepatica.core.findings import NotEvaluable
 from hepatica.core.geometry import FloatArray
 from hepatica.core.progress import Progress
-from hepatica.planning.path import kernels, surface_kernels
+from hepatica.planning.path import clearance_kernels, kernels, surface_kernels
 from hepatica.planning.path.angles import derive_side_lps
 from hepatica.planning.path.clearance import measure_segment_distance_mm
 from hepatica.planning.path.entry import find_hub_under_table, measure_implant_distance_mm
+from hepatica.planning.path.fields import UNITS_PER_MM
 from hepatica.planning.path.scene import Scene
+from hepatica.planning.path.threads import spread_over_threads
 
 GEOMETRY_LIMITS: Final = (
     "length_max",
@@ -33,8 +35,10 @@ GEOMETRY_LIMITS: Final = (
 )
 """Bit n of `Pairs.broken`; the obstacle layers follow from bit `FIRST_LAYER_BIT`."""
 FIRST_LAYER_BIT: Final = 16
-CHUNK: Final = 4096
+CHUNK: Final = 8192
 """Pairs between two looks at progress and cancellation."""
+PARTS: Final = 4
+"""Parts of them for threads."""
 LENGTH_TOLERANCE_MM: Final = 1e-6
 ANGLE_TOLERANCE_DEG: Final = 1e-6
 """A length or angle that meets its limit but for rounding meets it."""
@@ -189,9 +193,8 @@ def _trace(
     traced = np.flatnonzero(np.bitwise_count(cheap) <= 1)
     metrics = np.full((len(entries), kernels.N_METRICS), np.nan)
     layers = np.zeros(len(entries), np.uint32)
-    for a in range(0, len(traced), CHUNK):
-        progress.check_cancelled()
-        part = traced[a : a + CHUNK]
+
+    def work(part: NDArray[np.int64]) -> None:
         starts, ends = scene.to_local_mm(entries[part]), scene.to_local_mm(tips[part])
         found = trace_pairs(scene, tissue, starts, ends)
         bits = clear_pairs(scene, tissue, starts, ends, comfort_mm=0.0)[0]
@@ -202,6 +205,10 @@ def _trace(
         found[:, 1] = np.nan
         found[few] = angles
         layers[part], metrics[part] = bits, found
+
+    for a in range(0, len(traced), CHUNK):
+        progress.check_cancelled()
+        spread_over_threads(work, np.array_split(traced[a : a + CHUNK], PARTS))
         progress.advance(min(1.0, (a + CHUNK) / max(1, len(traced))))
     return metrics, layers
 
@@ -235,22 +242,20 @@ def clear_pairs(
     ends_mm: FloatArray,
     *,
     comfort_mm: float,
-    doubts_mm: FloatArray | None = None,
 ) -> tuple[NDArray[np.uint32], FloatArray]:
     """Return (n,) bits of the obstacle layers that are too near, and (n,) exact slack up to a comfort.
 
-    With a comfort the first layer found too near is told, and slack is 0 where one is; ``doubts_mm`` are the
-    stretches of `hepatica.planning.path.fields.march_paths` for the same comfort, to measure only these.
+    With a comfort the judgement of a path ends with the first layer found too near: then some bit is set,
+    and slack is 0. Stretches that the slack field vouches for are not measured.
     """
     obstacles = scene.obstacles
-    if doubts_mm is None:
-        doubts_mm = np.tile([0.0, np.inf], (len(starts_mm), 1))
     layers, slack = np.zeros(len(starts_mm), np.uint32), np.full(len(starts_mm), comfort_mm)
     if obstacles.layers:
-        kernels.clear_paths(
+        field = scene.slack
+        clearance_kernels.clear_paths(
             starts_mm,
             ends_mm,
-            tissue,
+            _find_run_out_exits(scene, tissue, starts_mm, ends_mm),
             scene.grid.spacing_mm,
             scene.limits["run_out"].number,
             comfort_mm,
@@ -259,8 +264,23 @@ def clear_pairs(
             obstacles.voxels,
             obstacles.layer_of_voxel,
             scene.needed_mm,
-            doubts_mm,
+            field.slack,
+            field.corner_mm,
+            field.edge_mm,
+            UNITS_PER_MM,
             layers,
             slack,
         )
     return layers, slack
+
+
+def _find_run_out_exits(
+    scene: Scene, tissue: NDArray[np.uint8], starts_mm: FloatArray, ends_mm: FloatArray
+) -> FloatArray:
+    """Return the (n,) share of each run-out after which it first leaves the liver; -1 where it never does."""
+    way = ends_mm - starts_mm
+    length = np.maximum(np.linalg.norm(way, axis=1, keepdims=True), LENGTH_TOLERANCE_MM)
+    exits_at = np.empty(len(way))
+    run_outs = way * (scene.limits["run_out"].number / length)
+    kernels.find_run_out_exits(ends_mm, run_outs, tissue, scene.grid.spacing_mm, exits_at)
+    return exits_at

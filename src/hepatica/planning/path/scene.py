@@ -18,10 +18,12 @@ from hepatica.core.geometry import BoolArray, FloatArray, Grid
 from hepatica.core.progress import SILENT, Progress
 from hepatica.imaging.mask import Mask
 from hepatica.imaging.volume import Volume
-from hepatica.planning.path import kernels
+from hepatica.planning.path import kernels, obstacle_kernels
 from hepatica.planning.path.fields import SlackField, derive_slack_field, find_crop
+from hepatica.planning.path.memory import SearchMemory
 from hepatica.planning.path.obstacles import Obstacles, derive_obstacles, to_layers
 from hepatica.planning.path.skin import Skin, derive_skin, find_outside, thin_skin
+from hepatica.planning.path.threads import split_slabs, spread_over_threads
 from hepatica.planning.path.values import Needle, PriorTrack
 
 BUILT_IN: Final = (
@@ -61,6 +63,8 @@ class Scene:
         (axis, side) of the volume's faces that the body reaches: beyond them anything may lie.
     findings
         What could not be judged.
+    memory
+        Where searches keep what no margin changes; None keeps nothing. Answers are the same either way.
     """
 
     volume: Volume
@@ -75,6 +79,7 @@ class Scene:
     skin: Skin
     open_faces: tuple[tuple[int, int], ...]
     findings: tuple[Finding, ...] = ()
+    memory: SearchMemory | None = None
 
     @property
     def grid(self) -> Grid:
@@ -280,11 +285,13 @@ def _flag_tissue(
 ) -> None:
     """Set the flags for liver and body, and the code of air that no label names."""
     liver = np.uint32(to_bit(StructureKind.LIVER) | to_bit(StructureKind.LESION))
-    tissue |= np.not_equal(anatomy.bits & liver, 0).view(np.uint8) * kernels.LIVER_FLAG
-    tissue |= np.logical_not(outside).view(np.uint8) * kernels.BODY_FLAG
-    air = np.less_equal(volume.values, air_hu)
-    air &= tissue == kernels.BODY_FLAG
-    tissue |= air.view(np.uint8) * np.uint8(kernels.CODE_AIR)
+    bits, values = np.asfortranarray(anatomy.bits), np.asfortranarray(volume.values)
+
+    def work(slices: slice) -> None:
+        slab = (slice(None), slice(None), slices)
+        obstacle_kernels.flag_tissue(bits[slab], values[slab], outside[slab], tissue[slab], liver, air_hu)
+
+    spread_over_threads(work, split_slabs(tissue.shape[2]))
 
 
 def _find_open_faces(outside: BoolArray) -> tuple[tuple[int, int], ...]:

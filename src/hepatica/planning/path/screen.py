@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from hepatica.core.findings import NotEvaluable
-from hepatica.core.geometry import FloatArray
+from hepatica.core.geometry import BoolArray, FloatArray
 from hepatica.planning.path import field_kernels
 from hepatica.planning.path.entry import measure_implant_distance_mm
 from hepatica.planning.path.fields import UNITS_PER_MM
@@ -38,13 +38,23 @@ def screen_pairs(scene: Scene, tips_lps_mm: FloatArray) -> NDArray[np.uint8]:
     ndarray
         (m, n) classes (`field_kernels.FREE`, ``UNDECIDED``, ``BLOCKED``, ``EXCLUDED``).
     """
+    tip, entry = np.nonzero(find_open_pairs(scene, tips_lps_mm))
+    classes = np.full((len(tips_lps_mm), len(scene.skin.points_lps_mm)), field_kernels.EXCLUDED, np.uint8)
+    classes[tip, entry] = classify_pairs(scene, tips_lps_mm, tip.astype(np.int32), entry.astype(np.int32))
+    return classes
+
+
+def find_open_pairs(scene: Scene, tips_lps_mm: FloatArray) -> BoolArray:
+    """Return (m, n): which pairs of a tip and a skin point no limit of length, tilt, table, implant or scan end
+    excludes. Margins are not looked at, but for the largest of the table at the scan's ends."""
     field, skin, limits = scene.slack, scene.skin, scene.limits
     implant = limits["entry_implant_distance"].number
     usable = ~skin.on_table
     usable &= measure_implant_distance_mm(scene, skin.points_lps_mm, up_to_mm=implant) >= implant
+    standing = np.flatnonzero(usable)
     entries = scene.to_local_mm(skin.points_lps_mm) - field.corner_mm
     tips = scene.to_local_mm(tips_lps_mm) - field.corner_mm
-    classes = np.empty((len(tips), len(entries)), np.uint8)
+    found = np.zeros((len(tips), len(entries)), bool)
     head, down, level = _derive_axes(scene)
     needle = scene.needle
     longest = min(limits["length_max"].number, needle.length_mm - needle.hub_allowance_mm)
@@ -62,22 +72,38 @@ def screen_pairs(scene: Scene, tips_lps_mm: FloatArray) -> NDArray[np.uint8]:
     faces = _derive_face_planes(scene)
 
     def work(part: slice) -> None:
-        field_kernels.screen_paths(
+        field_kernels.find_open(entries, tips[part], standing, numbers, head, down, faces, found[part])
+
+    step = max(1, -(-len(tips) // PARTS))
+    spread_over_threads(work, [slice(a, a + step) for a in range(0, len(tips), step)])
+    return found
+
+
+def classify_pairs(
+    scene: Scene, tips_lps_mm: FloatArray, tip: NDArray[np.int32], entry: NDArray[np.int32]
+) -> NDArray[np.uint8]:
+    """Return the (k,) classes of pairs, given by number, under the scene's margins."""
+    field = scene.slack
+    entries = scene.to_local_mm(scene.skin.points_lps_mm) - field.corner_mm
+    tips = scene.to_local_mm(tips_lps_mm) - field.corner_mm
+    run_out = scene.limits["run_out"].number
+    classes = np.empty(len(tip), np.uint8)
+
+    def work(part: slice) -> None:
+        field_kernels.march_pairs(
             entries,
-            tips[part],
-            usable,
-            numbers,
-            head,
-            down,
-            faces,
+            tips,
+            entry[part],
+            tip[part],
+            run_out,
             field.slack,
             field.edge_mm,
             UNITS_PER_MM,
             classes[part],
         )
 
-    step = max(1, -(-len(tips) // PARTS))
-    spread_over_threads(work, [slice(a, a + step) for a in range(0, len(tips), step)])
+    step = max(1, -(-len(tip) // PARTS))
+    spread_over_threads(work, [slice(a, a + step) for a in range(0, len(tip), step)])
     return classes
 
 

@@ -180,20 +180,19 @@ def find_alternatives(
     """
     limits = candidates.scene.limits
     chosen = chosen[~candidates.broken[chosen]]
-    patch_of, _ = group_by_cube(
-        candidates.entries_lps_mm[chosen],
-        anchor=candidates.scene.grid.bounds_lps_mm.mean(axis=0),
-        edge_mm=limits["alternative_patch"].number,
-    )
+    patch_of = _find_patches(candidates, chosen)
+    bound = candidates.bound[chosen]
     lowest = np.full(int(patch_of.max(initial=-1)) + 1, np.inf)
-    np.minimum.at(lowest, patch_of, candidates.bound[chosen])
-    order = np.argsort(lowest, kind="stable")[: int(limits["alternative_patches"].number)]
-    found = []
-    for number in order:
-        here = chosen[patch_of == number]
-        likely = here[np.argsort(candidates.bound[here], kind="stable")[:PATCH_TRIES]]
-        found.append(candidates.find_best(likely, progress=progress))
-    index = np.array([n for n in found if n is not None], dtype=np.int64)
+    np.minimum.at(lowest, patch_of, bound)
+    patches = np.argsort(lowest, kind="stable")[: int(limits["alternative_patches"].number)]
+    rank = np.full(len(lowest), len(patches))
+    rank[patches] = np.arange(len(patches))
+    here = np.flatnonzero(rank[patch_of] < len(patches))
+    group = rank[patch_of[here]]
+    order = np.lexsort((bound[here], group))
+    here, group = here[order], group[order]
+    likely = np.arange(len(group)) - np.searchsorted(group, group) < PATCH_TRIES
+    index = candidates.find_best_of_groups(chosen[here[likely]], group[likely], progress=progress)
     front = index[find_front(candidates.to_terms(index))] if len(index) else index
     front = front[np.argsort(candidates.bound[front], kind="stable")]
     result: list[Puncture] = []
@@ -207,6 +206,20 @@ def find_alternatives(
         if len(result) == int(limits["alternative_count"].number):
             break
     return tuple(result)
+
+
+def _find_patches(candidates: Candidates, chosen: NDArray[np.int64]) -> NDArray[np.int64]:
+    """Return the (n,) number of the patch of skin each of the chosen pairs starts from."""
+    points = candidates.scene.skin.points_lps_mm
+    used = np.zeros(len(points), dtype=bool)
+    used[candidates.entry[chosen]] = True
+    patch = np.zeros(len(points), dtype=np.int64)
+    patch[used] = group_by_cube(
+        points[used],
+        anchor=candidates.scene.grid.bounds_lps_mm.mean(axis=0),
+        edge_mm=candidates.scene.limits["alternative_patch"].number,
+    )[0]
+    return patch[candidates.entry[chosen]]
 
 
 def to_puncture(scene: Scene, measure: TrackMeasure, *, name: str, slack_mm: float | None = None) -> Puncture:

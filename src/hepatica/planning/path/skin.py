@@ -8,16 +8,19 @@ from typing import Final
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy import ndimage
 
 from hepatica.core.evidence import EvidenceTable
 from hepatica.core.findings import NotEvaluable
 from hepatica.core.geometry import BoolArray, FloatArray, Grid
 from hepatica.imaging.volume import Volume
-from hepatica.planning.path import kernels, surface_kernels
+from hepatica.planning.path import kernels, obstacle_kernels, surface_kernels
+from hepatica.planning.path.threads import split_slabs, spread_over_threads
 
 AIR_PROBES_MM: Final = (3.0, 6.0)
 """How far in front of the skin air is looked for; nearer, skin and air share voxels."""
+DIRECTIONS_PART: Final = 64
+DIRECTIONS_PARTS: Final = 16
+"""Points are dealt to threads in so many parts, of at least so many."""
 ORDER_DECIMALS: Final = 6
 """World coordinates are compared at this precision: the order must not depend on how a grid is stored."""
 
@@ -52,16 +55,15 @@ def find_outside(inside: BoolArray, *, grid: Grid) -> BoolArray:
     or last slice.
     """
     axis = int(np.argmax(np.abs(grid.directions[2])))
-    outside = np.zeros(inside.shape, dtype=bool, order="F")
-    source, result = np.moveaxis(inside, axis, 0), np.moveaxis(outside, axis, 0)
-    for n in range(source.shape[0]):
-        labels, count = ndimage.label(~source[n])
-        border = np.zeros(count + 1, dtype=bool)
-        for edge in (labels[0], labels[-1], labels[:, 0], labels[:, -1]):
-            border[edge] = True
-        border[0] = False
-        result[n] = border[labels]
-    return outside
+    source = np.asfortranarray(np.moveaxis(inside, axis, -1))
+    result = np.empty(source.shape, dtype=bool, order="F")
+
+    def work(slices: slice) -> None:
+        slab = (slice(None), slice(None), slices)
+        obstacle_kernels.fill_outside(source[slab], result[slab])
+
+    spread_over_threads(work, split_slabs(source.shape[2]))
+    return np.asfortranarray(np.moveaxis(result, -1, axis))
 
 
 def derive_skin(
@@ -135,7 +137,14 @@ def derive_directions(
     """
     gradients = np.empty((len(points_lps_mm), 3))
     local = (grid.to_index(points_lps_mm) + 0.5) * grid.spacing_mm
-    surface_kernels.smooth_gradients(local, tissue, flag, grid.spacing_mm, sigma_mm, gradients)
+
+    def work(part: slice) -> None:
+        surface_kernels.smooth_gradients(
+            local[part], tissue, flag, grid.spacing_mm, sigma_mm, gradients[part]
+        )
+
+    step = max(DIRECTIONS_PART, -(-len(local) // DIRECTIONS_PARTS))
+    spread_over_threads(work, [slice(a, a + step) for a in range(0, len(local), step)])
     norm = np.linalg.norm(gradients, axis=1, keepdims=True)
     unit = np.where(norm > surface_kernels.SMALLEST_GRADIENT, gradients / np.maximum(norm, 1e-300), np.nan)
     return np.asarray(unit @ grid.directions.T)
@@ -143,17 +152,13 @@ def derive_directions(
 
 def _find_faces(outside: BoolArray) -> tuple[FloatArray, NDArray[np.int64]]:
     """Return (n, 3) fractional indices of face centres between inside and outside, and each face's axis."""
-    centres, axes = [], []
-    for axis in range(3):
-        lower = [slice(None)] * 3
-        upper = [slice(None)] * 3
-        lower[axis], upper[axis] = slice(None, -1), slice(1, None)
-        changed = outside[tuple(lower)] != outside[tuple(upper)]
-        found = np.stack(np.nonzero(changed.T)[::-1], axis=1).astype(np.float64)
-        found[:, axis] += 0.5
-        centres.append(found)
-        axes.append(np.full(len(found), axis, dtype=np.int64))
-    return np.concatenate(centres), np.concatenate(axes)
+    counts = np.zeros(3, np.int64)
+    obstacle_kernels.list_faces(outside, counts, np.zeros((0, 3), np.int16), False)  # noqa: FBT003
+    found, ends = np.empty((int(counts.sum()), 3), np.int16), np.cumsum(counts) - counts
+    obstacle_kernels.list_faces(outside, ends, found, True)  # noqa: FBT003
+    centres, axes = found.astype(np.float64), np.repeat(np.arange(3), counts)
+    centres[np.arange(len(axes)), axes] += 0.5
+    return centres, axes
 
 
 def _thin(

@@ -5,9 +5,12 @@ from __future__ import annotations
 import os
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from typing import TypeVar
+from typing import Final, TypeVar
 
 T = TypeVar("T")
+
+SLABS: Final = 8
+"""Slabs of a volume for threads."""
 
 
 def spread_over_threads(work: Callable[[T], None], parts: Sequence[T]) -> None:
@@ -19,3 +22,9 @@ def spread_over_threads(work: Callable[[T], None], parts: Sequence[T]) -> None:
         return
     with ThreadPoolExecutor(max_workers=count) as pool:
         list(pool.map(work, parts))
+
+
+def split_slabs(count: int) -> list[slice]:
+    """Cut the slices of a volume into slabs of about the same height, more than there are threads."""
+    step = max(1, -(-count // SLABS))
+    return [slice(a, min(a + step, count)) for a in range(0, count, step)]

@@ -5,8 +5,10 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import numpy as np
+from numpy.typing import ArrayLike, NDArray
 
 from hepatica.anatomy.structures import Anatomy, Origin, StructureKind, StructureSource, to_bit
+from hepatica.core.evidence import EvidenceTable
 from hepatica.core.geometry import Grid
 from hepatica.imaging.mask import Mask
 from hepatica.imaging.volume import Volume
@@ -36,17 +38,29 @@ ELLIPSOIDS = (
 )
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class Torso:
-    """CT, structures and lesions; `to_scene` is what the benchmark times."""
+    """A CT with structures and lesions; `to_scene` is what the benchmark times.
+
+    Parameters
+    ----------
+    volume, anatomy, lesions
+        As `hepatica.planning.path.scene.build_scene` takes them.
+    """
 
     volume: Volume
     anatomy: Anatomy
     lesions: dict[str, tuple[Mask, Mask]]
 
-    def to_scene(self) -> Scene:
-        """Build the scene from labels in memory."""
-        limits = read_path_limits()
+    def to_scene(self, limits: EvidenceTable | None = None) -> Scene:
+        """Build the scene from labels in memory.
+
+        Parameters
+        ----------
+        limits
+            Other limits than the shipped ones.
+        """
+        limits = limits or read_path_limits()
         return build_scene(
             self.volume,
             self.anatomy,
@@ -57,13 +71,22 @@ class Torso:
         )
 
 
-def _draw(grid: Grid, bits, kind: StructureKind, centre, radii, *, only=None) -> None:
+def _draw(
+    grid: Grid,
+    bits: NDArray[np.uint32],
+    kind: StructureKind,
+    centre: ArrayLike,
+    radii: ArrayLike,
+    *,
+    only: int | None = None,
+) -> None:
     """Set a kind's bit in an axis-aligned ellipsoid, touching only its own box."""
     origin, spacing = grid.origin_lps_mm, grid.spacing_mm
-    low = np.maximum(np.floor((np.array(centre) - radii - origin) / spacing).astype(int), 0)
-    high = np.minimum(np.ceil((np.array(centre) + radii - origin) / spacing).astype(int) + 1, grid.shape)
+    middle, half = np.asarray(centre, np.float64), np.asarray(radii, np.float64)
+    low = np.maximum(np.floor((middle - half - origin) / spacing).astype(int), 0)
+    high = np.minimum(np.ceil((middle + half - origin) / spacing).astype(int) + 1, grid.shape)
     axes = [
-        ((np.arange(a, b) * spacing[n] + origin[n] - centre[n]) / radii[n]) ** 2
+        ((np.arange(a, b) * spacing[n] + origin[n] - middle[n]) / half[n]) ** 2
         for n, (a, b) in enumerate(zip(low, high, strict=True))
     ]
     inside = axes[0][:, None, None] + axes[1][None, :, None] + axes[2][None, None, :] <= 1.0

@@ -1,0 +1,231 @@
+"""What is known of a lesion's pairs of skin point and tip that no margin changes; kept between plans."""
+
+from __future__ import annotations
+
+from typing import Final
+
+import numpy as np
+from numpy.typing import NDArray
+
+from hepatica.core.findings import NotEvaluable
+from hepatica.core.geometry import FloatArray
+from hepatica.planning.path import kernels
+from hepatica.planning.path.angles import derive_side_lps
+from hepatica.planning.path.clearance import measure_segment_distance_mm
+from hepatica.planning.path.fields import SLACK_CAP_MM
+from hepatica.planning.path.scene import Scene
+from hepatica.planning.path.screen import classify_pairs, find_open_pairs
+from hepatica.planning.path.threads import spread_over_threads
+
+ROUNDING_MM: Final = 1e-6
+"""Around the box and the ball that hold a target."""
+CELLS_ASIDE: Final = 3.0
+"""A cell's slack is told from the cells around it, rounded: so many edges are left beside what changes."""
+PARTS: Final = 8
+"""Parts of the pairs for threads."""
+FIRST_ROWS: Final = 4096
+"""Rows made at first for what is measured exactly; doubled when full."""
+
+
+PAIR_LIMITS: Final = (
+    "length_min",
+    "length_max",
+    "tilt_max",
+    "run_out",
+    "entry_implant_distance",
+    "prior_track_distance",
+    "capsule_sigma",
+    "comfort_clearance",
+)
+"""Limits that a table depends on, beside the largest margin and the needle."""
+
+
+class PairTable:
+    """Every pair of one lesion that keeps the limits of length, tilt, table, implant, scan end and prior tracks.
+
+    Parameters
+    ----------
+    scene
+        Scene; its margins are not looked at but through the distance to an open face.
+    lesion_id
+        Lesion to reach.
+    tips_lps_mm
+        (m, 3) tips to join with every skin point.
+
+    Attributes
+    ----------
+    tip, entry
+        (k,) indices of tip and skin point.
+    classes
+        (k,) what the slack field says of each under the margins of the latest `follow`.
+    cleared, slack, broken
+        (k,) whether slack was measured under these margins, how much it is, and whether it is too little.
+    length_mm, tilt_deg, in_plane_deg, viable_mm
+        (k,) geometry, and what the way in the target is at most.
+    """
+
+    def __init__(self, scene: Scene, *, lesion_id: str, tips_lps_mm: FloatArray) -> None:
+        self.tips_lps_mm = tips_lps_mm
+        tip, entry = np.nonzero(find_open_pairs(scene, tips_lps_mm))
+        if scene.prior_tracks:
+            kept = _measure_prior_mm(scene, tips_lps_mm, tip, entry)
+            kept_far = kept >= scene.limits["prior_track_distance"].number
+            tip, entry = tip[kept_far], entry[kept_far]
+        self.tip, self.entry = tip.astype(np.int32), entry.astype(np.int32)
+        geometry = _measure(scene, self, lesion_id=lesion_id)
+        self.length_mm, self.tilt_deg, self.in_plane_deg, self.viable_mm = geometry
+        self.classes = np.zeros(len(tip), np.uint8)
+        self.cleared = np.zeros(len(tip), bool)
+        self.slack, self.broken = np.empty(len(tip)), np.empty(len(tip), bool)
+        self._needed_mm, self._judged = scene.needed_mm.copy(), False
+        self._row = np.full(len(tip), -1, np.int32)
+        self._count = 0
+        self._metrics = np.empty((FIRST_ROWS, kernels.N_METRICS))
+        self._angled = np.zeros(FIRST_ROWS, bool)
+
+    def __len__(self) -> int:
+        return len(self.tip)
+
+    def follow(self, scene: Scene) -> None:
+        """Bring classes and slack to a scene's margins: only pairs that come near a changed layer are judged anew.
+
+        Parameters
+        ----------
+        scene
+            The table's scene, maybe under other margins.
+        """
+        needed = scene.needed_mm
+        changed = np.flatnonzero(needed != self._needed_mm)
+        if len(changed) == 0 and self._judged:
+            return
+        todo = np.arange(len(self.tip))
+        if self._judged:
+            near = np.empty(len(self.tip), bool)
+            boxes = _find_boxes(scene, changed, np.maximum(needed, self._needed_mm)[changed])
+            entries = scene.to_local_mm(scene.skin.points_lps_mm)
+            tips = scene.to_local_mm(self.tips_lps_mm)
+            run_out = scene.limits["run_out"].number
+
+            def work(part: slice) -> None:
+                kernels.find_near_boxes(
+                    entries, tips, self.entry[part], self.tip[part], run_out, boxes, near[part]
+                )
+
+            step = max(1, -(-len(near) // PARTS))
+            spread_over_threads(work, [slice(a, a + step) for a in range(0, len(near), step)])
+            todo = np.flatnonzero(near)
+        self.classes[todo] = classify_pairs(scene, self.tips_lps_mm, self.tip[todo], self.entry[todo])
+        self.cleared[todo] = False
+        self._needed_mm, self._judged = needed.copy(), True
+
+    def count_bytes(self) -> int:
+        """Return the memory that the table's arrays hold."""
+        return int(sum(array.nbytes for array in vars(self).values() if isinstance(array, np.ndarray)))
+
+    def recall(self, pairs: NDArray[np.int64], *, angled: bool) -> tuple[NDArray[np.bool_], FloatArray]:
+        """Return which of the pairs are known, and the (k, `kernels.N_METRICS`) metrics of those.
+
+        Parameters
+        ----------
+        pairs
+            Indices into the table.
+        angled
+            Whether the capsule angle must be known too.
+        """
+        row = self._row[pairs]
+        known = row >= 0
+        if angled:
+            known[known] = self._angled[row[known]]
+        return known, self._metrics[row[known]]
+
+    def keep(self, pairs: NDArray[np.int64], metrics: FloatArray, *, angled: bool) -> None:
+        """Keep metrics of pairs; with the capsule angle or still without it."""
+        row = self._row[pairs]
+        new = np.flatnonzero(row < 0)
+        row[new] = self._count + np.arange(len(new))
+        self._count += len(new)
+        while self._count > len(self._metrics):
+            self._metrics = np.concatenate([self._metrics, np.empty_like(self._metrics)])
+            self._angled = np.concatenate([self._angled, np.zeros_like(self._angled)])
+        self._row[pairs] = row
+        self._metrics[row], self._angled[row] = metrics, angled
+
+
+def recall_pair_table(scene: Scene, *, lesion_id: str, tips_lps_mm: FloatArray) -> PairTable:
+    """Return the table of a lesion and its tips, from the scene's memory where that has it.
+
+    Parameters
+    ----------
+    scene, lesion_id, tips_lps_mm
+        As in `PairTable`.
+    """
+
+    def make() -> PairTable:
+        return PairTable(scene, lesion_id=lesion_id, tips_lps_mm=tips_lps_mm)
+
+    if scene.memory is None:
+        return make()
+    lesion, target = scene.find_lesion(lesion_id)
+    key = (
+        lesion_id,
+        tips_lps_mm.tobytes(),
+        *((mask.start_ijk, mask.crop.shape, mask.crop.tobytes()) for mask in (lesion, target)),
+        (scene.needle.length_mm, scene.needle.hub_allowance_mm, scene.largest_margin_mm),
+        tuple(scene.limits[name].number for name in PAIR_LIMITS),
+    )
+    return scene.memory.recall(key, make)
+
+
+def _find_boxes(scene: Scene, layers: NDArray[np.int64], reach_mm: FloatArray) -> FloatArray:
+    """Return (b, 2, 3) boxes in local mm outside which nothing of the layers changes slack field or slack."""
+    obstacles, comfort = scene.obstacles, scene.limits["comfort_clearance"].number
+    boxes = []
+    for layer, reach in zip(layers, reach_mm, strict=True):
+        voxels = obstacles.voxels[obstacles.layer_of_voxel == layer]
+        if len(voxels):
+            far = reach + max(SLACK_CAP_MM, comfort) + CELLS_ASIDE * obstacles.cells.edge_mm
+            low = voxels.min(axis=0) * scene.grid.spacing_mm - far
+            high = (voxels.max(axis=0) + 1) * scene.grid.spacing_mm + far
+            boxes.append((low, high))
+    return np.array(boxes, dtype=np.float64).reshape(-1, 2, 3)
+
+
+def _measure(scene: Scene, table: PairTable, *, lesion_id: str) -> FloatArray:
+    """Return (4, k): length, tilt, angle in the axial plane (NaN without gravity), and the most way in the target."""
+    grid, target = scene.grid, scene.find_lesion(lesion_id)[1]
+    voxels = np.argwhere(target.crop) + np.array(target.start_ijk)
+    box = np.array([voxels.min(axis=0), voxels.max(axis=0) + 1]) * grid.spacing_mm
+    centre, half = box.mean(axis=0), 0.5 * grid.spacing_mm
+    # From the centre to the farthest corner of any voxel.
+    corners = np.abs((voxels + 0.5) * grid.spacing_mm - centre) + half
+    ball = np.array([*centre, np.sqrt((corners**2).sum(axis=1).max()) + ROUNDING_MM])
+    box += [[-ROUNDING_MM], [ROUNDING_MM]]
+    axes = np.zeros((3, 3))
+    axes[0] = [0.0, 0.0, 1.0]
+    if not isinstance(scene.gravity_lps, NotEvaluable):
+        axes[1], axes[2] = derive_side_lps(scene.gravity_lps), scene.gravity_lps * (1.0, 1.0, 0.0)
+    axes = np.ascontiguousarray(axes @ grid.directions)
+    entries, tips = scene.to_local_mm(scene.skin.points_lps_mm), scene.to_local_mm(table.tips_lps_mm)
+    found = np.empty((4, len(table)))
+
+    def work(part: slice) -> None:
+        kernels.measure_pairs(
+            entries, tips, table.entry[part], table.tip[part], axes, box, ball, found[:, part]
+        )
+
+    step = max(1, -(-len(table) // PARTS))
+    spread_over_threads(work, [slice(a, a + step) for a in range(0, len(table), step)])
+    if isinstance(scene.gravity_lps, NotEvaluable):
+        found[2] = np.nan
+    return found
+
+
+def _measure_prior_mm(
+    scene: Scene, tips_lps_mm: FloatArray, tip: NDArray[np.int64], entry: NDArray[np.int64]
+) -> FloatArray:
+    entries, tips = scene.skin.points_lps_mm[entry], tips_lps_mm[tip]
+    away = np.full(len(entries), np.inf)
+    for track in scene.prior_tracks:
+        other = measure_segment_distance_mm(entries, tips, track.entry_lps_mm, track.tip_lps_mm)
+        away = np.minimum(away, other)
+    return away
