@@ -140,6 +140,14 @@ class Candidates:
         end = np.round(self.ends_lps_mm[best], SCORE_DECIMALS)
         return int(best[np.lexsort((*end.T[::-1], *entry.T[::-1]))[0]])
 
+    def settle(self, chosen: NDArray[np.int64], *, progress: Progress) -> None:
+        """Settle every one of the chosen pairs exactly, whatever its score."""
+        for a in range(0, len(chosen), LARGEST_BATCH):
+            progress.check_cancelled()
+            part = chosen[a : a + LARGEST_BATCH]
+            self._settle(part, smallest=np.inf)
+            progress.advance(min(1.0, (a + len(part)) / len(chosen)))
+
     def refuse(self, index: int) -> None:
         """Take a pair out that a check of its own found wanting."""
         self.broken[index], self.allowed[index] = True, False
