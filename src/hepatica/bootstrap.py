@@ -14,6 +14,7 @@ from hepatica.core.errors import NotFoundError
 if TYPE_CHECKING:
     from hepatica.anatomy.segments import LabelledSegment
     from hepatica.workflows.derive_response import ResponsePorts
+    from hepatica.workflows.explain_ports import ExplanationWriter
     from hepatica.workflows.plan_ports import PlanPorts
     from hepatica.workflows.ports import ImageReader, LabelReader, ReadImage
     from hepatica.workflows.request import PlanRequest
@@ -94,6 +95,13 @@ def make_plan_ports() -> PlanPorts:
     )
 
 
+def make_explanation_writers() -> tuple[ExplanationWriter, ...]:
+    """Return the writers of an explanation of paths."""
+    from hepatica.adapters.reports.paths_html import PathsPageWriter
+
+    return (PathsPageWriter(),)
+
+
 def read_names(name: str) -> Mapping[int, str]:
     """Return a names table: a built-in one by name, or a CSV file."""
     from hepatica.adapters.files.names_table import read_names_table
@@ -170,13 +178,14 @@ def read_schema(name: str) -> str:
     Parameters
     ----------
     name
-        ``plan`` or ``facts``.
+        ``plan``, ``facts`` or ``explain``.
     """
     from hepatica.core.evidence import read_resource
 
     homes = {
         "plan": ("hepatica.resources.schemas", "plan.schema.json"),
         "facts": ("hepatica.planning.tables", "facts.schema.json"),
+        "explain": ("hepatica.resources.schemas", "explain.schema.json"),
     }
     if name not in homes:
         raise NotFoundError(expected=f"one of {', '.join(homes)}", given=f"'{name}'", where="schema")

@@ -12,6 +12,7 @@ import typer
 
 from hepatica.core.errors import CancelledError, HepaticaError, UsageError
 from hepatica.entrypoints.cli.exit_status import CANCELLED, USAGE, to_exit_status
+from hepatica.entrypoints.cli.paths import paths_app
 from hepatica.entrypoints.cli.response import response_app
 from hepatica.entrypoints.cli.trial import app as trial_app
 
@@ -25,6 +26,7 @@ app = typer.Typer(
     context_settings={"help_option_names": ["-h", "--help"]},
 )
 
+app.add_typer(paths_app)
 app.add_typer(response_app)
 app.add_typer(trial_app, name="trial")
 
@@ -230,7 +232,7 @@ def needles() -> None:
 
 @app.command()
 def schema(
-    name: Annotated[str, typer.Argument(help="'plan' or 'facts'.")],
+    name: Annotated[str, typer.Argument(help="'plan', 'facts' or 'explain'.")],
 ) -> None:
     """Print a published JSON Schema."""
     from hepatica.bootstrap import read_schema
