@@ -10,8 +10,9 @@ from typing import Any, Final
 from hepatica.core.evidence import read_resource
 from hepatica.core.findings import NotEvaluable
 from hepatica.core.units import MM_PER_CM
-from hepatica.planning.path.limit_costs import Area, LimitCost
+from hepatica.planning.path.limit_costs import LimitCost
 from hepatica.planning.path.scene import Scene
+from hepatica.planning.path.skin_area import Area
 from hepatica.planning.path.skin_map import SkinClass, SkinMap
 from hepatica.planning.plan import Plan
 from hepatica.workflows.explain_ports import ChosenEntry, LesionExplained
@@ -112,6 +113,7 @@ def _to_limit(cost: LimitCost) -> dict[str, Any]:
         "unit": cost.unit,
         "status": str(cost.status),
         "source": cost.source,
+        "derived": cost.derived,
         "blocked_fraction": _number(cost.blocked_fraction),
         "alone": _to_area(cost.alone),
         "relaxations": [

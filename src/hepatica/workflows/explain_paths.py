@@ -86,7 +86,11 @@ def explain_paths(
         opened = reopen_plan(plan_folder, ports=ports, progress=progress)
         chosen = _choose(opened.prepared.scene, lesion_ids, where=str(plan_folder))
         explained = explain_plan(
-            opened, opened.plan_again(progress=progress), chosen, code_version=ports.code_version, progress=progress
+            opened,
+            opened.plan_again(progress=progress),
+            chosen,
+            code_version=ports.code_version,
+            progress=progress,
         )
         manifest = _start_manifest(opened, chosen, plan_folder, ports=ports)
         ports.write_document(stage / DOCUMENT, explained.document)

@@ -12,6 +12,7 @@ from hepatica.adapters.reports.skin_legend import say_limit
 from hepatica.adapters.reports.view import DISCLAIMER
 from hepatica.adapters.reports.wording import (
     ABSENT,
+    DERIVED_NOTE,
     Cell,
     to_cell,
     to_count_words,
@@ -23,7 +24,8 @@ from hepatica.adapters.reports.wording import (
 )
 from hepatica.core.evidence import EvidenceStatus
 from hepatica.core.findings import NotEvaluable
-from hepatica.planning.path.limit_costs import Area, LimitCost, Relaxation
+from hepatica.planning.path.limit_costs import LimitCost, Relaxation
+from hepatica.planning.path.skin_area import Area
 from hepatica.planning.path.skin_map import SkinClass
 from hepatica.workflows.explain_ports import ChosenEntry, LesionExplained, PathsExplained
 
@@ -64,7 +66,7 @@ class LimitRow:
         For structures: skin freed only by going through them.
     """
 
-    limit: str
+    limit: Cell
     set_to: Cell
     blocked: str
     blocked_width: float
@@ -127,7 +129,7 @@ def derive_explain_view(explained: PathsExplained) -> ExplainView:
         banner="Cleared" if explained.cleared else "NOT CLEARED",
         missing=""
         if explained.cleared
-        else f"Neither labelled nor declared absent: {missing}. No skin is closed for them.",
+        else f"Neither labelled nor declared absent: {missing}. Skin that looks open may not be.",
         lesions=tuple(derive_lesion_view(lesion, explained) for lesion in explained.lesions),
         disclaimer=DISCLAIMER,
         software=f"Hepatica {explained.code_version}",
@@ -242,12 +244,17 @@ def _list_advice(lesion: LesionExplained) -> list[str]:
     for cost in able[:SHOWN_STEPS]:
         words = say_limit(cost.limit)
         steps = pick_steps(cost)
-        text = f"Only “{words}” closes {say_counted(cost.alone)}"
-        text += f"; {say_step(cost, steps[min(1, len(steps) - 1)])}." if steps else "."
-        lines.append(text)
+        text = f"{words[0].upper()}{words[1:]} alone closes {say_counted(cost.alone)}"
+        lines.append(f"{text}: {say_step(cost, steps[min(1, len(steps) - 1)])}." if steps else f"{text}.")
     if not able and lesion.costs.limits:
         lines.append("Every path from closed skin breaks two or more limits: no single limit frees any skin.")
     return lines
+
+
+def _list_steps(cost: LimitCost) -> tuple[str, ...]:
+    if cost.limit == "volume_face" and cost.alone.area_cm2 > 0:
+        return (f"a longer scan could free {say_counted(cost.alone)}",)
+    return tuple(say_step(cost, step) for step in pick_steps(cost))
 
 
 def _to_limit_row(cost: LimitCost) -> LimitRow:
@@ -259,12 +266,12 @@ def _to_limit_row(cost: LimitCost) -> LimitRow:
             status=cost.status if cost.status is EvidenceStatus.UNVERIFIED else None,
         )
     return LimitRow(
-        limit=say_limit(cost.limit),
+        limit=Cell(text=say_limit(cost.limit), note=DERIVED_NOTE if cost.derived else ""),
         set_to=set_to,
         blocked=f"{100 * cost.blocked_fraction:.0f} %" if cost.blocked_fraction >= 0.005 else "< 1 %",
         blocked_width=round(max(LEAST_WIDTH_REM, BAR_REM * cost.blocked_fraction), 2),
         alone=say_counted(cost.alone),
-        steps=tuple(say_step(cost, step) for step in pick_steps(cost)),
+        steps=_list_steps(cost),
         through=ABSENT if cost.through is None or cost.alone.area_cm2 == 0 else say_counted(cost.through),
     )
 

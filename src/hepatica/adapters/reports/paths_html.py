@@ -102,9 +102,7 @@ def to_html(view: ExplainView, pictures: dict[str, tuple[Picture, ...]]) -> str:
         ]
         for name, group in pictures.items()
     }
-    text: str = environment.get_template("paths.html.j2").render(
-        view=view, pictures=encoded, palette=palette
-    )
+    text: str = environment.get_template("paths.html.j2").render(view=view, pictures=encoded, palette=palette)
     return text
 
 

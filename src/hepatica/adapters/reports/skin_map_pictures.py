@@ -38,9 +38,17 @@ MOST_MAP_MM: Final = 150.0
 TICK_CM: Final = 5
 LEAST_LABEL_MM: Final = 7.0
 """Blocked patches that hold no circle of this radius bear no name in the map; the legend names them."""
-SIDES: Final = ((-180.0, "BACK"), (-90.0, "PATIENT RIGHT"), (0.0, "FRONT"), (90.0, "PATIENT LEFT"), (180.0, "BACK"))  # fmt: skip
+LETTER_MM: Final = 1.15
+LINE_MM: Final = 2.6
+"""Size of the names in print."""
+SIDES: Final = (
+    (-180.0, "BACK"),
+    (-90.0, "PATIENT RIGHT"),
+    (0.0, "FRONT"),
+    (90.0, "PATIENT LEFT"),
+    (180.0, "BACK"),
+)
 HATCH_INK: Final = "#7C7C7C"
-GROUND: Final = "#FFFFFF"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
@@ -93,7 +101,9 @@ def draw_flat_map(subject: MapSubject, *, hatch: bool = True) -> Picture:
     lines = -(-(len(legend) + 1) // LEGEND_COLUMNS)
     below = BOTTOM_MM + LEGEND_LINE_MM * lines
     total = TOP_MM + height + below
-    figure = Figure(figsize=(WIDTH_MM / MM_PER_INCH, total / MM_PER_INCH), dpi=DOTS_PER_INCH, facecolor="white")
+    figure = Figure(
+        figsize=(WIDTH_MM / MM_PER_INCH, total / MM_PER_INCH), dpi=DOTS_PER_INCH, facecolor="white"
+    )
     canvas = FigureCanvasAgg(figure)
     axes = figure.add_axes((LEFT_MM / WIDTH_MM, below / total, width / WIDTH_MM, height / total))
     raster = np.where(shown >= 0, codes[np.maximum(shown, 0)], -1)
@@ -106,10 +116,19 @@ def draw_flat_map(subject: MapSubject, *, hatch: bool = True) -> Picture:
     return Picture(
         name=f"skin-map-{subject.skin_map.lesion_id}",
         png=to_png(canvas),
-        title=f"Skin laid flat, seen from the front, head up. Lengths across are true to {unwrapping.stretch_percent:.0f} % "
-        "(9 of 10 points); lengths from head to feet are true.",
+        title=_say_title(subject, unwrapping),
         alt=_say_map(subject, legend),
     )
+
+
+def _say_title(subject: MapSubject, unwrapping: Unwrapping) -> str:
+    text = (
+        "Skin laid flat, seen from the front, head up. Lengths across are true to "
+        f"{unwrapping.stretch_percent:.0f} % (9 of 10 points); lengths from head to feet are true."
+    )
+    if isinstance(subject.gravity_lps, NotEvaluable):
+        text += f" Table side not marked: {subject.gravity_lps.reason}; no skin is closed for it."
+    return text
 
 
 def _say_map(subject: MapSubject, legend: tuple[LegendEntry, ...]) -> str:
@@ -231,28 +250,36 @@ def _name_patches(
     legend: tuple[LegendEntry, ...],
     extent: tuple[float, float, float, float],
 ) -> None:
-    """Write the limit's name into every blocked patch with room for it."""
+    """Write the limit's name into every blocked patch with room for it, largest first, never over another name."""
     from scipy import ndimage
 
     rows, columns = raster.shape
+    places = []
     for entry in legend:
-        if entry.code < FIRST_BLOCKED or entry.words == "other limits":
+        if entry.code < FIRST_BLOCKED or not entry.hatch:
             continue
         patches, count = ndimage.label(ndimage.binary_closing(raster == entry.code, iterations=2))
         for number in range(1, count + 1):
             inside = np.pad(patches == number, 1)
             depth = ndimage.distance_transform_edt(inside)[1:-1, 1:-1]
-            if depth.max() * PIXEL_MM < LEAST_LABEL_MM:
-                continue
             row, column = np.unravel_index(int(depth.argmax()), depth.shape)
-            x = extent[0] + (column + 0.5) * (extent[1] - extent[0]) / columns
-            y = extent[3] - (row + 0.5) * (extent[3] - extent[2]) / rows
-            room = 0.045 * (extent[1] - extent[0])
-            x = float(np.clip(x, extent[0] + room, extent[1] - room))
-            axes.text(
-                x, y, entry.words.replace(" out of", "\nout of"), fontsize=5.6, ha="center", va="center",
-                color=palette.INK, path_effects=_halo(1.8), parse_math=False,
-            )  # fmt: skip
+            if depth.max() * PIXEL_MM >= LEAST_LABEL_MM:
+                places.append((-float(depth.max()), float(row + 0.5), float(column + 0.5), entry.words))
+    mm_per_map_mm = (extent[1] - extent[0]) / (WIDTH_MM - LEFT_MM - RIGHT_MM)
+    written: list[tuple[float, float, float]] = []
+    for _, row, column, words in sorted(places):
+        half = 0.5 * LETTER_MM * len(words) * mm_per_map_mm
+        middle = extent[0] + column * (extent[1] - extent[0]) / columns
+        x = float(np.clip(middle, extent[0] + half, extent[1] - half))
+        y = extent[3] - row * (extent[3] - extent[2]) / rows
+        line = LINE_MM * mm_per_map_mm
+        if any(abs(y - b) < line and abs(x - a) < half + other for a, b, other in written):
+            continue
+        written.append((x, y, half))
+        axes.text(
+            x, y, words, fontsize=5.6, ha="center", va="center", color=palette.INK, path_effects=_halo(1.8),
+            parse_math=False,
+        )  # fmt: skip
 
 
 def _draw_marks(
@@ -309,7 +336,9 @@ def _draw_legend(
             x, y = _find_legend_place(n, lines, height_mm)
             options: dict[str, Any] = {"transform": figure.transFigure}
             figure.add_artist(
-                Rectangle((x, y), *size, facecolor=entry.colour, edgecolor=palette.INK, linewidth=0.4, **options)
+                Rectangle(
+                    (x, y), *size, facecolor=entry.colour, edgecolor=palette.INK, linewidth=0.4, **options
+                )
             )
             if entry.hatch:
                 options |= {"fill": False, "hatch": entry.hatch * 2, "edgecolor": HATCH_INK, "linewidth": 0}

@@ -97,7 +97,9 @@ def derive_unwrapping(points_lps_mm: FloatArray) -> Unwrapping:
         centre_lps_mm=centre,
         angles_deg=angles,
         along_mm=np.interp(angles, full, ways),
-        radius_mm=np.interp(angles, np.concatenate([middle - 360, middle, middle + 360]), np.tile(contour, 3)),
+        radius_mm=np.interp(
+            angles, np.concatenate([middle - 360, middle, middle + 360]), np.tile(contour, 3)
+        ),
         stretch_percent=100.0 * float(max(1.0 - low, high - 1.0)),
     )
 

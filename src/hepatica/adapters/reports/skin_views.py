@@ -17,9 +17,17 @@ from hepatica.imaging.mask import find_box
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
-VIEWS: Final = ((-52.0, "from the patient's right"), (0.0, "from the front"), (52.0, "from the patient's left"))
+VIEWS: Final = (
+    (-52.0, "from the patient's right"),
+    (0.0, "from the front"),
+    (52.0, "from the patient's left"),
+)
 """Direction of the viewer, as the angle around the body from its front, positive to the patient's left."""
-BACK_VIEWS: Final = ((128.0, "from the patient's left"), (180.0, "from the back"), (-128.0, "from the patient's right"))  # fmt: skip
+BACK_VIEWS: Final = (
+    (128.0, "from the patient's left"),
+    (180.0, "from the back"),
+    (-128.0, "from the patient's right"),
+)
 """The same for a patient who lies on the front."""
 ELEVATION_DEG: Final = 12.0
 """The viewer looks slightly down from the head's side."""
@@ -54,7 +62,9 @@ def draw_body_views(subject: MapSubject) -> Picture:
     scale = (WIDTH_MM - GAP_MM * (len(views) + 1)) / sum(span[0] for span in spans)
     height = max(span[1] for span in spans) * scale
     total = height + HEAD_MM
-    figure = Figure(figsize=(WIDTH_MM / MM_PER_INCH, total / MM_PER_INCH), dpi=DOTS_PER_INCH, facecolor="white")
+    figure = Figure(
+        figsize=(WIDTH_MM / MM_PER_INCH, total / MM_PER_INCH), dpi=DOTS_PER_INCH, facecolor="white"
+    )
     canvas = FigureCanvasAgg(figure)
     left = GAP_MM
     for (_, words), axes_lps, flat, span in zip(views, frames, flats, spans, strict=True):
@@ -138,14 +148,18 @@ def _rgb(colour: str) -> tuple[float, float, float]:
 
 
 def _draw_lesion(panel: Axes, subject: MapSubject, axes_lps: FloatArray, centre: FloatArray) -> None:
+    from scipy.ndimage import binary_erosion
     from scipy.spatial import ConvexHull
 
     mask = subject.mask
     if find_box(mask.crop) is None:
         return
-    index = np.argwhere(mask.crop) + np.array(mask.start_ijk)
-    corners = (index[:, None, :] + 0.5 * np.array([[a, b, c] for a in (-1, 1) for b in (-1, 1) for c in (-1, 1)])).reshape(-1, 3)  # fmt: skip
-    flat = (mask.grid.to_lps_mm(np.unique(corners, axis=0)) - centre) @ axes_lps[:2].T
+    solid = np.pad(mask.crop, 1)
+    surface = solid & ~binary_erosion(solid)
+    index = np.argwhere(surface) - 1 + np.array(mask.start_ijk)
+    halves = 0.5 * np.array([[a, b, c] for a in (-1, 1) for b in (-1, 1) for c in (-1, 1)])
+    corners = (index[:, None, :] + halves).reshape(-1, 3)
+    flat = (mask.grid.to_lps_mm(corners) - centre) @ axes_lps[:2].T
     outline = flat[ConvexHull(flat).vertices]
     outline = np.vstack([outline, outline[:1]])
     for colour, width in (("white", 2.0), (palette.INJECTED, 1.1)):

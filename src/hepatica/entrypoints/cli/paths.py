@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Final
+from typing import TYPE_CHECKING, Annotated, Any, Final
 
 import typer
 
@@ -36,7 +36,9 @@ def explain(
     overwrite: Annotated[
         bool, typer.Option("--overwrite", help="Replace an earlier result in the folder.")
     ] = False,
-    as_json: Annotated[bool, typer.Option("--json", help="Print exactly one JSON document on stdout.")] = False,
+    as_json: Annotated[
+        bool, typer.Option("--json", help="Print exactly one JSON document on stdout.")
+    ] = False,
 ) -> None:
     """Map the skin for each lesion: open, closed, by which limit, and what less of each limit would free."""
     from hepatica.bootstrap import make_explanation_writers, make_plan_ports
@@ -95,6 +97,6 @@ def _print_summary(outcome: ExplainOutcome) -> None:
     console.print("Research use, not a medical device.")
 
 
-def _thin(steps: list[dict[str, object]]) -> list[dict[str, object]]:
+def _thin(steps: list[dict[str, Any]]) -> list[dict[str, Any]]:
     """First, middle and last."""
     return [steps[n] for n in sorted({0, len(steps) // 2, len(steps) - 1})] if steps else []

@@ -26,40 +26,25 @@ from hepatica.planning.path.pairs import (
 )
 from hepatica.planning.path.scene import Scene
 from hepatica.planning.path.skin import Skin, thin_skin
+from hepatica.planning.path.skin_area import Area, find_neighbours, measure_area
 from hepatica.planning.path.skin_map import SkinClass, SkinMap
+from hepatica.planning.path.threads import spread_over_threads
 
 SAMPLE_SPACING_MM: Final = 5.0
 """Skin one judged point stands for: fine enough to name what blocks a hand's breadth, quick enough to wait for."""
 ALL_POINTS_MM: Final = 0.1
 """Far below any voxel: thinning at this edge keeps every point."""
-STEPS: Final[Mapping[str, tuple[float, ...]]] = {"mm": (1.0, 2.0, 3.0, 5.0, 10.0, 20.0, 50.0), "deg": (5.0, 10.0, 15.0, 20.0, 30.0)}  # fmt: skip
+STEPS: Final[Mapping[str, tuple[float, ...]]] = {
+    "mm": (1.0, 2.0, 3.0, 5.0, 10.0, 20.0, 50.0),
+    "deg": (5.0, 10.0, 15.0, 20.0, 30.0),
+}
 """By how much less of a limit is looked at, beside what frees anything at all and what frees all it can."""
 MARGIN_STEP_MM: Final = 1.0
 """Margins are lowered by so much at a time, and at last to nothing."""
-STRAIGHT_EDGE_VARIANCE: Final = 1.0 / 12.0
-"""Of the share of a cell that a straight edge at an unknown place cuts off, against counting all or nothing."""
-NEAR_CELLS: Final = 8
-"""Neighbours of a sample point on a surface."""
+PARTS: Final = 16
+"""Into so many parts the points are dealt; more than threads, so that none waits long."""
 ABOUT_THE_PLACE: Final = frozenset({"table_side", "entry_implant_distance"})
 """Limits on the entry itself: no other tip helps."""
-WITHIN_SPACINGS: Final = 2.0
-"""Points farther apart than this are no neighbours: the skin ends between them."""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Area:
-    """Skin counted on a sample.
-
-    Parameters
-    ----------
-    area_cm2
-        Skin the counted points stand for.
-    uncertainty_cm2
-        Standard uncertainty of the count: where its edge runs between points is not known.
-    """
-
-    area_cm2: float
-    uncertainty_cm2: float
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -98,6 +83,8 @@ class LimitCost:
         Less of it, step by step; empty where it has no number or giving way frees nothing.
     through
         For structures: skin freed only by going through them, whatever the margin.
+    derived
+        Whether it is a structure that was derived and not reviewed.
     """
 
     limit: str
@@ -109,6 +96,7 @@ class LimitCost:
     alone: Area
     relaxations: tuple[Relaxation, ...] = ()
     through: Area | None = None
+    derived: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
@@ -219,44 +207,6 @@ def derive_limit_costs(
     )
 
 
-def measure_area(member: BoolArray, *, areas_mm2: FloatArray, neighbours: NDArray[np.int64]) -> Area:
-    """Return the skin of the chosen sample points, with the uncertainty that the spacing leaves.
-
-    Cells at the edge (with a neighbour that counts otherwise) may belong to the other side in part. A straight
-    edge at an unknown place gives each a variance of 1/12 of its area squared; edges of different cells count as
-    independent.
-
-    Parameters
-    ----------
-    member
-        (n,) chosen points.
-    areas_mm2
-        (n,) skin of each.
-    neighbours
-        (n, k) numbers of neighbours, the point itself where there are fewer.
-    """
-    edge = (member[neighbours] != member[:, None]).any(axis=1)
-    return Area(
-        area_cm2=float(areas_mm2[member].sum()) / MM_PER_CM**2,
-        uncertainty_cm2=math.sqrt(STRAIGHT_EDGE_VARIANCE * float((areas_mm2[edge] ** 2).sum()))
-        / MM_PER_CM**2,
-    )
-
-
-def find_neighbours(points_lps_mm: FloatArray, *, spacing_mm: float) -> NDArray[np.int64]:
-    """Return the (n, k) numbers of each point's neighbours on the sample, the point itself where there are fewer."""
-    from scipy.spatial import cKDTree
-
-    count = len(points_lps_mm)
-    if count == 0:
-        return np.zeros((0, NEAR_CELLS), np.int64)
-    _, near = cKDTree(points_lps_mm).query(
-        points_lps_mm, k=NEAR_CELLS + 1, distance_upper_bound=WITHIN_SPACINGS * spacing_mm
-    )
-    own = np.arange(count)[:, None]
-    return np.asarray(np.where(near == count, own, near)[:, 1:], dtype=np.int64)
-
-
 def _match(skin: Skin, sample: Skin) -> NDArray[np.int64]:
     """Return the number in the skin of each sample point, which is one of its points."""
     from scipy.spatial import cKDTree
@@ -272,19 +222,23 @@ def _judge(
     spacing_mm: float,
     progress: Progress,
 ) -> _Sample:
-    part = Skin(
-        points_lps_mm=sample.points_lps_mm[blocked],
-        normals_lps=sample.normals_lps[blocked],
-        areas_mm2=sample.areas_mm2[blocked],
-        on_table=sample.on_table[blocked],
-        table_level_mm=sample.table_level_mm,
-    )
-    spacing = replace(scene.limits["skin_sample_spacing"], value=ALL_POINTS_MM)
-    inner = replace(scene, skin=part, limits=scene.limits.replace(skin_sample_spacing=spacing))
     tissue = scene.paint_target(skin_map.lesion_id)
-    pairs = judge_pairs(inner, tissue, tips_lps_mm=skin_map.tips_lps_mm, progress=progress)
-    # Thinning sorts the points: here the sample's own order counts.
-    order = _match(part, inner.skin_sample) if len(blocked) else np.zeros(0, np.int64)
+    tips = skin_map.tips_lps_mm
+    parts = np.array_split(blocked, min(PARTS, max(1, len(blocked))))
+    judged: list[Pairs | None] = [None] * len(parts)
+
+    def work(number: int) -> None:
+        progress.check_cancelled()
+        judged[number] = _judge_points(scene, tissue, _pick_skin(sample, parts[number]), tips)
+
+    spread_over_threads(work, range(len(parts)))
+    done = [pairs for pairs in judged if pairs is not None]
+    pairs = Pairs(
+        **{
+            name: np.concatenate([getattr(part, name) for part in done])
+            for name in Pairs.__dataclass_fields__
+        }
+    )
     broken = pairs.broken.reshape(len(blocked), -1)
     closed = (broken != 0).all(axis=1)
     return _Sample(
@@ -292,10 +246,32 @@ def _judge(
         tissue=tissue,
         pairs=pairs,
         broken=np.where(closed[:, None], broken, np.uint64(0)),
-        blocked=blocked[order],
+        blocked=blocked,
         areas_mm2=sample.areas_mm2,
         neighbours=find_neighbours(sample.points_lps_mm, spacing_mm=spacing_mm),
     )
+
+
+def _pick_skin(skin: Skin, chosen: NDArray[np.int64]) -> Skin:
+    return Skin(
+        points_lps_mm=skin.points_lps_mm[chosen],
+        normals_lps=skin.normals_lps[chosen],
+        areas_mm2=skin.areas_mm2[chosen],
+        on_table=skin.on_table[chosen],
+        table_level_mm=skin.table_level_mm,
+    )
+
+
+def _judge_points(scene: Scene, tissue: NDArray[np.uint8], points: Skin, tips_lps_mm: FloatArray) -> Pairs:
+    """Judge all pairs of some points, ordered by point as given, then by tip."""
+    spacing = replace(scene.limits["skin_sample_spacing"], value=ALL_POINTS_MM)
+    inner = replace(scene, skin=points, limits=scene.limits.replace(skin_sample_spacing=spacing))
+    pairs = judge_pairs(inner, tissue, tips_lps_mm=tips_lps_mm, progress=SILENT)
+    if len(points.areas_mm2) == 0:
+        return pairs
+    # Thinning sorts the points: each one's place is looked up again.
+    place = _match(inner.skin_sample, points)
+    return _pick(pairs, (place[:, None] * len(tips_lps_mm) + np.arange(len(tips_lps_mm))).reshape(-1))
 
 
 def _spread(values: NDArray[np.int64], judged: _Sample, *, fill: int) -> NDArray[np.int64]:
@@ -329,6 +305,7 @@ def _measure_cost(judged: _Sample, name: str, bits: np.uint64, *, total_mm2: flo
         alone=judged.measure(alone),
         relaxations=relaxations,
         through=through,
+        derived=any(layer.derived for layer in judged.scene.obstacles.layers if layer.kind.value == name),
     )
 
 
@@ -398,7 +375,9 @@ def _pick(pairs: Pairs, chosen: NDArray[np.int64]) -> Pairs:
     return Pairs(**{name: getattr(pairs, name)[chosen] for name in Pairs.__dataclass_fields__})
 
 
-def _measure_needs(judged: _Sample, name: str, limit: Evidence | None, single: BoolArray) -> FloatArray | None:
+def _measure_needs(
+    judged: _Sample, name: str, limit: Evidence | None, single: BoolArray
+) -> FloatArray | None:
     """Return the (b,) least amount by which the limit must give way to open each point; inf where none does.
 
     None where the limit has no number to give way.
