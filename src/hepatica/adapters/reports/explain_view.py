@@ -25,12 +25,10 @@ from hepatica.adapters.reports.wording import (
 from hepatica.core.evidence import EvidenceStatus
 from hepatica.core.findings import NotEvaluable
 from hepatica.planning.path.limit_costs import LimitCost, Relaxation
-from hepatica.planning.path.skin_area import Area
+from hepatica.planning.path.skin_area import COVERED_STANDARD, Area
 from hepatica.planning.path.skin_map import SkinClass
 from hepatica.workflows.explain_ports import ChosenEntry, LesionExplained, PathsExplained
 
-COVERAGE: Final = 2.0
-"""Printed uncertainties are two standard uncertainties: about 95 %."""
 LEAST_PRINTED_CM2: Final = 0.5
 """Smaller areas are printed as so: a sample point stands for about a quarter of this."""
 SHOWN_STEPS: Final = 3
@@ -210,7 +208,7 @@ def say_counted(area: Area) -> str:
     """
     if area.area_cm2 == 0:
         return "none"
-    spread = COVERAGE * area.uncertainty_cm2
+    spread = COVERED_STANDARD * area.uncertainty_cm2
     if area.area_cm2 < 9.95:
         return f"{area.area_cm2:.1f} ± {spread:.1f} cm²"
     return f"{area.area_cm2:.0f} ± {max(1.0, np.ceil(spread - 0.05)):.0f} cm²"

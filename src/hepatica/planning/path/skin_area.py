@@ -13,6 +13,8 @@ from scipy.spatial import cKDTree
 from hepatica.core.geometry import BoolArray, FloatArray
 from hepatica.core.units import MM_PER_CM
 
+COVERED_STANDARD: Final = 2.0
+"""Standard uncertainties within which nearly every count lies."""
 STRAIGHT_EDGE_VARIANCE: Final = 1.0 / 12.0
 """Of the share of a cell that a straight edge at an unknown place cuts off, against counting all or nothing."""
 NEAR_CELLS: Final = 8
