@@ -45,9 +45,7 @@ def closed(tmp_path_factory):
     source = StructureSource(
         kind=StructureKind.BOWEL, origin=Origin.LABELLED, names=("bowel",), source="test"
     )
-    anatomy = phantom.anatomy.with_structures(
-        [(source, Mask.from_full(wall, grid=phantom.volume.grid))]
-    )
+    anatomy = phantom.anatomy.with_structures([(source, Mask.from_full(wall, grid=phantom.volume.grid))])
     case = write_phantom(folder / "case", phantom=replace(phantom, anatomy=anatomy))
     run = run_hepatica(*plan_arguments(case, folder / "plan", "--json"))
     assert run.status == 0, run.err
@@ -64,11 +62,17 @@ def test_the_explanation_follows_its_published_schema_and_the_manifest_names_eve
     manifest = json.loads((folder / "why" / "manifest.json").read_text())
     files = {p.name for p in (folder / "why").iterdir()}
     assert files == {*manifest["outputs"], "manifest.json"}
-    assert {"paths.html", "skin-map.csv", "skin-map-L1.png", "skin-map-L1-body.png", "skin-map-L2.png"} <= files
+    assert {
+        "paths.html",
+        "skin-map.csv",
+        "skin-map-L1.png",
+        "skin-map-L1-body.png",
+        "skin-map-L2.png",
+    } <= files
     for name, digest in manifest["outputs"].items():
         assert hashlib.sha256((folder / "why" / name).read_bytes()).hexdigest() == digest
     assert document["plan_id"] == plan["plan_id"]
-    assert [l["lesion_id"] for l in document["lesions"]] == ["L1", "L2"]
+    assert [lesion["lesion_id"] for lesion in document["lesions"]] == ["L1", "L2"]
 
 
 @pytest.mark.requirement("B-explain-command")

@@ -158,12 +158,8 @@ def test_no_limit_blocks_less_than_alone_and_more_of_it_never_frees_less(seed, t
 def test_costs_agree_with_the_blocks_of_a_plan_on_the_same_sample(seed):
     scene = make_scene(seed, skin_sample_spacing=SAMPLE_MM)
     found = derive_skin_map(scene, lesion_id="L1")
-    costs = {
-        cost.limit: cost for cost in derive_limit_costs(scene, found, spacing_mm=SAMPLE_MM).limits
-    }
-    pairs = judge_pairs(
-        scene, scene.paint_target("L1"), tips_lps_mm=found.tips_lps_mm, progress=SILENT
-    )
+    costs = {cost.limit: cost for cost in derive_limit_costs(scene, found, spacing_mm=SAMPLE_MM).limits}
+    pairs = judge_pairs(scene, scene.paint_target("L1"), tips_lps_mm=found.tips_lps_mm, progress=SILENT)
     blocks = {block.limit: block for block in derive_blocks(pairs, scene)}
     assert costs.keys() == blocks.keys() and len(costs) >= 3
     for name, block in blocks.items():

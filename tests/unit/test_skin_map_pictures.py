@@ -137,7 +137,11 @@ def test_the_flat_picture_shows_the_bands_the_entry_and_says_so_in_words(subject
     for band in BAND_COLOURS:
         assert seen.get(tuple(int(band[k : k + 2], 16) for k in (1, 3, 5)), 0) > 500
     assert seen.get((0xF0, 0xE4, 0x42), 0) > 50
-    assert "P1" in picture.alt and "open: best quarter" in picture.alt and "patient right on the left" in picture.alt
+    assert (
+        "P1" in picture.alt
+        and "open: best quarter" in picture.alt
+        and "patient right on the left" in picture.alt
+    )
     assert "on the table" in picture.alt and "Table side not marked" not in picture.title
     assert draw_flat_map(subject).png == picture.png
 
