@@ -15,7 +15,8 @@ from hepatica.core.findings import NotEvaluable, Severity
 from hepatica.core.progress import SILENT
 from hepatica.planning.path.blocks import derive_blocks
 from hepatica.planning.path.checks import check_measure
-from hepatica.planning.path.limit_costs import derive_limit_costs, find_limit, lower_margins
+from hepatica.planning.path.limit_costs import derive_limit_costs
+from hepatica.planning.path.limit_values import find_limit, lower_margins
 from hepatica.planning.path.measure import measure_track
 from hepatica.planning.path.pairs import judge_pairs
 from hepatica.planning.path.search import to_puncture

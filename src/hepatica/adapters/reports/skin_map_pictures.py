@@ -262,9 +262,10 @@ def _name_patches(
         for number in range(1, count + 1):
             inside = np.pad(patches == number, 1)
             depth = ndimage.distance_transform_edt(inside)[1:-1, 1:-1]
-            row, column = np.unravel_index(int(depth.argmax()), depth.shape)
+            deepest = np.unravel_index(int(depth.argmax()), depth.shape)
             if depth.max() * PIXEL_MM >= LEAST_LABEL_MM:
-                places.append((-float(depth.max()), float(row + 0.5), float(column + 0.5), entry.words))
+                at = (float(deepest[0]) + 0.5, float(deepest[1]) + 0.5)
+                places.append((-float(depth.max()), *at, entry.words))
     mm_per_map_mm = (extent[1] - extent[0]) / (WIDTH_MM - LEFT_MM - RIGHT_MM)
     written: list[tuple[float, float, float]] = []
     for _, row, column, words in sorted(places):

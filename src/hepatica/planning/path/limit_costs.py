@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from typing import Final
@@ -10,12 +9,13 @@ from typing import Final
 import numpy as np
 from numpy.typing import NDArray
 
-from hepatica.core.evidence import Evidence, EvidenceStatus, EvidenceTable
+from hepatica.core.evidence import Evidence, EvidenceStatus
 from hepatica.core.geometry import BoolArray, FloatArray
 from hepatica.core.progress import SILENT, Progress
 from hepatica.core.units import MM_PER_CM
 from hepatica.planning.path.clearance import measure_segment_distance_mm
 from hepatica.planning.path.entry import measure_implant_distance_mm
+from hepatica.planning.path.limit_values import find_limit, list_margin_steps, lower_margins
 from hepatica.planning.path.pairs import (
     ANGLE_TOLERANCE_DEG,
     LENGTH_TOLERANCE_MM,
@@ -39,8 +39,6 @@ STEPS: Final[Mapping[str, tuple[float, ...]]] = {
     "deg": (5.0, 10.0, 15.0, 20.0, 30.0),
 }
 """By how much less of a limit is looked at, beside what frees anything at all and what frees all it can."""
-MARGIN_STEP_MM: Final = 1.0
-"""Margins are lowered by so much at a time, and at last to nothing."""
 PARTS: Final = 16
 """Into so many parts the points are dealt; more than threads, so that none waits long."""
 ABOUT_THE_PLACE: Final = frozenset({"table_side", "entry_implant_distance"})
@@ -313,32 +311,6 @@ def _is_layer(scene: Scene, name: str) -> bool:
     return any(layer.kind.value == name for layer in scene.obstacles.layers)
 
 
-def find_limit(scene: Scene, name: str) -> Evidence | None:
-    """Return the number behind a limit: the largest margin of a structure, or the table's entry; None for a rule
-    without one.
-
-    Parameters
-    ----------
-    scene
-        Scene.
-    name
-        Name as in `SkinBlock`.
-    """
-    margins = [layer.margin for layer in scene.obstacles.layers if layer.kind.value == name]
-    if margins:
-        return max(margins, key=lambda margin: margin.number)
-    if name == "needle_length":
-        needle = scene.needle
-        return Evidence(
-            key=name,
-            value=needle.length_mm - needle.hub_allowance_mm,
-            unit="mm",
-            source=needle.source,
-            status=needle.status,
-        )
-    return scene.limits.entries.get(name)
-
-
 Measure = Callable[[Pairs, Scene], FloatArray]
 
 
@@ -434,39 +406,6 @@ def _find_clear(
     step = max(1, -(-len(starts_mm) // PARTS))
     spread_over_threads(work, [slice(a, a + step) for a in range(0, len(starts_mm), step)])
     return clear
-
-
-def list_margin_steps(margin_mm: float) -> list[float]:
-    """Return by how much a margin is lowered, step by step, down to nothing.
-
-    Examples
-    --------
-    >>> list_margin_steps(2.5)
-    [1.0, 2.0, 2.5]
-    """
-    whole = MARGIN_STEP_MM * np.arange(1, math.ceil(margin_mm / MARGIN_STEP_MM))
-    return [*whole.tolist(), margin_mm] if margin_mm > 0 else []
-
-
-def lower_margins(scene: Scene, name: str, *, by: float) -> EvidenceTable:
-    """Return the scene's limits with the margins of one structure lowered, none below zero.
-
-    Parameters
-    ----------
-    scene
-        Scene.
-    name
-        Structure.
-    by
-        How much lower, in mm.
-    """
-    keys = {layer.margin.key for layer in scene.obstacles.layers if layer.kind.value == name}
-    return scene.limits.replace(
-        **{
-            key: replace(scene.limits[key], value=max(0.0, scene.limits[key].number - by))
-            for key in sorted(keys)
-        }
-    )
 
 
 def _list_relaxations(
