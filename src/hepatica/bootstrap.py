@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from hepatica.planning.spread.simulate import SpreadOutcome
     from hepatica.planning.spread.verification import VerificationRow
     from hepatica.workflows.derive_response import ResponsePorts
+    from hepatica.workflows.explain_ports import ExplanationWriter
     from hepatica.workflows.followup_ports import FollowupPorts
     from hepatica.workflows.plan_ports import PlanPorts
     from hepatica.workflows.ports import ImageReader, LabelReader, ReadImage
@@ -133,6 +134,13 @@ def make_credibility_card(
     return assemble_card(verification=rows, anchors=check_anchors(draws), outcome=outcome)
 
 
+def make_explanation_writers() -> tuple[ExplanationWriter, ...]:
+    """Return the writers of an explanation of paths."""
+    from hepatica.adapters.reports.paths_html import PathsPageWriter
+
+    return (PathsPageWriter(),)
+
+
 def read_names(name: str) -> Mapping[int, str]:
     """Return a names table: a built-in one by name, or a CSV file."""
     from hepatica.adapters.files.names_table import read_names_table
@@ -224,6 +232,7 @@ def read_schema(name: str) -> str:
     ----------
     name
         ``plan``, ``facts`` or ``spread``.
+        ``plan``, ``facts`` or ``explain``.
     """
     from hepatica.core.evidence import read_resource
 
@@ -231,6 +240,7 @@ def read_schema(name: str) -> str:
         "plan": ("hepatica.resources.schemas", "plan.schema.json"),
         "facts": ("hepatica.planning.tables", "facts.schema.json"),
         "spread": ("hepatica.resources.schemas", "spread.schema.json"),
+        "explain": ("hepatica.resources.schemas", "explain.schema.json"),
     }
     if name not in homes:
         raise NotFoundError(expected=f"one of {', '.join(homes)}", given=f"'{name}'", where="schema")

@@ -14,6 +14,7 @@ from hepatica.core.errors import CancelledError, HepaticaError, UsageError
 from hepatica.entrypoints.cli.bench import app as bench_app
 from hepatica.entrypoints.cli.exit_status import CANCELLED, USAGE, to_exit_status
 from hepatica.entrypoints.cli.grade import grade_app
+from hepatica.entrypoints.cli.paths import paths_app
 from hepatica.entrypoints.cli.record import audit_app, backup_command, record_app, restore_command
 from hepatica.entrypoints.cli.response import response_app
 from hepatica.entrypoints.cli.serve import serve_command
@@ -34,6 +35,7 @@ app = typer.Typer(
     context_settings={"help_option_names": ["-h", "--help"]},
 )
 
+app.add_typer(paths_app)
 app.add_typer(response_app)
 app.add_typer(grade_app)
 app.add_typer(trial_app, name="trial")
@@ -281,7 +283,7 @@ def needles() -> None:
 
 @app.command()
 def schema(
-    name: Annotated[str, typer.Argument(help="'plan', 'facts' or 'spread'.")],
+    name: Annotated[str, typer.Argument(help="'plan', 'facts', 'spread' or 'explain'.")],
 ) -> None:
     """Print a published JSON Schema."""
     from hepatica.bootstrap import read_schema

@@ -228,6 +228,14 @@ class Candidates:
             size = min(2 * size, LARGEST_BATCH)
         return smallest
 
+    def settle(self, chosen: NDArray[np.int64], *, progress: Progress) -> None:
+        """Settle every one of the chosen pairs exactly, whatever its score."""
+        for a in range(0, len(chosen), LARGEST_BATCH):
+            progress.check_cancelled()
+            part = chosen[a : a + LARGEST_BATCH]
+            self._settle(part, smallest=np.inf)
+            progress.advance(min(1.0, (a + len(part)) / len(chosen)))
+
     def _settle(self, batch: NDArray[np.int64], *, smallest: float) -> None:
         """Measure a batch in three steps, cheapest first; a pair whose bound passes the best goes no further."""
         for stage in range(3):
