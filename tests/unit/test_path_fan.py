@@ -16,7 +16,8 @@ from hepatica.anatomy.structures import StructureKind as Kind
 from hepatica.core.findings import Severity
 from hepatica.core.geometry import Grid
 from hepatica.imaging.mask import Mask
-from hepatica.planning.path.bent import derive_redirection_deg, measure_bent_track
+from hepatica.planning.path.bent import measure_bent_track
+from hepatica.planning.path.redirection import derive_redirection_deg
 from hepatica.planning.path.checks import check_path
 from hepatica.planning.path.cover import choose_cover, derive_reach_mm, measure_coverage
 from hepatica.planning.path.deposits import place_deposits
