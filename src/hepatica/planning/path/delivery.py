@@ -9,7 +9,7 @@ import numpy as np
 from hepatica.core.evidence import Evidence
 from hepatica.core.findings import Finding, Severity
 from hepatica.planning.path.cover import derive_reach_mm, measure_coverage
-from hepatica.planning.path.deposits import place_deposits
+from hepatica.planning.path.deposits import count_wanted_stops, place_deposits
 from hepatica.planning.path.describe import describe_puncture
 from hepatica.planning.path.fan import fan_deposits, spread_deposits
 from hepatica.planning.path.hazards import state_distances
@@ -60,7 +60,7 @@ def deliver_volume(puncture: Puncture, scene: Scene, *, lesion_id: str, volume_m
         rule, gain = scene.limits["fan_volume_gain_min"], left_ml - fan_left_ml
         # The fan's reason also says why there is none.
         plain = replace(plain, reason=fan_reason or reason)
-    elif volume_ml > 0:
+    elif _can_reach(volume_ml, plain, scene, lesion_id):
         made = _to_delivery(
             spread_deposits(puncture, scene, lesion_id=lesion_id, volume_ml=volume_ml),
             scene, lesion_id, 0.0, "",
@@ -72,6 +72,17 @@ def deliver_volume(puncture: Puncture, scene: Scene, *, lesion_id: str, volume_m
     if made.puncture.pivot_lps_mm is None or gain < rule.number:
         return _finish(plain, scene)
     return _finish(made, scene, finding=_tell(made, plain, rule, gain, volume_ml=volume_ml))
+
+
+def _can_reach(volume_ml: float, plain: Delivery, scene: Scene, lesion_id: str) -> bool:
+    """Whether deposits that overlap nowhere could reach enough more of the target to be worth a fan."""
+    if volume_ml <= 0:
+        return False
+    share = scene.limits["deposit_tissue_share"].number
+    stops = count_wanted_stops(volume_ml, scene.limits)
+    most_ml = stops * scene.limits["deposit_max"].number / share
+    most = min(1.0, most_ml / scene.find_lesion(lesion_id)[1].volume_ml)
+    return most - plain.coverage_fraction >= scene.limits["fan_coverage_gain_min"].number
 
 
 def _to_delivery(puncture: Puncture, scene: Scene, lesion_id: str, left_ml: float, reason: str) -> Delivery:

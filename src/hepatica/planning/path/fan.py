@@ -52,8 +52,8 @@ def fan_deposits(
     Stops are taken one by one for the target volume that they newly reach, less near the capsule, large
     vessels, ducts and earlier tracks; a further track is opened where the tracks in use have no room left, or
     where it newly reaches at least ``fan_track_gain_min`` more of the target than they could. All stops keep
-    the pull-back distance from each other. Every track keeps every hard limit, turns by no more than
-    ``redirect_max`` and stays in the lesion once it is in.
+    the pull-back distance from each other. A fan has at most ``fan_tracks_max`` tracks. Every track keeps
+    every hard limit, turns by no more than ``redirect_max`` and stays in the lesion once it is in.
 
     Parameters
     ----------
@@ -70,20 +70,24 @@ def fan_deposits(
     straight, left_ml, reason = place_deposits(puncture, scene, lesion_id=lesion_id, volume_ml=volume_ml)
     if left_ml == 0.0:
         return straight, left_ml, reason
-    pivot = find_pivot(puncture, scene)
-    if pivot is None:
+    pivots = list_pivots(puncture, scene)
+    if not pivots:
         return straight, left_ml, f"{reason}; no place for a coaxial tip in liver before the lesion"
-    fanned, rest_ml, broken = _fan_out(puncture, scene, pivot, lesion_id=lesion_id, volume_ml=volume_ml)
-    if broken:
-        return straight, left_ml, f"{reason}; a fan would break {', '.join(broken)}"
-    if rest_ml:
-        stops = sum(len(track.deposits) for track in fanned.tracks)
-        reason = (
-            f"{len(fanned.tracks)} tracks through one hole have room for {stops} stops in the target, at most "
-            "the set volume each (unverified)"
-        )
-        return fanned, rest_ml, reason
-    return fanned, 0.0, ""
+    best, best_left_ml, failed = straight, left_ml, []
+    for pivot in pivots:
+        fanned, rest_ml, broken = _fan_out(puncture, scene, pivot, lesion_id=lesion_id, volume_ml=volume_ml)
+        failed += broken
+        if not broken and rest_ml < best_left_ml - VOLUME_TOLERANCE_ML:
+            best, best_left_ml = fanned, rest_ml
+        if best_left_ml == 0.0:
+            return best, 0.0, ""
+    if best is straight and failed:
+        return straight, left_ml, f"{reason}; a fan would break {', '.join(dict.fromkeys(failed))}"
+    if best is straight:
+        return straight, left_ml, f"{reason}; a fan has room for no more"
+    stops = sum(len(track.deposits) for track in best.tracks)
+    told = f"{len(best.tracks)} tracks through one hole have room for {stops} stops in the target, at most "
+    return best, best_left_ml, told + "the set volume each (unverified)"
 
 
 def spread_deposits(puncture: Puncture, scene: Scene, *, lesion_id: str, volume_ml: float) -> Puncture:
@@ -99,27 +103,33 @@ def spread_deposits(puncture: Puncture, scene: Scene, *, lesion_id: str, volume_
     Puncture
         With a pivot where a further track reaches more, by the rule of `fan_deposits`; otherwise as it came.
     """
-    pivot = find_pivot(puncture, scene)
-    if pivot is None:
-        return puncture
-    fanned, rest_ml, broken = _fan_out(puncture, scene, pivot, lesion_id=lesion_id, volume_ml=volume_ml)
-    return puncture if broken or rest_ml else fanned
+    pivots = list_pivots(puncture, scene)[:1]
+    for pivot in pivots:
+        fanned, rest_ml, broken = _fan_out(puncture, scene, pivot, lesion_id=lesion_id, volume_ml=volume_ml)
+        if not broken and not rest_ml:
+            return fanned
+    return puncture
 
 
 def _fan_out(
     puncture: Puncture, scene: Scene, pivot_lps_mm: FloatArray, *, lesion_id: str, volume_ml: float
 ) -> tuple[Puncture, float, list[str]]:
-    """Return the fan, what found no place, and the hard limits it breaks."""
+    """Return the fan, what found no place, and the hard limits it breaks.
+
+    Stops taken for what they reach may leave less room than a straight track filled first, or than turned
+    tracks alone; where they do, these are tried.
+    """
     tip = puncture.tracks[0].tip_lps_mm
     first = find_stops(puncture.entry_lps_mm, tip, scene, lesion_id=lesion_id)
     options = [FanTrack(tip_lps_mm=tip, stops_lps_mm=np.reshape(first, (-1, 3)))]
     options += list_fan_tracks(puncture, scene, lesion_id=lesion_id, pivot_lps_mm=pivot_lps_mm)
     wanted = count_wanted_stops(volume_ml, scene.limits)
-    tracks = choose_stops(options, scene, lesion_id=lesion_id, wanted=wanted)
-    if _count(tracks) < wanted:
-        # Stops taken for what they reach may leave less room than a straight track filled first.
-        filled = choose_stops(options, scene, lesion_id=lesion_id, wanted=wanted, fill=len(first))
-        tracks = max(tracks, filled, key=_count)
+    chosen = [choose_stops(options, scene, lesion_id=lesion_id, wanted=wanted)]
+    if _count(chosen[0]) < wanted:
+        chosen.append(choose_stops(options, scene, lesion_id=lesion_id, wanted=wanted, fill=len(first)))
+        if len(options) > 1:
+            chosen.append(choose_stops(options[1:], scene, lesion_id=lesion_id, wanted=wanted))
+    tracks = max(chosen, key=_count)
     placed, left_ml = deal_volume(tracks, scene, lesion_id=lesion_id, volume_ml=volume_ml)
     turned = len(placed) > 1 or (bool(placed) and not _lies_on(puncture, placed[0]))
     fanned = replace(puncture, tracks=placed, pivot_lps_mm=pivot_lps_mm if turned else None)
@@ -133,17 +143,35 @@ def _lies_on(puncture: Puncture, track: Track) -> bool:
     return bool(at_tip) or turn <= STRAIGHT_DEG
 
 
-def find_pivot(puncture: Puncture, scene: Scene) -> FloatArray | None:
-    """Return where the coaxial tip stops: in liver, a set distance short of the lesion; None if not in liver."""
+def list_pivots(puncture: Puncture, scene: Scene) -> list[FloatArray]:
+    """Return where the coaxial tip may stop: in liver, a set distance short of the lesion and less deep.
+
+    Parameters
+    ----------
+    puncture
+        With the runs of its straight way.
+    scene
+        Scene; ``coaxial_standoff`` and ``pivot_step`` of its limits are used.
+
+    Returns
+    -------
+    list of ndarray
+        (3,) points on the straight way, the deepest first; empty if none lies in the liver right before the
+        lesion.
+    """
     target = next((run for run in puncture.runs if run.tissue is TissueClass.TARGET), None)
     if target is None:
-        return None
-    depth = target.from_mm - scene.limits["coaxial_standoff"].number
-    inside = any(r.tissue is TissueClass.LIVER and r.from_mm < depth < r.to_mm for r in puncture.runs)
-    if not inside:
-        return None
+        return []
+    deepest = target.from_mm - scene.limits["coaxial_standoff"].number
+    run = next(
+        (r for r in puncture.runs if r.tissue is TissueClass.LIVER and r.from_mm < deepest < r.to_mm), None
+    )
+    if run is None:
+        return []
     way = puncture.tracks[0].tip_lps_mm - puncture.entry_lps_mm
-    return np.asarray(puncture.entry_lps_mm + way * (depth / float(np.linalg.norm(way))))
+    way = way / float(np.linalg.norm(way))
+    depths = np.arange(deepest, run.from_mm, -scene.limits["pivot_step"].number)
+    return [np.asarray(puncture.entry_lps_mm + way * depth) for depth in depths]
 
 
 def list_fan_tracks(
@@ -207,15 +235,22 @@ def choose_stops(
     favour = 1.0 - np.minimum(measure_penalties(stops, scene), 1.0)
     spacing = scene.limits["deposit_spacing"].number - VOLUME_TOLERANCE_ML
     opening = scene.limits["fan_track_gain_min"].number
+    most_tracks = int(scene.limits["fan_tracks_max"].number)
     covered, free = np.zeros(len(points), bool), np.ones(len(stops), bool)
-    opened, used = {0}, []
+    opened: set[int] = {0}
+    used: list[int] = []
     while len(used) < wanted and free.any():
         gain = np.where(free, (reaches & ~covered).mean(axis=1) * favour, -np.inf)
-        known = np.where(np.isin(track_of, list(opened)), gain, -np.inf)
+        in_use = np.isin(track_of, list(opened))
+        if len({int(track_of[n]) for n in used}) >= most_tracks:
+            gain = np.where(np.isin(track_of, track_of[used]), gain, -np.inf)
+        known = np.where(in_use, gain, -np.inf)
         best = int(np.argmax(np.round(known, GAIN_DECIMALS)))
         other = int(np.argmax(np.round(gain, GAIN_DECIMALS)))
         if len(used) < fill:
             best = len(used)
+        elif not np.isfinite(gain).any():
+            break
         elif not np.isfinite(known[best]) or gain[other] >= known[best] + opening:
             best = other
         used.append(best)

@@ -49,10 +49,11 @@ def simulate_placement(
 
     Entry, motion and label errors are drawn once for the puncture, tip and depth errors once for each of its
     tracks. In a fan the coaxial needle is drawn once, the tracks that turn at its tip are carried along and
-    err in their own direction (`perturb_fan`); a fan of one straight track gives the straight needle's answers,
-    but for the coaxial needle's wall. A bend counts as sharp. Deposits stay where they were planned along the
-    needle: as far behind its tip. Touch is judged exactly (`hepatica.planning.path.placement_kernels`), from
-    the entry to the tip, without run-out. Motion shifts the needle against everything in the scan; that skin and ribs move less with breathing is left out.
+    err in their own direction (`perturb_fan`); a fan of one straight track gives the straight needle's
+    answers, but for the coaxial needle's wall. A bend counts as sharp. Deposits stay where they were planned
+    along the needle: as far behind its tip. Touch is judged exactly
+    (`hepatica.planning.path.placement_kernels`), from the entry to the tip, without run-out. Motion shifts
+    the needle against everything in the scan; that skin and ribs move less with breathing is left out.
 
     Parameters
     ----------
