@@ -14,11 +14,12 @@ from hepatica.core.provenance import derive_uid
 from hepatica.lesions.lesion import Lesion
 from hepatica.planning.dose.allocate import AllocationOptions, allocate_dose
 from hepatica.planning.dose.values import Allocation, DoseLesion
+from hepatica.planning.path.delivery import search_delivery
 from hepatica.planning.path.harm import rank_by_harm, simulate_harm
 from hepatica.planning.path.needle_choice import fit_needle
 from hepatica.planning.path.placement_presets import make_placement_model
 from hepatica.planning.path.scene import Scene
-from hepatica.planning.path.search import LesionSearch, search_lesion
+from hepatica.planning.path.search import LesionSearch
 from hepatica.planning.path.share import share_skin
 from hepatica.planning.path.values import LesionPath, Needle, Puncture
 from hepatica.planning.plan import (
@@ -198,7 +199,7 @@ def _search(
         for injection in wanted:
             lesion_id = injection.lesion_id
             progress.stage(f"Searching paths to {lesion_id}")
-            searches[lesion_id] = search_lesion(
+            searches[lesion_id] = search_delivery(
                 scene, lesion_id=lesion_id, volume_ml=injection.volume_ml, progress=progress
             )
             searched_ml[lesion_id] = injection.volume_ml

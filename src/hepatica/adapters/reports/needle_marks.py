@@ -136,7 +136,8 @@ def draw_deposits(axes: Axes, plane: Plane, puncture: Puncture) -> None:
         steps = [float(np.linalg.norm(b - a)) for a, b in pairwise(places)]
         points_per_pixel = axes.get_window_extent().width / plane.shape[1] * 72 / DOTS_PER_INCH
         # As wide as the step between two stops, so that no circle hides another.
-        size = float(np.clip(min(steps, default=np.inf) * points_per_pixel, 1.8, DEPOSIT_POINTS))
+        most = DEPOSIT_POINTS if len(puncture.tracks) == 1 else SMALLEST_NUMBERED_POINTS - 1.0
+        size = float(np.clip(min(steps, default=np.inf) * points_per_pixel, 1.8, most))
         for deposit, (row, column) in zip(track.deposits, places, strict=True):
             axes.plot(
                 column,

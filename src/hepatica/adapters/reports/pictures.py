@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import io
 from collections.abc import Iterable
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final
 
 import numpy as np
@@ -24,6 +23,7 @@ from hepatica.adapters.reports.needle_marks import (
     draw_tracks,
     find_corners,
 )
+from hepatica.adapters.reports.picture_frame import Frame, Picture, measure_pixel_mm
 from hepatica.adapters.reports.puncture_view import find_lateral_axis, find_patient_gravity, find_slice_words
 from hepatica.adapters.reports.strokes import draw_line, outline_text, write_text
 from hepatica.anatomy.structures import Origin, StructureKind, to_bit
@@ -50,8 +50,6 @@ WINDOW_LEVEL_HU: Final = 60.0
 WINDOW_WIDTH_HU: Final = 400.0
 """Display only: the usual window of a contrast-enhanced abdomen, printed on each picture."""
 MM_PER_INCH: Final = 25.4
-SMALLEST_PIXEL_MM: Final = 0.6
-"""Finer sampling would not be seen in print at the size of the pictures."""
 BODY_ROOM_MM: Final = 8.0
 """Air shown around the body; twice that above the entry, for its label."""
 SMALLEST_NAMED_AREA_MM2: Final = 120.0
@@ -70,35 +68,13 @@ UNNAMED: Final = frozenset(
 """Drawn without a name: plain from the picture, or too many small parts."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Picture:
-    """One picture: PNG bytes, its size in print, and what it shows in words."""
-
-    name: str
-    png: bytes
-    title: str
-    alt: str
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Frame:
-    """Size of a picture in print."""
-
-    width_mm: float
-    height_mm: float
-
-    @property
-    def aspect(self) -> float:
-        """Width over height."""
-        return self.width_mm / self.height_mm
-
-
 def draw_needle_picture(context: PlanContext, puncture: Puncture, *, frame: Frame) -> Picture:
     """Draw the oblique reformat that holds the first track, with a tick every 10 mm from the skin."""
     entry, tip = puncture.entry_lps_mm, _first_tip(puncture)
-    plane = derive_needle_plane(entry, tip, pixel_mm=_pixel_mm(context), margin_mm=34.0, aspect=frame.aspect)
-    canvas, axes = _start(context, plane, frame)
-    _draw_structures(axes, context, plane)
+    plane = derive_needle_plane(
+        entry, tip, pixel_mm=measure_pixel_mm(context), margin_mm=34.0, aspect=frame.aspect
+    )
+    canvas, axes = draw_ground(context, plane, frame)
     draw_tracks(axes, plane, puncture)
     if puncture.tracks:
         draw_ticks(axes, plane, entry, tip if puncture.pivot_lps_mm is None else puncture.pivot_lps_mm)
@@ -106,11 +82,9 @@ def draw_needle_picture(context: PlanContext, puncture: Puncture, *, frame: Fram
             draw_run_out(axes, plane, *find_corners(puncture, track)[-2:])
     draw_deposits(axes, plane, puncture)
     draw_entry(axes, plane, entry)
-    _draw_edges(axes, plane, entry)
-    _draw_scale(axes, plane)
     return Picture(
         name=f"{puncture.puncture_id}-needle",
-        png=to_png(canvas),
+        png=finish_picture(canvas, axes, plane, entry),
         title=_title_needle(puncture),
         alt=f"Oblique CT reformat along needle {puncture.puncture_id}: {puncture.length_mm:.0f} mm from skin "
         f"to tip{_say_fan(puncture)}, tick every 10 mm, deposits numbered from the deepest, lesions and "
@@ -134,10 +108,11 @@ def draw_axial_picture(context: PlanContext, puncture: Puncture, *, at_entry: bo
     """Draw the acquired axial slice of the skin entry or of the tip, patient right on the left."""
     entry, tip = puncture.entry_lps_mm, _first_tip(puncture)
     grid = context.image.volume.grid
-    whole = derive_axial_plane(grid, through_lps_mm=entry if at_entry else tip, pixel_mm=_pixel_mm(context))
+    whole = derive_axial_plane(
+        grid, through_lps_mm=entry if at_entry else tip, pixel_mm=measure_pixel_mm(context)
+    )
     plane = _fit_to_body(context, whole, frame, keep=np.stack([entry, tip]))
-    canvas, axes = _start(context, plane, frame)
-    _draw_structures(axes, context, plane)
+    canvas, axes = draw_ground(context, plane, frame)
     half_slice_mm = float(grid.spacing_mm[grid.slice_axis]) / 2
     draw_projections(axes, plane, puncture, half_slice_mm=half_slice_mm)
     if at_entry:
@@ -145,13 +120,11 @@ def draw_axial_picture(context: PlanContext, puncture: Puncture, *, at_entry: bo
         draw_entry(axes, plane, entry)
     else:
         draw_deposits(axes, plane, puncture)
-    _draw_edges(axes, plane, entry)
-    _draw_scale(axes, plane)
     place = "skin entry" if at_entry else "target"
     words = find_slice_words(entry if at_entry else tip, grid, context.image.facts)
     return Picture(
         name=f"{puncture.puncture_id}-{'entry' if at_entry else 'target'}",
-        png=to_png(canvas),
+        png=finish_picture(canvas, axes, plane, entry),
         title=f"Axial at the {place}, {words.image}",
         alt=f"Axial CT slice at the {place} of {puncture.puncture_id}, patient right on the left of the "
         "picture, needle projected onto it, lesions and structures outlined.",
@@ -162,12 +135,6 @@ def _first_tip(puncture: Puncture) -> FloatArray:
     if puncture.tracks:
         return puncture.tracks[0].tip_lps_mm
     return puncture.entry_lps_mm + np.array([0.0, max(puncture.length_mm, 1.0), 0.0])
-
-
-def _pixel_mm(context: PlanContext) -> float:
-    grid = context.image.volume.grid
-    in_plane = [float(step) for axis, step in enumerate(grid.spacing_mm) if axis != grid.slice_axis]
-    return max(SMALLEST_PIXEL_MM, min(in_plane))
 
 
 def _fit_to_body(context: PlanContext, whole: Plane, frame: Frame, *, keep: FloatArray) -> Plane:
@@ -185,6 +152,20 @@ def _fit_to_body(context: PlanContext, whole: Plane, frame: Frame, *, keep: Floa
     height, width = (high - low) * whole.pixel_mm
     width, height = max(width, height * frame.aspect), max(height, width / frame.aspect)
     return crop_plane(whole, centre_lps_mm=centre, height_mm=float(height), width_mm=float(width))
+
+
+def draw_ground(context: PlanContext, plane: Plane, frame: Frame) -> tuple[Any, Axes]:
+    """Return canvas and axes with the CT of a plane and everything outlined on it."""
+    canvas, axes = _start(context, plane, frame)
+    _draw_structures(axes, context, plane)
+    return canvas, axes
+
+
+def finish_picture(canvas: Any, axes: Axes, plane: Plane, entry: FloatArray) -> bytes:
+    """Add directions and scale, and return the PNG."""
+    _draw_edges(axes, plane, entry)
+    _draw_scale(axes, plane)
+    return to_png(canvas)
 
 
 def _start(context: PlanContext, plane: Plane, frame: Frame) -> tuple[Any, Axes]:

@@ -17,7 +17,8 @@ from numpy.typing import NDArray
 
 from hepatica.adapters.reports import palette
 from hepatica.adapters.reports.needle_marks import find_corners
-from hepatica.adapters.reports.pictures import MM_PER_INCH, Frame, Picture, to_png
+from hepatica.adapters.reports.picture_frame import Frame, Picture
+from hepatica.adapters.reports.pictures import MM_PER_INCH, to_png
 from hepatica.adapters.reports.puncture_view import find_patient_gravity
 from hepatica.anatomy.structures import StructureKind
 from hepatica.core.findings import NotEvaluable

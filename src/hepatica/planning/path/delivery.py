@@ -8,6 +8,7 @@ import numpy as np
 
 from hepatica.core.evidence import Evidence
 from hepatica.core.findings import Finding, Severity
+from hepatica.core.progress import SILENT, Progress
 from hepatica.planning.path.cover import derive_reach_mm, measure_coverage
 from hepatica.planning.path.deposits import count_wanted_stops, place_deposits
 from hepatica.planning.path.describe import describe_puncture
@@ -15,6 +16,7 @@ from hepatica.planning.path.fan import fan_deposits, spread_deposits
 from hepatica.planning.path.hazards import state_distances
 from hepatica.planning.path.redirection import derive_redirection_deg
 from hepatica.planning.path.scene import Scene
+from hepatica.planning.path.search import LesionSearch, search_lesion
 from hepatica.planning.path.values import Puncture
 
 
@@ -72,6 +74,37 @@ def deliver_volume(puncture: Puncture, scene: Scene, *, lesion_id: str, volume_m
     if made.puncture.pivot_lps_mm is None or gain < rule.number:
         return _finish(plain, scene)
     return _finish(made, scene, finding=_tell(made, plain, rule, gain, volume_ml=volume_ml))
+
+
+def search_delivery(
+    scene: Scene, *, lesion_id: str, volume_ml: float, progress: Progress = SILENT
+) -> LesionSearch:
+    """Search the path whose deliveries give most of a volume, by fans where no straight track holds it.
+
+    A straight track that holds the volume comes first. Where there is none, the path with most room competes
+    with the path that ranks best without regard to room: what a fan gives through each decides, then the score.
+
+    Parameters
+    ----------
+    scene, lesion_id, volume_ml, progress
+        As for `plan_lesion_path`.
+    """
+    roomy = search_lesion(scene, lesion_id=lesion_id, volume_ml=volume_ml, progress=progress)
+    best = roomy.path.best
+    if best is None or place_deposits(best, scene, lesion_id=lesion_id, volume_ml=volume_ml)[1] == 0.0:
+        return roomy
+    easy = search_lesion(scene, lesion_id=lesion_id, volume_ml=0.0, progress=progress)
+    choices = []
+    for search in (roomy, easy):
+        if search.path.best is None:
+            continue
+        given = deliver_volume(search.path.best, scene, lesion_id=lesion_id, volume_ml=volume_ml)
+        choices.append((round(given.undelivered_ml, 6), round(_score(given.puncture), 6), search))
+    return min(choices, key=lambda choice: choice[:2])[2]
+
+
+def _score(puncture: Puncture) -> float:
+    return sum(term.value * term.weight for term in puncture.terms)
 
 
 def _can_reach(volume_ml: float, plain: Delivery, scene: Scene, lesion_id: str) -> bool:
