@@ -116,10 +116,11 @@ def test_turning_too_far_or_outside_the_liver_is_an_error(fanned):
 def test_a_bend_of_no_degrees_measures_as_the_straight_track(fanned):
     scene, _, (puncture, _, _) = fanned
     tissue = scene.paint_target("L1")
+    way = puncture.pivot_lps_mm - puncture.entry_lps_mm
     ends = {
         "lesion_id": "L1",
         "entry_lps_mm": puncture.entry_lps_mm,
-        "tip_lps_mm": puncture.tracks[0].tip_lps_mm,
+        "tip_lps_mm": puncture.pivot_lps_mm + 20.0 * way / np.linalg.norm(way),
     }
     straight = measure_track(scene, tissue, **ends)
     bent = measure_bent_track(scene, tissue, pivot_lps_mm=puncture.pivot_lps_mm, **ends)

@@ -7,7 +7,7 @@ from dataclasses import replace
 
 import numpy as np
 
-from hepatica.core.findings import Finding, NotEvaluable
+from hepatica.core.findings import NotEvaluable
 from hepatica.planning.path.angles import derive_craniocaudal_angle_deg, derive_in_plane_angle_deg
 from hepatica.planning.path.bent import measure_any_track
 from hepatica.planning.path.checks import check_measure
@@ -43,9 +43,11 @@ def describe_puncture(puncture: Puncture, scene: Scene) -> Puncture:
     told = to_puncture(scene, _find_worst(measures), name=name, slack_mm=_measure_slack(puncture, scene))
     head = puncture.tracks[0].tip_lps_mm if puncture.pivot_lps_mm is None else puncture.pivot_lps_mm
     entry = puncture.entry_lps_mm
-    findings: list[Finding] = [
-        replace(finding, subject=name) for measure in measures for finding in check_measure(measure, scene)
-    ]
+    findings = {(f.rule, f.message): f for f in told.findings}
+    for measure in measures:
+        for finding in check_measure(measure, scene):
+            # What holds for several tracks is said once, of the worst of them.
+            findings.setdefault((finding.rule, finding.message), replace(finding, subject=name))
     return replace(
         told,
         lesion_ids=puncture.lesion_ids,
@@ -57,7 +59,7 @@ def describe_puncture(puncture: Puncture, scene: Scene) -> Puncture:
             for track, measure in zip(puncture.tracks, measures, strict=True)
         ),
         needle=puncture.needle,
-        findings=tuple(dict.fromkeys(findings)),
+        findings=tuple(findings.values()),
         risk=puncture.risk,
         pivot_lps_mm=puncture.pivot_lps_mm,
         shares_skin_with=puncture.shares_skin_with,

@@ -25,6 +25,7 @@ from hepatica.planning.path.deposits import (
 from hepatica.planning.path.hazards import measure_penalties
 from hepatica.planning.path.redirection import derive_redirection_deg
 from hepatica.planning.path.scene import Scene
+from hepatica.planning.path.skin import ORDER_DECIMALS
 from hepatica.planning.path.targets import choose_targets
 from hepatica.planning.path.values import Deposit, Puncture, TissueClass, Track
 
@@ -130,8 +131,15 @@ def _fan_out(
         if len(options) > 1:
             chosen.append(choose_stops(options[1:], scene, lesion_id=lesion_id, wanted=wanted))
     tracks = max(chosen, key=_count)
+    entry = puncture.entry_lps_mm
+    depths = [
+        float(np.linalg.norm(pivot_lps_mm - entry) + np.linalg.norm(track.tip_lps_mm - pivot_lps_mm))
+        for track in tracks
+    ]
+    # Deepest first: no needle passes later where fluid was left before.
+    tracks = [tracks[n] for n in np.argsort(-np.round(depths, ORDER_DECIMALS), kind="stable")]
     placed, left_ml = deal_volume(tracks, scene, lesion_id=lesion_id, volume_ml=volume_ml)
-    turned = len(placed) > 1 or (bool(placed) and not _lies_on(puncture, placed[0]))
+    turned = any(not _lies_on(puncture, track) for track in placed)
     fanned = replace(puncture, tracks=placed, pivot_lps_mm=pivot_lps_mm if turned else None)
     broken = [f.rule for f in check_path(fanned, scene) if f.severity is Severity.ERROR]
     return fanned, left_ml, list(dict.fromkeys(broken))

@@ -18,6 +18,7 @@ from hepatica.planning.path.hazards import state_distances
 from hepatica.planning.path.redirection import derive_redirection_deg
 from hepatica.planning.path.scene import Scene
 from hepatica.planning.path.share import measure_score
+from hepatica.planning.path.skin import ORDER_DECIMALS
 from hepatica.planning.path.values import Puncture, Track
 
 
@@ -134,6 +135,8 @@ def _place(
     if not options:
         return ()
     chosen = choose_stops(options, scene, lesion_id=lesion_id, wanted=wanted)
+    depths = [float(np.linalg.norm(track.tip_lps_mm - pivot_lps_mm)) for track in chosen]
+    chosen = [chosen[n] for n in np.argsort(-np.round(depths, ORDER_DECIMALS), kind="stable")]
     placed, left_ml = deal_volume(chosen, scene, lesion_id=lesion_id, volume_ml=volume_ml)
     return () if left_ml else placed
 
