@@ -216,9 +216,9 @@ def test_a_rigid_fan_keeps_its_shape_under_every_error_but_the_turning_one():
     tips = (turned_tip(12.0), turned_tip(-9.0, 30.0), np.array([30.0, 50.0, 55.0]))
     fan = perturb_fan(make_fan(*tips), model=model, draws=300, rng=np.random.default_rng(8))
     for n, tip in enumerate(tips):
-        assert np.linalg.norm(
-            fan.tracks[n].tips_lps_mm - fan.coaxial.tips_lps_mm, axis=1
-        ) == pytest.approx(np.full(300, np.linalg.norm(tip - PIVOT)))
+        assert np.linalg.norm(fan.tracks[n].tips_lps_mm - fan.coaxial.tips_lps_mm, axis=1) == pytest.approx(
+            np.full(300, np.linalg.norm(tip - PIVOT))
+        )
         for m, other in enumerate(tips):
             away = np.linalg.norm(fan.tracks[n].tips_lps_mm - fan.tracks[m].tips_lps_mm, axis=1)
             assert away == pytest.approx(np.full(300, np.linalg.norm(tip - other)))

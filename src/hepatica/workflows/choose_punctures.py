@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
+from types import MappingProxyType
+from typing import Final
 
 import numpy as np
 
@@ -12,14 +14,16 @@ from hepatica.core.progress import SILENT, Progress
 from hepatica.planning.dose.values import Injection
 from hepatica.planning.path.delivery import deliver_volume
 from hepatica.planning.path.scene import Scene
+from hepatica.planning.path.share import measure_score
 from hepatica.planning.path.trunk import Trunk, finish_trunk, join_on_coaxial
 from hepatica.planning.path.values import LesionPath, Needle, Puncture
 
 Fit = Callable[[Puncture], Needle]
 """Chooses the needle of a puncture."""
-SAME_HOLE_MM = 1e-6
+SAME_HOLE_MM: Final = 1e-6
 """Entries that agree to this are one place on the skin."""
-LETTERS = "bcdefghijklmnopqrstuvwxyz"
+NO_SCORES: Final[Mapping[str, float]] = MappingProxyType({})
+LETTERS: Final = "bcdefghijklmnopqrstuvwxyz"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
@@ -48,6 +52,7 @@ def choose_punctures(
     scene: Scene,
     *,
     fit: Fit,
+    own_scores: Mapping[str, float] = NO_SCORES,
     progress: Progress = SILENT,
 ) -> ChosenPunctures:
     """Place every lesion's volume through few holes.
@@ -65,16 +70,21 @@ def choose_punctures(
         Scene.
     fit
         Chooses the needle of each puncture.
+    own_scores
+        Score of each lesion's own best path, before it shared anything; that of its path where not given.
     progress
         What to report to.
     """
     reached = {path.lesion_id: path for path in paths if path.best is not None}
     wanted = [item for item in injections if item.volume_ml > 0 and item.lesion_id in reached]
-    best = {item.lesion_id: path.best for item in wanted if (path := reached[item.lesion_id]).best}
+    best = {
+        item.lesion_id: puncture for item in wanted if (puncture := reached[item.lesion_id].best) is not None
+    }
     trunks = join_on_coaxial(
         scene,
         best=best,
         volumes_ml={item.lesion_id: item.volume_ml for item in wanted},
+        own_scores={name: own_scores.get(name, measure_score(puncture)) for name, puncture in best.items()},
         progress=progress,
     )
     punctures: dict[str, Puncture] = {}
@@ -89,8 +99,10 @@ def choose_punctures(
             punctures[name] = replace(puncture, needle=fit(puncture))
             if left[0] > 0:
                 undelivered[lesion_id] = left
-            letters = iter(LETTERS)
-            served |= {other: (name, name + next(letters)) for other in puncture.lesion_ids}
+            served |= {
+                other: (name, name + letter)
+                for other, letter in zip(puncture.lesion_ids, LETTERS, strict=False)
+            }
         if path.backup is not None:
             backups.append(_give_by_backup(path.backup, injection, scene, name=served[lesion_id][1], fit=fit))
     return ChosenPunctures(
@@ -178,8 +190,7 @@ def _give(
 def _give_by_backup(
     puncture: Puncture, injection: Injection, scene: Scene, *, name: str, fit: Fit
 ) -> Puncture:
-    left = _give(puncture, injection, scene, name=name, trunks=())
-    backup, (left_ml, reason) = left
+    backup, (left_ml, reason) = _give(puncture, injection, scene, name=name, trunks=())
     told = check_backup_volume(backup, injection, left_ml=left_ml, reason=reason)
     return replace(backup, needle=fit(backup), findings=(*backup.findings, *told))
 

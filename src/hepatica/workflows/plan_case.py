@@ -20,7 +20,7 @@ from hepatica.planning.path.needle_choice import fit_needle
 from hepatica.planning.path.placement_presets import make_placement_model
 from hepatica.planning.path.scene import Scene
 from hepatica.planning.path.search import LesionSearch
-from hepatica.planning.path.share import share_skin
+from hepatica.planning.path.share import measure_score, share_skin
 from hepatica.planning.path.values import LesionPath, Needle, Puncture
 from hepatica.planning.plan import (
     Plan,
@@ -93,7 +93,7 @@ def plan_prepared(case: Case, prepared: PreparedCase, *, run_id: str, progress: 
     """
     scene, lesions, anatomy = prepared.scene, prepared.lesions, prepared.anatomy
     allocate = partial(_allocate, case, lesions, given_ml=prepared.given_ml)
-    first, paths = _search(case, allocate, lesions, scene, progress=progress)
+    first, paths, own_scores = _search(case, allocate, lesions, scene, progress=progress)
     progress.stage("Placing deposits")
     allocation, chosen = _deposit(allocate, paths, scene, named=bool(case.request.needle), progress=progress)
     paths = chosen.paths
@@ -186,10 +186,11 @@ def _allocate(
 
 def _search(
     case: Case, allocate: Allocate, lesions: Sequence[Lesion], scene: Scene, *, progress: Progress
-) -> tuple[Allocation, tuple[LesionPath, ...]]:
+) -> tuple[Allocation, tuple[LesionPath, ...], dict[str, float]]:
     """Allocate over all lesions and look for paths; a lesion without one frees its share for others.
 
-    Then choose among each lesion's best paths by harm, and let lesions share holes in the skin.
+    Then choose among each lesion's best paths by harm, and let lesions share holes in the skin. The scores are
+    those of the lesions' own best paths.
     """
     dead_space_ml = scene.needle.dead_space_ml
     first = allocation = allocate(unreachable={}, dead_space_ml=dead_space_ml)
@@ -219,7 +220,8 @@ def _search(
         paths={name: path for name, path in paths.items() if name in given},
         progress=progress,
     )
-    return first, tuple((paths | shared).values())
+    own = {name: measure_score(path.best) for name, path in paths.items() if path.best is not None}
+    return first, tuple((paths | shared).values()), own
 
 
 def _find_unreachable(paths: Iterable[LesionPath]) -> dict[str, str]:
@@ -227,7 +229,13 @@ def _find_unreachable(paths: Iterable[LesionPath]) -> dict[str, str]:
 
 
 def _deposit(
-    allocate: Allocate, paths: Sequence[LesionPath], scene: Scene, *, named: bool, progress: Progress = SILENT
+    allocate: Allocate,
+    paths: Sequence[LesionPath],
+    scene: Scene,
+    *,
+    named: bool,
+    own_scores: Mapping[str, float],
+    progress: Progress = SILENT,
 ) -> tuple[Allocation, ChosenPunctures]:
     """Allocate over the lesions that have a path, and place the volumes along first choices and backups.
 
@@ -240,7 +248,9 @@ def _deposit(
     needles = [fit(path.best) for path in paths if path.best is not None]
     dead_space_ml = max((needle.dead_space_ml for needle in needles), default=0.0)
     allocation = allocate(unreachable=_find_unreachable(paths), dead_space_ml=dead_space_ml)
-    chosen = choose_punctures(allocation.injections, paths, scene, fit=fit, progress=progress)
+    chosen = choose_punctures(
+        allocation.injections, paths, scene, fit=fit, own_scores=own_scores, progress=progress
+    )
     return join_allocation(allocation, chosen.undelivered), chosen
 
 

@@ -93,7 +93,10 @@ def share_skin(
         rows = [n for n, lesion_id in enumerate(reached) if lesion_id not in shared]
         if len(rows) < 2:
             break
-        place = choose_cover(serves[:, rows], cost=cost[:, rows].sum(axis=1))[0]
+        chosen = choose_cover(serves[:, rows], cost=cost[:, rows].sum(axis=1))
+        if not chosen:
+            break
+        place = chosen[0]
         here = [n for n in rows if serves[place, n]]
         if len(here) < 2:
             break

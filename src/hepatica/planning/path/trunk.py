@@ -43,6 +43,7 @@ def join_on_coaxial(
     *,
     best: Mapping[str, Puncture],
     volumes_ml: Mapping[str, float],
+    own_scores: Mapping[str, float],
     progress: Progress = SILENT,
 ) -> tuple[Trunk, ...]:
     """Find coaxial needles that each serve several lesions, with one hole in skin and capsule.
@@ -61,11 +62,12 @@ def join_on_coaxial(
         Straight path by lesion id.
     volumes_ml
         Planned volume by lesion id.
+    own_scores
+        Score of each lesion's own best path, before it shared anything.
     progress
         What to report to.
     """
     left = [lesion_id for lesion_id in best if volumes_ml.get(lesion_id, 0.0) > 0.0]
-    own = {lesion_id: measure_score(best[lesion_id]) for lesion_id in left}
     found: list[Trunk] = []
     while len(left) > 1:
         progress.check_cancelled()
@@ -74,7 +76,8 @@ def join_on_coaxial(
             trunk
             for lesion_id in left
             for pivot in list_pivots(best[lesion_id], scene)
-            if (trunk := _try_pivot(best[lesion_id], scene, pivot, volumes_ml=wanted, own=own)) is not None
+            if (trunk := _try_pivot(best[lesion_id], scene, pivot, volumes_ml=wanted, own=own_scores))
+            is not None
         ]
         if not trunks:
             break
@@ -134,7 +137,9 @@ def _place(
         options.insert(0, FanTrack(tip_lps_mm=tip, stops_lps_mm=np.reshape(stops, (-1, 3))))
     if not options:
         return ()
-    chosen = choose_stops(options, scene, lesion_id=lesion_id, wanted=wanted)
+    # One track for each lesion as far as it holds the volume: every track is one more pass.
+    room = min(wanted, len(options[0].stops_lps_mm))
+    chosen = choose_stops(options, scene, lesion_id=lesion_id, wanted=wanted, fill=room)
     depths = [float(np.linalg.norm(track.tip_lps_mm - pivot_lps_mm)) for track in chosen]
     chosen = [chosen[n] for n in np.argsort(-np.round(depths, ORDER_DECIMALS), kind="stable")]
     placed, left_ml = deal_volume(chosen, scene, lesion_id=lesion_id, volume_ml=volume_ml)
