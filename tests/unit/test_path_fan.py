@@ -17,13 +17,13 @@ from hepatica.core.findings import Severity
 from hepatica.core.geometry import Grid
 from hepatica.imaging.mask import Mask
 from hepatica.planning.path.bent import measure_bent_track
-from hepatica.planning.path.redirection import derive_redirection_deg
 from hepatica.planning.path.checks import check_path
 from hepatica.planning.path.cover import choose_cover, derive_reach_mm, measure_coverage
 from hepatica.planning.path.deposits import place_deposits
 from hepatica.planning.path.fan import fan_deposits
 from hepatica.planning.path.measure import measure_track
 from hepatica.planning.path.ranking import find_front
+from hepatica.planning.path.redirection import derive_redirection_deg
 from hepatica.planning.path.search import plan_lesion_path
 from hepatica.planning.path.share import plan_shared_paths
 

@@ -95,7 +95,14 @@ def plan_prepared(case: Case, prepared: PreparedCase, *, run_id: str, progress: 
     allocate = partial(_allocate, case, lesions, given_ml=prepared.given_ml)
     first, paths, own_scores = _search(case, allocate, lesions, scene, progress=progress)
     progress.stage("Placing deposits")
-    allocation, chosen = _deposit(allocate, paths, scene, named=bool(case.request.needle), progress=progress)
+    allocation, chosen = _deposit(
+        allocate,
+        paths,
+        scene,
+        named=bool(case.request.needle),
+        own_scores=own_scores,
+        progress=progress,
+    )
     paths = chosen.paths
     progress.stage("Simulating placement error")
     punctures = _assess_risk(case, chosen.punctures, scene)

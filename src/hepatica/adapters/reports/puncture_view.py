@@ -214,15 +214,7 @@ def derive_puncture_view(puncture: Puncture, context: PlanContext) -> PunctureVi
         runs=_derive_runs(puncture),
         stops=_derive_stops(puncture, injections),
         clearances=_derive_clearances(puncture),
-        terms=tuple(
-            TermRow(
-                name=term.name.replace("_", " "),
-                value=f"{term.value:.3g} {term.unit}".strip(),
-                weight=to_cell(f"{term.weight:.3g}", status=term.status),
-                source=term.source,
-            )
-            for term in puncture.terms
-        ),
+        terms=_derive_terms(puncture),
         track_count=len(puncture.tracks),
         risk=None if puncture.risk is None else _derive_risk(puncture.risk),
         tracks=derive_track_rows(puncture, unverified=leans),
@@ -417,6 +409,18 @@ def _derive_clearances(puncture: Puncture) -> tuple[ClearanceRow, ...]:
             )
         )
     return tuple(rows)
+
+
+def _derive_terms(puncture: Puncture) -> tuple[TermRow, ...]:
+    return tuple(
+        TermRow(
+            name=term.name.replace("_", " "),
+            value=f"{term.value:.3g} {term.unit}".strip(),
+            weight=to_cell(f"{term.weight:.3g}", status=term.status),
+            source=term.source,
+        )
+        for term in puncture.terms
+    )
 
 
 def _derive_risk(risk: PlacementRisk) -> RiskView:
