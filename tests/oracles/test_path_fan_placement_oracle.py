@@ -28,6 +28,7 @@ SAME_MM = 1e-9
 """Two ways to the same point differ by rounding."""
 normal = stats.norm.cdf
 ENTRY, PIVOT = np.array([30.0, 4.0, 50.0]), np.array([30.0, 34.0, 50.0])
+ASIDE = np.array([14.0, 0.0, 0.0])
 
 
 def make_fan_model(redirection_deg=0.0, **sigmas):
@@ -155,7 +156,7 @@ def test_an_entry_error_turns_the_coaxial_needle_and_what_hangs_on_it(sigma_mm):
     risk = simulate(fan, scene, make_fan_model(entry=sigma_mm))
 
     def tip_x(offset_mm):
-        way = straight_end[:2] - (ENTRY[:2] + (offset_mm, 0.0))
+        way = straight_end[:2] - (ENTRY[:2] + np.array([offset_mm, 0.0]))
         along = way / np.linalg.norm(way)
         pivot = straight_end[:2] - 20.0 * along
         a = math.radians(14.0)
@@ -234,12 +235,12 @@ def test_deposits_stay_as_far_behind_the_tip_along_the_turned_needle():
     inside_x = [30.0 + s * math.sin(a) > 40.0 for s in (24.0, 18.0)]
     assert inside_x == [False, False]
     moved = replace(
-        fan, entry_lps_mm=ENTRY + (14, 0, 0), pivot_lps_mm=PIVOT + (14, 0, 0),
+        fan, entry_lps_mm=ENTRY + ASIDE, pivot_lps_mm=PIVOT + ASIDE,
         tracks=tuple(
             replace(
-                track, tip_lps_mm=track.tip_lps_mm + (14, 0, 0),
+                track, tip_lps_mm=track.tip_lps_mm + ASIDE,
                 deposits=tuple(
-                    replace(d, point_lps_mm=d.point_lps_mm + (14, 0, 0)) for d in track.deposits
+                    replace(d, point_lps_mm=d.point_lps_mm + ASIDE) for d in track.deposits
                 ),
             )
             for track in fan.tracks
