@@ -250,8 +250,9 @@ def test_refusals_say_what_was_expected(slab_scene):
     puncture = make_puncture((50, 4, 50), (50, 50, 50))
     with pytest.raises(InputError, match="at least one draw"):
         simulate(puncture, slab_scene, draws=0)
-    with pytest.raises(InputError, match="turns at a coaxial tip"):
-        simulate(replace(puncture, pivot_lps_mm=np.array([50.0, 30.0, 50.0])), slab_scene)
+    turned = make_puncture((50, 4, 50), (53, 50, 50))
+    with pytest.raises(InputError, match="angular error of a redirected needle"):
+        simulate(replace(turned, pivot_lps_mm=np.array([50.0, 30.0, 50.0])), slab_scene)
     with pytest.raises(GeometryError, match="entry and a tip that differ"):
         track = replace(puncture.tracks[0], tip_lps_mm=puncture.entry_lps_mm)
         simulate(replace(puncture, tracks=(track,)), slab_scene)
@@ -265,7 +266,7 @@ def test_refusals_say_what_was_expected(slab_scene):
 
 def test_every_shipped_number_has_a_source_and_unverified_ones_mark_the_model():
     table = read_placement_table()
-    assert all(entry.source and entry.unit in ("mm", "fraction", "") for entry in table)
+    assert all(entry.source and entry.unit in ("mm", "deg", "fraction", "") for entry in table)
     assert list_placement_presets() == ("freehand", "stereotactic")
     for name in list_placement_presets():
         model = make_placement_model(name)

@@ -16,13 +16,14 @@ from hepatica.anatomy.structures import StructureKind as Kind
 from hepatica.core.findings import Severity
 from hepatica.core.geometry import Grid
 from hepatica.imaging.mask import Mask
-from hepatica.planning.path.bent import derive_redirection_deg, measure_bent_track
+from hepatica.planning.path.bent import measure_bent_track
 from hepatica.planning.path.checks import check_path
 from hepatica.planning.path.cover import choose_cover, derive_reach_mm, measure_coverage
 from hepatica.planning.path.deposits import place_deposits
 from hepatica.planning.path.fan import fan_deposits
 from hepatica.planning.path.measure import measure_track
 from hepatica.planning.path.ranking import find_front
+from hepatica.planning.path.redirection import derive_redirection_deg
 from hepatica.planning.path.search import plan_lesion_path
 from hepatica.planning.path.share import plan_shared_paths
 
@@ -115,10 +116,11 @@ def test_turning_too_far_or_outside_the_liver_is_an_error(fanned):
 def test_a_bend_of_no_degrees_measures_as_the_straight_track(fanned):
     scene, _, (puncture, _, _) = fanned
     tissue = scene.paint_target("L1")
+    way = puncture.pivot_lps_mm - puncture.entry_lps_mm
     ends = {
         "lesion_id": "L1",
         "entry_lps_mm": puncture.entry_lps_mm,
-        "tip_lps_mm": puncture.tracks[0].tip_lps_mm,
+        "tip_lps_mm": puncture.pivot_lps_mm + 20.0 * way / np.linalg.norm(way),
     }
     straight = measure_track(scene, tissue, **ends)
     bent = measure_bent_track(scene, tissue, pivot_lps_mm=puncture.pivot_lps_mm, **ends)

@@ -97,7 +97,7 @@ def test_the_document_has_the_promised_names_and_follows_the_published_schema(co
     assert set(document["lesions"][0]) >= LESION_NAMES
     assert set(document["injections"][0]) >= INJECTION_NAMES
     assert set(document["punctures"][0]) >= PUNCTURE_NAMES
-    assert set(document["punctures"][0]["tracks"][0]) == {"tip_lps_mm", "deposits"}
+    assert set(document["punctures"][0]["tracks"][0]) == {"tip_lps_mm", "length_mm", "turn_deg", "deposits"}
     assert set(document["punctures"][0]["tracks"][0]["deposits"][0]) >= {
         "point_lps_mm",
         "volume_ml",

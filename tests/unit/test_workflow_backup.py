@@ -9,8 +9,9 @@ import pytest
 from phantom import make_context, make_puncture
 
 from hepatica.core.findings import Severity
-from hepatica.workflows import plan_case
-from hepatica.workflows.plan_case import check_backup_volume
+from hepatica.planning.path.delivery import Delivery
+from hepatica.workflows import choose_punctures, plan_case
+from hepatica.workflows.choose_punctures import check_backup_volume
 
 INJECTION = make_context().plan.allocation.injections[0]
 
@@ -26,16 +27,21 @@ def test_what_a_backup_has_no_room_for_is_a_finding_on_it_and_not_on_the_first_c
     path = replace(make_context().plan.paths[0], best=best, backup=second)
     allocation = make_context().plan.allocation
     monkeypatch.setattr(
-        plan_case,
-        "place_deposits",
-        lambda puncture, scene, *, lesion_id, volume_ml: (
-            (puncture, 0.0, "") if puncture is best else (puncture, 0.5, "the track has room for one stop")
+        choose_punctures,
+        "deliver_volume",
+        lambda puncture, scene, *, lesion_id, volume_ml: Delivery(
+            puncture=puncture,
+            undelivered_ml=0.0 if puncture.puncture_id == "P1" else 0.5,
+            reason="" if puncture.puncture_id == "P1" else "the track has room for one stop",
+            coverage_fraction=0.5,
         ),
     )
     scene = SimpleNamespace(needle=best.needle)
-    joined, punctures, backups = plan_case._deposit(
-        lambda *, unreachable, dead_space_ml: allocation, (path,), scene, named=True
+    joined, chosen = plan_case._deposit(
+        lambda *, unreachable, dead_space_ml: allocation, (path,), scene, named=True, own_scores={}
     )
+    punctures, backups = chosen.punctures, chosen.backups
+    assert (chosen.paths[0].best.puncture_id, chosen.paths[0].backup.puncture_id) == ("P1", "P1b")
     told = [f for f in backups[0].findings if f.rule == "path.backup_undelivered"]
     assert [(f.subject, f.severity, f.measured, f.unit) for f in told] == [
         ("P1b", Severity.WARNING, 0.5, "ml")

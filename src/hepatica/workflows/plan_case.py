@@ -3,25 +3,24 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from functools import partial
 from typing import Final
 
-import numpy as np
-
 from hepatica.anatomy.structures import Anatomy
 from hepatica.core.findings import Finding, Severity
-from hepatica.core.progress import Progress
+from hepatica.core.progress import SILENT, Progress
 from hepatica.core.provenance import derive_uid
 from hepatica.lesions.lesion import Lesion
 from hepatica.planning.dose.allocate import AllocationOptions, allocate_dose
-from hepatica.planning.dose.values import Allocation, DoseLesion, Injection
-from hepatica.planning.path.deposits import place_deposits
+from hepatica.planning.dose.values import Allocation, DoseLesion
+from hepatica.planning.path.delivery import search_delivery
+from hepatica.planning.path.harm import rank_by_harm, simulate_harm
 from hepatica.planning.path.needle_choice import fit_needle
-from hepatica.planning.path.placement_error import simulate_placement
 from hepatica.planning.path.placement_presets import make_placement_model
 from hepatica.planning.path.scene import Scene
-from hepatica.planning.path.search import plan_lesion_path
+from hepatica.planning.path.search import LesionSearch
+from hepatica.planning.path.share import measure_score, share_skin
 from hepatica.planning.path.values import LesionPath, Needle, Puncture
 from hepatica.planning.plan import (
     Plan,
@@ -32,6 +31,7 @@ from hepatica.planning.plan import (
     join_allocation,
     sort_findings,
 )
+from hepatica.workflows.choose_punctures import ChosenPunctures, choose_punctures
 from hepatica.workflows.prepare_case import PreparedCase, prepare_case
 from hepatica.workflows.read_case import Case
 
@@ -93,10 +93,20 @@ def plan_prepared(case: Case, prepared: PreparedCase, *, run_id: str, progress: 
     """
     scene, lesions, anatomy = prepared.scene, prepared.lesions, prepared.anatomy
     allocate = partial(_allocate, case, lesions, given_ml=prepared.given_ml)
-    first, paths = _search(allocate, lesions, scene, progress=progress)
-    allocation, punctures, backups = _deposit(allocate, paths, scene, named=bool(case.request.needle))
+    first, paths, own_scores = _search(case, allocate, lesions, scene, progress=progress)
+    progress.stage("Placing deposits")
+    allocation, chosen = _deposit(
+        allocate,
+        paths,
+        scene,
+        named=bool(case.request.needle),
+        own_scores=own_scores,
+        progress=progress,
+    )
+    paths = chosen.paths
     progress.stage("Simulating placement error")
-    punctures, backups = _assess_risk(case, punctures, scene), _assess_risk(case, backups, scene)
+    punctures = _assess_risk(case, chosen.punctures, scene)
+    backups = _assess_risk(case, chosen.backups, scene)
     missing = anatomy.missing_for_clearance()
     findings = (
         *case.findings,
@@ -182,24 +192,43 @@ def _allocate(
 
 
 def _search(
-    allocate: Allocate, lesions: Sequence[Lesion], scene: Scene, *, progress: Progress
-) -> tuple[Allocation, tuple[LesionPath, ...]]:
-    """Allocate over all lesions and look for paths; a lesion without one frees its share for others."""
+    case: Case, allocate: Allocate, lesions: Sequence[Lesion], scene: Scene, *, progress: Progress
+) -> tuple[Allocation, tuple[LesionPath, ...], dict[str, float]]:
+    """Allocate over all lesions and look for paths; a lesion without one frees its share for others.
+
+    Then choose among each lesion's best paths by harm, and let lesions share holes in the skin. The scores are
+    those of the lesions' own best paths.
+    """
     dead_space_ml = scene.needle.dead_space_ml
     first = allocation = allocate(unreachable={}, dead_space_ml=dead_space_ml)
-    paths: dict[str, LesionPath] = {}
+    searches: dict[str, LesionSearch] = {}
     searched_ml: dict[str, float] = {}
     while wanted := [i for i in allocation.injections if i.volume_ml > searched_ml.get(i.lesion_id, 0.0)]:
         for injection in wanted:
             lesion_id = injection.lesion_id
             progress.stage(f"Searching paths to {lesion_id}")
-            paths[lesion_id] = plan_lesion_path(
+            searches[lesion_id] = search_delivery(
                 scene, lesion_id=lesion_id, volume_ml=injection.volume_ml, progress=progress
             )
             searched_ml[lesion_id] = injection.volume_ml
             progress.check_cancelled()
-        allocation = allocate(unreachable=_find_unreachable(paths.values()), dead_space_ml=dead_space_ml)
-    return first, tuple(paths[lesion.lesion_id] for lesion in lesions if lesion.lesion_id in paths)
+        unreachable = _find_unreachable(search.path for search in searches.values())
+        allocation = allocate(unreachable=unreachable, dead_space_ml=dead_space_ml)
+    model, seed = make_placement_model(case.request.placement), case.request.seed
+    ordered = [lesion.lesion_id for lesion in lesions if lesion.lesion_id in searches]
+    paths = {
+        name: rank_by_harm(searches[name], scene, model=model, seed=seed, progress=progress)
+        for name in ordered
+    }
+    given = {item.lesion_id for item in allocation.injections if item.volume_ml > 0}
+    shared = share_skin(
+        scene,
+        searches=searches,
+        paths={name: path for name, path in paths.items() if name in given},
+        progress=progress,
+    )
+    own = {name: measure_score(path.best) for name, path in paths.items() if path.best is not None}
+    return first, tuple((paths | shared).values()), own
 
 
 def _find_unreachable(paths: Iterable[LesionPath]) -> dict[str, str]:
@@ -207,91 +236,32 @@ def _find_unreachable(paths: Iterable[LesionPath]) -> dict[str, str]:
 
 
 def _deposit(
-    allocate: Allocate, paths: Sequence[LesionPath], scene: Scene, *, named: bool
-) -> tuple[Allocation, tuple[Puncture, ...], tuple[Puncture, ...]]:
+    allocate: Allocate,
+    paths: Sequence[LesionPath],
+    scene: Scene,
+    *,
+    named: bool,
+    own_scores: Mapping[str, float],
+    progress: Progress = SILENT,
+) -> tuple[Allocation, ChosenPunctures]:
     """Allocate over the lesions that have a path, and place the volumes along first choices and backups.
 
     A needle that the user named is used as it is; otherwise each path gets the shortest one that fits.
     """
-    reached = {path.lesion_id: path for path in paths if path.best is not None}
 
     def fit(puncture: Puncture) -> Needle:
         return scene.needle if named else fit_needle(scene.needle, length_mm=puncture.length_mm)
 
-    needles = [fit(path.best) for path in reached.values() if path.best is not None]
+    needles = [fit(path.best) for path in paths if path.best is not None]
     dead_space_ml = max((needle.dead_space_ml for needle in needles), default=0.0)
     allocation = allocate(unreachable=_find_unreachable(paths), dead_space_ml=dead_space_ml)
-    undelivered: dict[str, tuple[float, str]] = {}
-    punctures: list[Puncture] = []
-    backups: list[Puncture] = []
-    for injection in allocation.injections:
-        path = reached.get(injection.lesion_id)
-        if injection.volume_ml <= 0 or path is None or path.best is None:
-            continue
-        name = f"P{len(punctures) + 1}"
-        puncture, left_ml, reason = _place(path.best, name, injection, scene)
-        punctures.append(replace(puncture, needle=fit(puncture)))
-        if left_ml > 0:
-            undelivered[injection.lesion_id] = (left_ml, reason)
-        if path.backup is not None:
-            backup, left_ml, reason = _place(path.backup, f"{name}b", injection, scene)
-            told = (*backup.findings, *check_backup_volume(backup, injection, left_ml=left_ml, reason=reason))
-            backups.append(replace(backup, needle=fit(backup), findings=told))
-    return join_allocation(allocation, undelivered), tuple(punctures), tuple(backups)
-
-
-def check_backup_volume(
-    backup: Puncture, injection: Injection, *, left_ml: float, reason: str
-) -> tuple[Finding, ...]:
-    """Say so where a backup cannot give the whole planned volume: whoever changes to it gives less.
-
-    Parameters
-    ----------
-    backup
-        Backup puncture with its deposits.
-    injection
-        What is planned for the lesion.
-    left_ml
-        What the backup has no room for.
-    reason
-        Why, in words.
-    """
-    if left_ml <= 0:
-        return ()
-    return (
-        Finding(
-            rule="path.backup_undelivered",
-            severity=Severity.WARNING,
-            message=f"By this backup {left_ml:.3f} of {injection.volume_ml:.3f} mL for {injection.lesion_id} "
-            f"cannot be given: {reason}.",
-            measured=left_ml,
-            limit=0.0,
-            unit="ml",
-            subject=backup.puncture_id,
-        ),
+    chosen = choose_punctures(
+        allocation.injections, paths, scene, fit=fit, own_scores=own_scores, progress=progress
     )
-
-
-def _place(puncture: Puncture, name: str, injection: Injection, scene: Scene) -> tuple[Puncture, float, str]:
-    placed, left_ml, reason = place_deposits(
-        puncture, scene, lesion_id=injection.lesion_id, volume_ml=injection.volume_ml
-    )
-    findings = tuple(
-        replace(f, subject=name) if f.subject == puncture.puncture_id else f for f in placed.findings
-    )
-    return replace(placed, puncture_id=name, findings=findings), left_ml, reason
+    return join_allocation(allocation, chosen.undelivered), chosen
 
 
 def _assess_risk(case: Case, punctures: Sequence[Puncture], scene: Scene) -> tuple[Puncture, ...]:
     """Draw needles around every puncture. All draw the same errors, so that punctures compare without noise."""
-    seed = case.request.seed
-    model = make_placement_model(case.request.placement)
-    return tuple(
-        replace(
-            puncture,
-            risk=replace(
-                simulate_placement(puncture, scene, model=model, rng=np.random.default_rng(seed)), seed=seed
-            ),
-        )
-        for puncture in punctures
-    )
+    model, seed = make_placement_model(case.request.placement), case.request.seed
+    return tuple(simulate_harm(puncture, scene, model=model, seed=seed) for puncture in punctures)

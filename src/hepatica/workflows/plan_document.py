@@ -9,14 +9,15 @@ from types import MappingProxyType
 from typing import Any, Final
 
 from hepatica.anatomy.structures import Anatomy, StructureKind
-from hepatica.core.evidence import read_resource
+from hepatica.core.evidence import Evidence, read_resource
 from hepatica.core.findings import NotEvaluable
 from hepatica.core.provenance import Manifest, derive_uid
 from hepatica.lesions.lesion import Diameter, Lesion, ViablePart
 from hepatica.planning.dose.values import Allocation, Injection
 from hepatica.planning.eligibility.values import CriterionAnswer
 from hepatica.planning.path.placement_values import Chance, PlacementRisk
-from hepatica.planning.path.values import Clearance, LesionPath, Needle, Puncture, Run, Track
+from hepatica.planning.path.redirection import derive_redirection_deg, measure_track_mm
+from hepatica.planning.path.values import Clearance, Deposit, LesionPath, Needle, Puncture, Run, Track
 from hepatica.planning.plan import Plan
 from hepatica.workflows.document_values import (
     NUMBER_DECIMALS,
@@ -228,7 +229,9 @@ def _to_puncture(puncture: Puncture) -> dict[str, Any]:
         "clearance_mm": {c.kind.value: to_number_or_reason(c.clearance_mm) for c in puncture.clearances},
         "clearances": [_to_clearance(clearance) for clearance in puncture.clearances],
         "runs": [_to_run(run) for run in puncture.runs],
-        "tracks": [_to_track(track) for track in puncture.tracks],
+        "pivot_lps_mm": None if puncture.pivot_lps_mm is None else to_point(puncture.pivot_lps_mm),
+        "shares_skin_with": list(puncture.shares_skin_with),
+        "tracks": [_to_track(puncture, track) for track in puncture.tracks],
         "needle": _to_needle(puncture.needle),
         "ranking": [
             {
@@ -258,6 +261,7 @@ def _to_risk(risk: PlacementRisk) -> dict[str, Any]:
             {"name": s.key, "sigma_mm": to_number(s.number), "source": s.source, "status": s.status.value}
             for s in risk.model.sigmas
         ],
+        **({} if risk.redirection is None else {"redirection": _to_redirection(risk.redirection)}),
         "p_any_touched": _to_chance(risk.any_touched),
         "p_any_within_margin": _to_chance(risk.any_within_margin),
         "p_touch": {item.kind.value: _to_chance(item.touched) for item in risk.structures},
@@ -280,6 +284,10 @@ def _to_risk(risk: PlacementRisk) -> dict[str, Any]:
         "p_leaves_volume": _to_chance(risk.leaves_volume),
         "p_near_face": _to_chance(risk.near_face),
     }
+
+
+def _to_redirection(sigma: Evidence) -> dict[str, Any]:
+    return {"sigma_deg": to_number(sigma.number), "source": sigma.source, "status": sigma.status.value}
 
 
 def _to_chance(chance: Chance) -> dict[str, float]:
@@ -313,17 +321,32 @@ def _to_run(run: Run) -> dict[str, Any]:
     }
 
 
-def _to_track(track: Track) -> dict[str, Any]:
+def _to_track(puncture: Puncture, track: Track) -> dict[str, Any]:
+    pivot = puncture.pivot_lps_mm
+    turn = 0.0 if pivot is None else derive_redirection_deg(puncture.entry_lps_mm, pivot, track.tip_lps_mm)
     return {
         "tip_lps_mm": to_point(track.tip_lps_mm),
-        "deposits": [
+        "length_mm": to_number(measure_track_mm(puncture, track)),
+        "turn_deg": to_number(turn),
+        "deposits": [_to_deposit(deposit) for deposit in track.deposits],
+        **({"runs": [_to_run(run) for run in track.runs]} if track.runs else {}),
+    }
+
+
+def _to_deposit(deposit: Deposit) -> dict[str, Any]:
+    return {
+        "point_lps_mm": to_point(deposit.point_lps_mm),
+        "volume_ml": to_number(deposit.volume_ml),
+        "lesion_id": deposit.lesion_id,
+        "order": deposit.order,
+        "distances": [
             {
-                "point_lps_mm": to_point(deposit.point_lps_mm),
-                "volume_ml": to_number(deposit.volume_ml),
-                "lesion_id": deposit.lesion_id,
-                "order": deposit.order,
+                "to": item.name,
+                "distance_mm": to_number_or_reason(item.distance_mm),
+                "limit_mm": to_number(item.limit_mm),
+                "status": item.status.value,
             }
-            for deposit in track.deposits
+            for item in deposit.distances
         ],
     }
 

@@ -15,7 +15,7 @@ from hepatica.core.errors import SourceFormatError
 from hepatica.core.geometry import FloatArray
 from hepatica.planning.path.values import PriorTrack
 
-SCHEMA_VERSION: Final = "1.0"
+SCHEMA_VERSION: Final = "1.1"
 """Version of ``plan.json``; the first number changes when an old reader could misread a new document."""
 COORDINATE_MAX_MM: Final = 10_000.0
 """A point farther than 10 m from the scanner's origin is a damaged file, not a patient."""
@@ -79,7 +79,7 @@ class PriorPlan:
     lesions, doses
         Its lesions and planned amounts.
     tracks
-        Entry and tip of every planned track, in that plan's frame.
+        Entry and tip of every straight stretch of the planned tracks, in that plan's frame.
     """
 
     plan_id: str
@@ -165,9 +165,16 @@ def _read_dose(entry: Mapping[str, Any], where: str, lesion_ids: Sequence[str]) 
 
 
 def _read_tracks(entry: Mapping[str, Any], where: str, plan_id: str) -> list[PriorTrack]:
-    entry_lps_mm = _point(entry, "entry_lps_mm", where)
-    return [
-        PriorTrack(plan_id=plan_id, entry_lps_mm=entry_lps_mm, tip_lps_mm=_point(track, "tip_lps_mm", place))
+    """Return every straight stretch: a fan gives its coaxial needle and what each track adds to it."""
+    start = _point(entry, "entry_lps_mm", where)
+    pivot = None if entry.get("pivot_lps_mm") is None else _point(entry, "pivot_lps_mm", where)
+    stretches = [] if pivot is None else [PriorTrack(plan_id=plan_id, entry_lps_mm=start, tip_lps_mm=pivot)]
+    return stretches + [
+        PriorTrack(
+            plan_id=plan_id,
+            entry_lps_mm=start if pivot is None else pivot,
+            tip_lps_mm=_point(track, "tip_lps_mm", place),
+        )
         for track, place in _entries(entry, "tracks", where)
     ]
 

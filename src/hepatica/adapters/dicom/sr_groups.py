@@ -15,6 +15,7 @@ from hepatica.core.findings import NotEvaluable
 from hepatica.core.provenance import derive_uid
 from hepatica.lesions.lesion import Diameter, Lesion
 from hepatica.planning.dose.values import Injection
+from hepatica.planning.path.redirection import derive_redirection_deg, measure_track_mm
 from hepatica.planning.path.values import Clearance, Puncture, Track
 from hepatica.planning.plan import PlanStatus
 from hepatica.workflows.ports import PlanContext
@@ -224,17 +225,27 @@ def _measure_clearance(clearance: Clearance) -> Iterator[Any]:
 
 
 def _measure_track(frame: ReportFrame, puncture: Puncture, *, track: Track, number: int) -> Iterator[Any]:
-    """Give the way of one track as a line from skin to tip, and each deposit as a point."""
+    """Give the way of one track as a line from skin to tip, over the coaxial tip, and each deposit as a point."""
     run_id = frame.context.manifest.run_id
     name = f"{puncture.puncture_id} track {number}"
-    line = np.stack([puncture.entry_lps_mm, track.tip_lps_mm])
+    pivot = puncture.pivot_lps_mm
+    corners = [puncture.entry_lps_mm, track.tip_lps_mm]
+    line = np.stack(corners if pivot is None else [corners[0], pivot, corners[1]])
     yield _measure(
         "track_length",
-        float(np.linalg.norm(line[1] - line[0])),
+        measure_track_mm(puncture, track),
         "mm",
         tracking=_track(name, derive_uid(run_id, name)),
         coordinates=_coordinates(frame, "POLYLINE", line, purpose="path"),
     )
+    if pivot is not None:
+        yield _measure(
+            "redirection_angle",
+            derive_redirection_deg(puncture.entry_lps_mm, pivot, track.tip_lps_mm),
+            "deg",
+            tracking=_track(name, derive_uid(run_id, name)),
+            coordinates=_coordinates(frame, "POINT", [pivot], purpose="coaxial_tip"),
+        )
     for deposit in track.deposits:
         label = f"{name} deposit {deposit.order} in {deposit.lesion_id}"
         yield _measure(
@@ -250,6 +261,10 @@ def _comment_puncture(puncture: Puncture) -> Iterator[str]:
     needle = puncture.needle
     yield f"Needle: {needle.name}, {needle.gauge} G, {needle.length_mm:g} mm."
     yield f"Lesions: {', '.join(puncture.lesion_ids)}."
+    if puncture.pivot_lps_mm is not None:
+        yield f"Coaxial needle; {len(puncture.tracks)} tracks from its tip, a fresh inner needle for each lesion."
+    if puncture.shares_skin_with:
+        yield f"Through the same hole in the skin as {', '.join(puncture.shares_skin_with)}, with a fresh needle."
     for word, value in (
         ("In-plane angle", puncture.in_plane_angle_deg),
         ("Capsule angle", puncture.capsule_angle_deg),

@@ -56,18 +56,21 @@ def to_markups_document(plan: Plan) -> dict[str, Any]:
 
 
 def _to_tracks(puncture: Puncture, *, colour: str, word: str) -> list[dict[str, Any]]:
-    return [
-        _to_markup(
-            "Line",
-            name=f"{puncture.puncture_id} {word} {number}",
-            points=(
-                (f"{puncture.puncture_id} entry", puncture.entry_lps_mm, "skin entry"),
-                (f"{puncture.puncture_id} tip", track.tip_lps_mm, "needle tip"),
-            ),
-            colour=colour,
+    """Return one line for each straight stretch: a line has two points, so a fan's coaxial needle is its own."""
+    name, pivot = puncture.puncture_id, puncture.pivot_lps_mm
+    start = (f"{name} entry", puncture.entry_lps_mm, "skin entry")
+    lines = []
+    if pivot is not None:
+        end = (f"{name} coaxial tip", pivot, "coaxial tip: inner needles turn here")
+        backup = "backup " if word.startswith("backup") else ""
+        lines.append(
+            _to_markup("Line", name=f"{name} {backup}coaxial needle", points=(start, end), colour=colour)
         )
-        for number, track in enumerate(puncture.tracks, start=1)
-    ]
+        start = end
+    for number, track in enumerate(puncture.tracks, start=1):
+        tip = (f"{name} tip", track.tip_lps_mm, "needle tip")
+        lines.append(_to_markup("Line", name=f"{name} {word} {number}", points=(start, tip), colour=colour))
+    return lines
 
 
 def _to_deposits(puncture: Puncture) -> list[dict[str, Any]]:

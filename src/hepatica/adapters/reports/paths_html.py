@@ -10,7 +10,7 @@ from typing import Final
 
 from hepatica.adapters.reports import palette
 from hepatica.adapters.reports.explain_view import ExplainView, derive_explain_view
-from hepatica.adapters.reports.pictures import Picture
+from hepatica.adapters.reports.picture_frame import Picture
 from hepatica.adapters.reports.skin_legend import find_limit_numbers
 from hepatica.adapters.reports.skin_map_pictures import MapMark, MapSubject, draw_flat_map
 from hepatica.adapters.reports.skin_views import draw_body_views

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 from typing import Final
 
-from hepatica.adapters.reports.pictures import Frame, Picture, draw_axial_picture, draw_needle_picture
+from hepatica.adapters.reports.fan_picture import draw_fan_picture
+from hepatica.adapters.reports.picture_frame import Frame, Picture
+from hepatica.adapters.reports.pictures import draw_axial_picture, draw_needle_picture
 from hepatica.adapters.reports.scene3d import Fields, build_fields, draw_scene
 from hepatica.core.progress import Progress
 from hepatica.planning.path.values import Puncture
@@ -56,5 +58,12 @@ def draw_puncture(context: PlanContext, puncture: Puncture, *, fields: Fields) -
         "needle": draw_needle_picture(context, puncture, frame=NEEDLE_FRAME),
         "scene": draw_scene(context, puncture, fields=fields, frame=SCENE_FRAME),
         "entry": draw_axial_picture(context, puncture, at_entry=True, frame=AXIAL_FRAME),
-        "target": draw_axial_picture(context, puncture, at_entry=False, frame=AXIAL_FRAME),
+        "target": _draw_target(context, puncture),
     }
+
+
+def _draw_target(context: PlanContext, puncture: Puncture) -> Picture:
+    """Draw the axial slice of the tip; of a fan, whose tips lie in several slices, the view along its needle."""
+    if puncture.pivot_lps_mm is not None and any(track.deposits for track in puncture.tracks):
+        return draw_fan_picture(context, puncture, frame=AXIAL_FRAME)
+    return draw_axial_picture(context, puncture, at_entry=False, frame=AXIAL_FRAME)

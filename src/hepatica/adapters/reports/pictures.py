@@ -7,15 +7,25 @@ from __future__ import annotations
 
 import io
 from collections.abc import Iterable
-from dataclasses import dataclass
-from itertools import pairwise
 from typing import TYPE_CHECKING, Any, Final
 
 import numpy as np
 from numpy.typing import NDArray
 
 from hepatica.adapters.reports import palette
+from hepatica.adapters.reports.needle_marks import (
+    DOTS_PER_INCH,
+    draw_deposits,
+    draw_entry,
+    draw_projections,
+    draw_run_out,
+    draw_ticks,
+    draw_tracks,
+    find_corners,
+)
+from hepatica.adapters.reports.picture_frame import Frame, Picture, measure_pixel_mm
 from hepatica.adapters.reports.puncture_view import find_lateral_axis, find_patient_gravity, find_slice_words
+from hepatica.adapters.reports.strokes import draw_line, outline_text, write_text
 from hepatica.anatomy.structures import Origin, StructureKind, to_bit
 from hepatica.core.geometry import FloatArray
 from hepatica.imaging.reformat import (
@@ -30,7 +40,6 @@ from hepatica.imaging.reformat import (
     sample_volume,
     trace_outlines,
 )
-from hepatica.planning.path.scene import read_path_limits
 from hepatica.planning.path.values import Puncture
 from hepatica.workflows.ports import PlanContext
 
@@ -40,27 +49,17 @@ if TYPE_CHECKING:
 WINDOW_LEVEL_HU: Final = 60.0
 WINDOW_WIDTH_HU: Final = 400.0
 """Display only: the usual window of a contrast-enhanced abdomen, printed on each picture."""
-DOTS_PER_INCH: Final = 260
 MM_PER_INCH: Final = 25.4
-TICK_STEP_MM: Final = 10.0
-SMALLEST_PIXEL_MM: Final = 0.6
-"""Finer sampling would not be seen in print at the size of the pictures."""
 BODY_ROOM_MM: Final = 8.0
 """Air shown around the body; twice that above the entry, for its label."""
 SMALLEST_NAMED_AREA_MM2: Final = 120.0
 """Smaller cuts of a structure are outlined but not named, to keep the picture readable."""
-ENTRY_GAP_MM: Final = 4.0
-ENTRY_LABEL_HEIGHT: Final = 0.06
-"""Of the picture: what the word at the entry needs above the marker; without that it stands beside it."""
 TOP_LETTER_PLACES: Final = (0.62, 0.82, 0.36)
 """Of the width, in order of preference."""
 TOP_LETTER_ROOM: Final = 0.15
 """Of the width, between the letter and the skin entry or its word."""
 STRUCTURE_POINTS: Final = 5.4
 LESION_POINTS: Final = 6.6
-DEPOSIT_POINTS: Final = 5.6
-SMALLEST_NUMBERED_POINTS: Final = 4.0
-"""Smaller circles, where stops lie closer in print, bear no number."""
 MIDLINE_DASH: Final = (0, (6, 4))
 UNNAMED: Final = frozenset(
     {StructureKind.BODY, StructureKind.LIVER, StructureKind.LESION, StructureKind.NECROSIS, StructureKind.GAS,
@@ -69,76 +68,63 @@ UNNAMED: Final = frozenset(
 """Drawn without a name: plain from the picture, or too many small parts."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Picture:
-    """One picture: PNG bytes, its size in print, and what it shows in words."""
-
-    name: str
-    png: bytes
-    title: str
-    alt: str
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Frame:
-    """Size of a picture in print."""
-
-    width_mm: float
-    height_mm: float
-
-    @property
-    def aspect(self) -> float:
-        """Width over height."""
-        return self.width_mm / self.height_mm
-
-
 def draw_needle_picture(context: PlanContext, puncture: Puncture, *, frame: Frame) -> Picture:
     """Draw the oblique reformat that holds the first track, with a tick every 10 mm from the skin."""
     entry, tip = puncture.entry_lps_mm, _first_tip(puncture)
-    plane = derive_needle_plane(entry, tip, pixel_mm=_pixel_mm(context), margin_mm=34.0, aspect=frame.aspect)
-    canvas, axes = _start(context, plane, frame)
-    _draw_structures(axes, context, plane)
-    for number, track in enumerate(puncture.tracks):
-        _draw_track(axes, plane, entry, track.tip_lps_mm, main=number == 0)
+    plane = derive_needle_plane(
+        entry, tip, pixel_mm=measure_pixel_mm(context), margin_mm=34.0, aspect=frame.aspect
+    )
+    canvas, axes = draw_ground(context, plane, frame)
+    draw_tracks(axes, plane, puncture)
     if puncture.tracks:
-        _draw_ticks(axes, plane, entry, tip)
-        _draw_run_out(axes, plane, entry, tip)
-    _draw_deposits(axes, plane, puncture)
-    _draw_entry(axes, plane, entry)
-    _draw_edges(axes, plane, entry)
-    _draw_scale(axes, plane)
+        draw_ticks(axes, plane, entry, tip if puncture.pivot_lps_mm is None else puncture.pivot_lps_mm)
+        for track in puncture.tracks:
+            draw_run_out(axes, plane, *find_corners(puncture, track)[-2:])
+    draw_deposits(axes, plane, puncture)
+    draw_entry(axes, plane, entry)
     return Picture(
         name=f"{puncture.puncture_id}-needle",
-        png=to_png(canvas),
-        title="In the plane of the needle nearest to axial; a tick every 10 mm from the skin",
+        png=finish_picture(canvas, axes, plane, entry),
+        title=_title_needle(puncture),
         alt=f"Oblique CT reformat along needle {puncture.puncture_id}: {puncture.length_mm:.0f} mm from skin "
-        "to tip, tick every 10 mm, deposits numbered from the deepest, lesions and structures outlined.",
+        f"to tip{_say_fan(puncture)}, tick every 10 mm, deposits numbered from the deepest, lesions and "
+        "structures outlined.",
     )
+
+
+def _say_fan(puncture: Puncture) -> str:
+    return "" if puncture.pivot_lps_mm is None else f", {len(puncture.tracks)} tracks from a coaxial tip"
+
+
+def _title_needle(puncture: Puncture) -> str:
+    place = "In the plane of the needle nearest to axial; a tick every 10 mm from the skin"
+    if puncture.pivot_lps_mm is None:
+        return place
+    # One line under the picture: what it shows of the fan matters more than the general rule.
+    return "Plane of the coaxial needle nearest to axial, tick every 10 mm; diamond: coaxial tip; dashed: outside"
 
 
 def draw_axial_picture(context: PlanContext, puncture: Puncture, *, at_entry: bool, frame: Frame) -> Picture:
     """Draw the acquired axial slice of the skin entry or of the tip, patient right on the left."""
     entry, tip = puncture.entry_lps_mm, _first_tip(puncture)
     grid = context.image.volume.grid
-    whole = derive_axial_plane(grid, through_lps_mm=entry if at_entry else tip, pixel_mm=_pixel_mm(context))
+    whole = derive_axial_plane(
+        grid, through_lps_mm=entry if at_entry else tip, pixel_mm=measure_pixel_mm(context)
+    )
     plane = _fit_to_body(context, whole, frame, keep=np.stack([entry, tip]))
-    canvas, axes = _start(context, plane, frame)
-    _draw_structures(axes, context, plane)
+    canvas, axes = draw_ground(context, plane, frame)
     half_slice_mm = float(grid.spacing_mm[grid.slice_axis]) / 2
-    for track in puncture.tracks:
-        _draw_projection(axes, plane, entry, track.tip_lps_mm, half_slice_mm=half_slice_mm)
+    draw_projections(axes, plane, puncture, half_slice_mm=half_slice_mm)
     if at_entry:
         _draw_midline(axes, context, plane, entry)
-        _draw_entry(axes, plane, entry)
+        draw_entry(axes, plane, entry)
     else:
-        _draw_deposits(axes, plane, puncture)
-    _draw_edges(axes, plane, entry)
-    _draw_scale(axes, plane)
+        draw_deposits(axes, plane, puncture)
     place = "skin entry" if at_entry else "target"
     words = find_slice_words(entry if at_entry else tip, grid, context.image.facts)
     return Picture(
         name=f"{puncture.puncture_id}-{'entry' if at_entry else 'target'}",
-        png=to_png(canvas),
+        png=finish_picture(canvas, axes, plane, entry),
         title=f"Axial at the {place}, {words.image}",
         alt=f"Axial CT slice at the {place} of {puncture.puncture_id}, patient right on the left of the "
         "picture, needle projected onto it, lesions and structures outlined.",
@@ -149,12 +135,6 @@ def _first_tip(puncture: Puncture) -> FloatArray:
     if puncture.tracks:
         return puncture.tracks[0].tip_lps_mm
     return puncture.entry_lps_mm + np.array([0.0, max(puncture.length_mm, 1.0), 0.0])
-
-
-def _pixel_mm(context: PlanContext) -> float:
-    grid = context.image.volume.grid
-    in_plane = [float(step) for axis, step in enumerate(grid.spacing_mm) if axis != grid.slice_axis]
-    return max(SMALLEST_PIXEL_MM, min(in_plane))
 
 
 def _fit_to_body(context: PlanContext, whole: Plane, frame: Frame, *, keep: FloatArray) -> Plane:
@@ -172,6 +152,20 @@ def _fit_to_body(context: PlanContext, whole: Plane, frame: Frame, *, keep: Floa
     height, width = (high - low) * whole.pixel_mm
     width, height = max(width, height * frame.aspect), max(height, width / frame.aspect)
     return crop_plane(whole, centre_lps_mm=centre, height_mm=float(height), width_mm=float(width))
+
+
+def draw_ground(context: PlanContext, plane: Plane, frame: Frame) -> tuple[Any, Axes]:
+    """Return canvas and axes with the CT of a plane and everything outlined on it."""
+    canvas, axes = _start(context, plane, frame)
+    _draw_structures(axes, context, plane)
+    return canvas, axes
+
+
+def finish_picture(canvas: Any, axes: Axes, plane: Plane, entry: FloatArray) -> bytes:
+    """Add directions and scale, and return the PNG."""
+    _draw_edges(axes, plane, entry)
+    _draw_scale(axes, plane)
+    return to_png(canvas)
 
 
 def _start(context: PlanContext, plane: Plane, frame: Frame) -> tuple[Any, Axes]:
@@ -204,32 +198,6 @@ def to_png(canvas: Any) -> bytes:
     return target.getvalue()
 
 
-def _case(width: float) -> list[Any]:
-    from matplotlib import patheffects
-
-    return [patheffects.withStroke(linewidth=width, foreground=palette.CASING)]
-
-
-def _line(axes: Axes, points: NDArray[Any], *, casing: str = palette.CASING, **style: Any) -> None:
-    from matplotlib import patheffects
-
-    width = style.pop("linewidth", 1.0)
-    effects = [patheffects.withStroke(linewidth=width + 1.0, foreground=casing)]
-    axes.plot(points[:, 1], points[:, 0], linewidth=width, path_effects=effects, **style)
-
-
-def _say(axes: Axes, point: FloatArray, text: str, **style: Any) -> None:
-    options: dict[str, Any] = {
-        "color": "white",
-        "fontsize": 5.8,
-        "ha": "center",
-        "va": "center",
-        "parse_math": False,
-    }
-    options.update(style)
-    axes.text(float(point[1]), float(point[0]), text, path_effects=_case(1.6), clip_on=True, **options)
-
-
 def _draw_structures(axes: Axes, context: PlanContext, plane: Plane) -> None:
     anatomy = context.anatomy
     samples = sample_corners(anatomy.bits, anatomy.grid, plane)
@@ -243,7 +211,9 @@ def _draw_structures(axes: Axes, context: PlanContext, plane: Plane) -> None:
         derived = source.origin is Origin.DERIVED
         style = "solid" if liver else ((0, (1, 1.2)) if not derived else (0, (4, 1.2, 1, 1.2)))
         for line in trace_outlines(membership):
-            _line(axes, line, color=palette.LIVER if liver else palette.OTHER, linestyle=style, linewidth=0.7)
+            draw_line(
+                axes, line, color=palette.LIVER if liver else palette.OTHER, linestyle=style, linewidth=0.7
+            )
         if kind not in UNNAMED:
             named = _name_structure(
                 axes, membership, plane, kind.value.replace("_", " ") + (" *" if derived else ""), named
@@ -287,7 +257,7 @@ def _name_structure(
     free = [found for found in places if _find_crowding(found, named, height) > 0]
     if not free:
         return named
-    _say(axes, np.array(free[0][:2]), name, fontsize=STRUCTURE_POINTS, style="italic")
+    write_text(axes, np.array(free[0][:2]), name, fontsize=STRUCTURE_POINTS, style="italic")
     return (*named, free[0])
 
 
@@ -302,7 +272,7 @@ def _draw_lesions(axes: Axes, context: PlanContext, plane: Plane, named: tuple[N
         colour = palette.INJECTED if lesion.lesion_id in injected else palette.NON_INJECTED
         for line in lines:
             # Cased in white: the hue is a middle grey in black and white, like the liver around it.
-            _line(
+            draw_line(
                 axes,
                 line,
                 color=colour,
@@ -312,7 +282,7 @@ def _draw_lesions(axes: Axes, context: PlanContext, plane: Plane, named: tuple[N
             )
         place = _find_lesion_name_place(axes, plane, max(lines, key=len), lesion.lesion_id, named)
         named = (*named, place)
-        _say(axes, np.array(place[:2]), lesion.lesion_id, fontsize=LESION_POINTS, weight="bold")
+        write_text(axes, np.array(place[:2]), lesion.lesion_id, fontsize=LESION_POINTS, weight="bold")
 
 
 def _find_lesion_name_place(
@@ -335,109 +305,6 @@ def _find_lesion_name_place(
     return best[1]
 
 
-def _draw_track(axes: Axes, plane: Plane, entry: FloatArray, tip: FloatArray, *, main: bool) -> None:
-    _line(
-        axes,
-        plane.to_pixel(np.stack([entry, tip])),
-        color=palette.NEEDLE,
-        linewidth=1.5 if main else 1.0,
-        linestyle="solid" if main else (0, (4, 2)),
-        solid_capstyle="butt",
-    )
-
-
-def _draw_projection(
-    axes: Axes, plane: Plane, entry: FloatArray, tip: FloatArray, *, half_slice_mm: float
-) -> None:
-    ends = np.stack([entry, tip])
-    _line(axes, plane.to_pixel(ends), color=palette.NEEDLE, linewidth=0.9, linestyle=(0, (2.5, 2.0)))
-    fractions = np.linspace(0, 1, 201)[:, None]
-    points = entry + fractions * (tip - entry)
-    here = points[np.abs(plane.measure_distance_mm(points)) <= half_slice_mm]
-    if len(here) > 1:
-        _line(axes, plane.to_pixel(here), color=palette.NEEDLE, linewidth=1.7, solid_capstyle="butt")
-
-
-def _draw_ticks(axes: Axes, plane: Plane, entry: FloatArray, tip: FloatArray) -> None:
-    length = float(np.linalg.norm(tip - entry))
-    along = plane.to_pixel(tip) - plane.to_pixel(entry)
-    along = along / max(float(np.linalg.norm(along)), 1e-9)
-    # The numbers stand on the side that faces up, away from the lesion's own label.
-    across = np.array([-along[1], along[0]])
-    across = across if across[0] < 0 else -across
-    for depth_mm in np.arange(TICK_STEP_MM, length, TICK_STEP_MM):
-        middle = plane.to_pixel(entry + (tip - entry) * depth_mm / length)
-        long_tick = round(depth_mm / TICK_STEP_MM) % 5 == 0
-        half = (2.6 if long_tick else 1.6) / plane.pixel_mm
-        _line(
-            axes,
-            np.stack([middle - half * across, middle + half * across]),
-            color=palette.NEEDLE,
-            linewidth=0.9,
-        )
-        if round(depth_mm / TICK_STEP_MM) % 2 == 0:
-            _say(axes, middle + across * 6.0 / plane.pixel_mm, f"{depth_mm:.0f}", fontsize=5.2)
-
-
-def _draw_run_out(axes: Axes, plane: Plane, entry: FloatArray, tip: FloatArray) -> None:
-    direction = (tip - entry) / max(float(np.linalg.norm(tip - entry)), 1e-9)
-    # As long as the stretch beyond the tip on which clearances are checked.
-    ends = np.stack([tip, tip + read_path_limits()["run_out"].number * direction])
-    _line(axes, plane.to_pixel(ends), color="white", linewidth=0.8, linestyle=(0, (1, 1.2)))
-
-
-def _draw_deposits(axes: Axes, plane: Plane, puncture: Puncture) -> None:
-    for track in puncture.tracks:
-        places = [plane.to_pixel(deposit.point_lps_mm) for deposit in track.deposits]
-        steps = [float(np.linalg.norm(b - a)) for a, b in pairwise(places)]
-        points_per_pixel = axes.get_window_extent().width / plane.shape[1] * 72 / DOTS_PER_INCH
-        # As wide as the step between two stops, so that no circle hides another.
-        size = float(np.clip(min(steps, default=np.inf) * points_per_pixel, 1.8, DEPOSIT_POINTS))
-        for deposit, (row, column) in zip(track.deposits, places, strict=True):
-            axes.plot(
-                column,
-                row,
-                marker="o",
-                markersize=size,
-                color="white",
-                markeredgecolor="black",
-                markeredgewidth=0.125 * size,
-            )
-            if size < SMALLEST_NUMBERED_POINTS:
-                continue
-            axes.text(
-                column,
-                row,
-                str(deposit.order),
-                color="black",
-                fontsize=4.4 * size / DEPOSIT_POINTS,
-                ha="center",
-                va="center_baseline",
-                clip_on=True,
-            )
-
-
-def _draw_entry(axes: Axes, plane: Plane, entry: FloatArray) -> None:
-    row, column = plane.to_pixel(entry)
-    axes.plot(
-        column,
-        row,
-        marker="s",
-        markersize=4.2,
-        color=palette.NEEDLE,
-        markeredgecolor="black",
-        markeredgewidth=0.7,
-    )
-    gap = ENTRY_GAP_MM / plane.pixel_mm
-    if row - gap > ENTRY_LABEL_HEIGHT * plane.shape[0]:
-        place, style = np.array([row - gap, column]), {"va": "bottom"}
-    else:
-        # Beside the marker, toward the nearer edge: the line to the middle runs the other way.
-        side = 1 if column > plane.shape[1] / 2 else -1
-        place, style = np.array([row, column + side * gap]), {"ha": "left" if side > 0 else "right"}
-    _say(axes, place, "entry", fontsize=5.6, weight="bold", **style)
-
-
 def _draw_midline(axes: Axes, context: PlanContext, plane: Plane, entry: FloatArray) -> None:
     axis = find_lateral_axis(find_patient_gravity(context.plan))
     if axis is None or not axis[0][0]:
@@ -446,16 +313,16 @@ def _draw_midline(axes: Axes, context: PlanContext, plane: Plane, entry: FloatAr
     middle[0] = context.image.volume.grid.bounds_lps_mm[:, 0].mean()
     row, column = plane.to_pixel(entry)
     _, zero = plane.to_pixel(middle)
-    axes.axvline(zero, color="white", linewidth=0.6, linestyle=MIDLINE_DASH, path_effects=_case(1.4))
-    _say(axes, np.array([plane.shape[0] * 0.965, zero]), "0", fontsize=5.8, weight="bold")
+    axes.axvline(zero, color="white", linewidth=0.6, linestyle=MIDLINE_DASH, path_effects=outline_text(1.4))
+    write_text(axes, np.array([plane.shape[0] * 0.965, zero]), "0", fontsize=5.8, weight="bold")
     offset_mm = abs(column - zero) * plane.pixel_mm
     if offset_mm >= 1.0:
-        _line(
+        draw_line(
             axes, np.array([[row, column], [row, zero]]), color="white", linewidth=0.6, linestyle=(0, (1, 1))
         )
         place = np.array([row + 3.0 / plane.pixel_mm, zero])
         side = "left" if column < zero else "right"
-        _say(axes, place, f" {offset_mm:.0f} mm ", fontsize=5.6, ha=side, va="top")
+        write_text(axes, place, f" {offset_mm:.0f} mm ", fontsize=5.6, ha=side, va="top")
 
 
 def _draw_edges(axes: Axes, plane: Plane, entry: FloatArray) -> None:
@@ -470,7 +337,7 @@ def _draw_edges(axes: Axes, plane: Plane, entry: FloatArray) -> None:
     for side, x, y, horizontal, vertical in places:
         axes.text(
             x, y, letters[side], transform=axes.transAxes, color="white", fontsize=7.5, weight="bold",
-            ha=horizontal, va=vertical, path_effects=_case(2.0),
+            ha=horizontal, va=vertical, path_effects=outline_text(2.0),
         )  # fmt: skip
 
 
@@ -486,9 +353,11 @@ def find_top_letter_place(plane: Plane, entry: FloatArray) -> float:
 def _draw_scale(axes: Axes, plane: Plane) -> None:
     length = 50.0 / plane.pixel_mm
     row, column = plane.shape[0] * 0.95, plane.shape[1] * 0.03
-    _line(axes, np.array([[row, column], [row, column + length]]), color="white", linewidth=1.2)
-    _say(axes, np.array([row - 1.5 / plane.pixel_mm, column]), "50 mm", fontsize=5.2, ha="left", va="bottom")
+    draw_line(axes, np.array([[row, column], [row, column + length]]), color="white", linewidth=1.2)
+    write_text(
+        axes, np.array([row - 1.5 / plane.pixel_mm, column]), "50 mm", fontsize=5.2, ha="left", va="bottom"
+    )
     axes.text(
         0.988, 0.015, f"L {WINDOW_LEVEL_HU:.0f}  W {WINDOW_WIDTH_HU:.0f}", transform=axes.transAxes,
-        color="white", fontsize=4.8, ha="right", va="bottom", path_effects=_case(1.4),
+        color="white", fontsize=4.8, ha="right", va="bottom", path_effects=outline_text(1.4),
     )  # fmt: skip

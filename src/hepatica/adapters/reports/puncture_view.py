@@ -8,6 +8,7 @@ from typing import Final
 
 import numpy as np
 
+from hepatica.adapters.reports.track_view import TrackRow, count_needles, derive_track_rows, say_sharing
 from hepatica.adapters.reports.wording import (
     ABSENT,
     DERIVED_NOTE,
@@ -27,6 +28,7 @@ from hepatica.core.geometry import FloatArray, Grid
 from hepatica.core.position import derive_gravity_lps
 from hepatica.planning.dose.values import Injection
 from hepatica.planning.path.placement_values import PlacementRisk
+from hepatica.planning.path.redirection import measure_depth_mm, measure_track_mm
 from hepatica.planning.path.values import Clearance, Puncture, TissueClass, Track
 from hepatica.planning.plan import Plan
 from hepatica.workflows.ports import ImageFacts, PlanContext
@@ -123,7 +125,10 @@ class SliceWords:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PunctureView:
-    """One puncture as printed."""
+    """One puncture as printed.
+
+    ``tracks``, ``coaxial_depth`` and ``sharing`` are empty where it is one straight needle for one lesion.
+    """
 
     puncture_id: str
     lesions: str
@@ -150,6 +155,9 @@ class PunctureView:
     terms: tuple[TermRow, ...]
     track_count: int
     risk: RiskView | None
+    tracks: tuple[TrackRow, ...]
+    coaxial_depth: str
+    sharing: str
 
 
 def derive_puncture_view(puncture: Puncture, context: PlanContext) -> PunctureView:
@@ -165,11 +173,13 @@ def derive_puncture_view(puncture: Puncture, context: PlanContext) -> PunctureVi
     grid, facts = context.image.volume.grid, context.image.facts
     injections = {item.lesion_id: item for item in context.plan.allocation.injections}
     gravity = find_patient_gravity(context.plan)
-    deepest = max(puncture.tracks, key=lambda track: _depth(puncture, track.tip_lps_mm), default=None)
+    deepest = max(puncture.tracks, key=lambda track: measure_track_mm(puncture, track), default=None)
     tip = puncture.entry_lps_mm if deepest is None else deepest.tip_lps_mm
     lateral, zero, lateral_mm = _say_lateral(puncture.entry_lps_mm, grid, gravity)
     volume_ml, leans = _sum_deposits(puncture, injections)
     needle = puncture.needle
+    # Every lesion gets a fresh inner needle, and each of them keeps its dead space.
+    dead_space_ml = count_needles(puncture) * needle.dead_space_ml
     draw_up_unverified = leans or needle.status is EvidenceStatus.UNVERIFIED
     return PunctureView(
         puncture_id=puncture.puncture_id,
@@ -194,9 +204,9 @@ def derive_puncture_view(puncture: Puncture, context: PlanContext) -> PunctureVi
             note=f"{needle.name}; {needle.length_mm - puncture.length_mm:.0f} mm outside the skin at full depth",
         ),
         draw_up=Cell(
-            text=to_ml_words(volume_ml + needle.dead_space_ml),
+            text=to_ml_words(volume_ml + dead_space_ml),
             unverified=draw_up_unverified,
-            note=f"{to_ml_words(volume_ml)} + dead space {to_ml_words(needle.dead_space_ml)}",
+            note=f"{to_ml_words(volume_ml)} + dead space {to_ml_words(dead_space_ml)}",
         ),
         dose_total=Cell(text=to_ml_words(volume_ml), unverified=leans),
         capsule_angle=_say_angle(puncture.capsule_angle_deg),
@@ -204,17 +214,14 @@ def derive_puncture_view(puncture: Puncture, context: PlanContext) -> PunctureVi
         runs=_derive_runs(puncture),
         stops=_derive_stops(puncture, injections),
         clearances=_derive_clearances(puncture),
-        terms=tuple(
-            TermRow(
-                name=term.name.replace("_", " "),
-                value=f"{term.value:.3g} {term.unit}".strip(),
-                weight=to_cell(f"{term.weight:.3g}", status=term.status),
-                source=term.source,
-            )
-            for term in puncture.terms
-        ),
+        terms=_derive_terms(puncture),
         track_count=len(puncture.tracks),
         risk=None if puncture.risk is None else _derive_risk(puncture.risk),
+        tracks=derive_track_rows(puncture, unverified=leans),
+        coaxial_depth=""
+        if puncture.pivot_lps_mm is None
+        else to_number_words(_depth(puncture, puncture.pivot_lps_mm), unit="mm"),
+        sharing=say_sharing(puncture),
     )
 
 
@@ -276,6 +283,7 @@ def to_in_plane_words(puncture: Puncture, gravity: FloatArray | NotEvaluable) ->
     if axis is None or axis[0][0]:
         return f"{size}° toward patient {'left' if angle > 0 else 'right'}{rising}"
     tip = puncture.tracks[0].tip_lps_mm if puncture.tracks else puncture.entry_lps_mm
+    tip = tip if puncture.pivot_lps_mm is None else puncture.pivot_lps_mm
     forward = float((tip - puncture.entry_lps_mm) @ axis[0]) > 0
     return f"{size}° toward {axis[1] if forward else axis[2]}{rising}"
 
@@ -353,9 +361,9 @@ def _derive_track_stops(
     chances = (
         {(item.track, item.order): item.in_target for item in puncture.risk.deposits} if puncture.risk else {}
     )
-    previous_mm = _depth(puncture, track.tip_lps_mm)
+    previous_mm = measure_track_mm(puncture, track)
     for deposit in sorted(track.deposits, key=lambda item: item.order):
-        depth_mm = _depth(puncture, deposit.point_lps_mm)
+        depth_mm = measure_depth_mm(puncture, track, deposit.point_lps_mm)
         back_mm = previous_mm - depth_mm
         rows.append(
             StopRow(
@@ -401,6 +409,18 @@ def _derive_clearances(puncture: Puncture) -> tuple[ClearanceRow, ...]:
             )
         )
     return tuple(rows)
+
+
+def _derive_terms(puncture: Puncture) -> tuple[TermRow, ...]:
+    return tuple(
+        TermRow(
+            name=term.name.replace("_", " "),
+            value=f"{term.value:.3g} {term.unit}".strip(),
+            weight=to_cell(f"{term.weight:.3g}", status=term.status),
+            source=term.source,
+        )
+        for term in puncture.terms
+    )
 
 
 def _derive_risk(risk: PlacementRisk) -> RiskView:

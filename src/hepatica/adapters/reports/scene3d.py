@@ -9,13 +9,16 @@ back to front.
 from __future__ import annotations
 
 from dataclasses import dataclass
+from itertools import pairwise
 from typing import Any, Final
 
 import numpy as np
 from numpy.typing import NDArray
 
 from hepatica.adapters.reports import palette
-from hepatica.adapters.reports.pictures import MM_PER_INCH, Frame, Picture, to_png
+from hepatica.adapters.reports.needle_marks import find_corners
+from hepatica.adapters.reports.picture_frame import Frame, Picture
+from hepatica.adapters.reports.pictures import MM_PER_INCH, to_png
 from hepatica.adapters.reports.puncture_view import find_patient_gravity
 from hepatica.anatomy.structures import StructureKind
 from hepatica.core.findings import NotEvaluable
@@ -349,15 +352,17 @@ def _draw_needle(puncture: Puncture, camera: Camera) -> Layer:
     grid_u, grid_v = np.meshgrid(across, upward)
     depth = np.full(camera.shape, np.inf)
     colour = np.zeros((*camera.shape, 3))
-    outward = puncture.entry_lps_mm
+    plane = (grid_u, grid_v)
     for track in puncture.tracks:
-        way = outward - track.tip_lps_mm
-        hub = outward + way / max(float(np.linalg.norm(way)), 1e-9) * puncture.needle.hub_allowance_mm
-        ends = (np.stack([hub, track.tip_lps_mm]) - camera.centre_lps_mm) @ camera.axes.T
-        _add_cylinder(depth, colour, (grid_u, grid_v), ends)
+        corners = find_corners(puncture, track)
+        way = corners[0] - corners[1]
+        corners[0] += way / max(float(np.linalg.norm(way)), 1e-9) * puncture.needle.hub_allowance_mm
+        for ends in pairwise((corners - camera.centre_lps_mm) @ camera.axes.T):
+            _add_cylinder(depth, colour, plane, np.stack(ends))
+    for track in puncture.tracks:
         for deposit in track.deposits:
             ball = (deposit.point_lps_mm - camera.centre_lps_mm) @ camera.axes.T
-            _add_ball(depth, colour, (grid_u, grid_v), ball)
+            _add_ball(depth, colour, plane, ball)
     return Layer(depth_mm=depth, colour=colour, opacity=np.ones(camera.shape))
 
 

@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any, Final
 
 from hepatica.adapters.reports.picture_book import PictureBook, Pictures
-from hepatica.adapters.reports.pictures import Picture
+from hepatica.adapters.reports.picture_frame import Picture
 from hepatica.adapters.reports.view import PlanView, derive_plan_view
 from hepatica.core.errors import OutputError
 from hepatica.core.progress import Progress

@@ -8,7 +8,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from hepatica.adapters.reports import palette
-from hepatica.adapters.reports.pictures import DOTS_PER_INCH, MM_PER_INCH, Picture, to_png
+from hepatica.adapters.reports.needle_marks import DOTS_PER_INCH
+from hepatica.adapters.reports.picture_frame import Picture
+from hepatica.adapters.reports.pictures import MM_PER_INCH, to_png
 from hepatica.adapters.reports.skin_legend import LegendEntry, derive_codes
 from hepatica.adapters.reports.skin_map_pictures import MapSubject, derive_label_angle
 from hepatica.core.geometry import FloatArray

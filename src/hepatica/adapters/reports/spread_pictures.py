@@ -7,19 +7,8 @@ from typing import TYPE_CHECKING, Any, Final
 import numpy as np
 
 from hepatica.adapters.reports import palette
-from hepatica.adapters.reports.pictures import (
-    MM_PER_INCH,
-    SMALLEST_PIXEL_MM,
-    Frame,
-    Picture,
-    _case,
-    _draw_edges,
-    _draw_lesions,
-    _draw_projection,
-    _say,
-    _start,
-    to_png,
-)
+from hepatica.adapters.reports.picture_frame import SMALLEST_PIXEL_MM, Frame, Picture
+from hepatica.adapters.reports.pictures import MM_PER_INCH, _draw_edges, _draw_lesions, _start, to_png
 from hepatica.adapters.reports.scene3d import (
     FINE_STEP_MM,
     SCENE_DOTS_PER_INCH,
@@ -34,6 +23,7 @@ from hepatica.adapters.reports.scene3d import (
     derive_camera,
     measure_field,
 )
+from hepatica.adapters.reports.strokes import draw_line, outline_text, write_text
 from hepatica.adapters.reports.wording import to_unit_words
 from hepatica.core.findings import NotEvaluable
 from hepatica.core.geometry import FloatArray
@@ -57,6 +47,7 @@ from hepatica.workflows.spread_values import LesionSpread
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
+NEEDLE_END_MM: Final = 30.0
 SLICE_FRAME: Final = Frame(width_mm=62.0, height_mm=62.0)
 CURVE_FRAME: Final = Frame(width_mm=94.0, height_mm=66.0)
 SPACE_FRAME: Final = Frame(width_mm=92.0, height_mm=66.0)
@@ -130,6 +121,13 @@ def _lay_plane(
     )
 
 
+def _draw_needle_end(axes: Axes, plane: Plane, entry: FloatArray, tip: FloatArray) -> None:
+    """Draw the last stretch of a needle: further back a turned needle does not lie on this line."""
+    back = (entry - tip) / float(np.linalg.norm(entry - tip))
+    ends = np.stack([tip + NEEDLE_END_MM * back, tip])
+    draw_line(axes, plane.to_pixel(ends), color=palette.NEEDLE, linewidth=0.9, linestyle=(0, (2.5, 2.0)))
+
+
 def _draw_slice(
     context: PlanContext, lesion: LesionSpread, outcome: SpreadOutcome, *, plane: Plane, name: str
 ) -> Picture:
@@ -141,7 +139,7 @@ def _draw_slice(
     _draw_lesions(axes, context, plane, ())
     _draw_vessels(axes, scene, plane)
     for one in lesion.site.deposits:
-        _draw_projection(axes, plane, one.entry_lps_mm, one.deposit.point_lps_mm, half_slice_mm=0.0)
+        _draw_needle_end(axes, plane, one.entry_lps_mm, one.deposit.point_lps_mm)
     for number, one in enumerate(lesion.site.deposits, start=1):
         row, column = plane.to_pixel(one.deposit.point_lps_mm)
         axes.plot(
@@ -154,7 +152,7 @@ def _draw_slice(
             markeredgewidth=0.5,
         )
         if number == 1:
-            _say(axes, np.array([row, column + 3.5 / plane.pixel_mm]), "1", fontsize=5.0)
+            write_text(axes, np.array([row, column + 3.5 / plane.pixel_mm]), "1", fontsize=5.0)
     _draw_edges(axes, plane, plane.to_lps_mm(np.array([plane.shape[0], plane.shape[1]])))
     _draw_scale_short(axes, plane)
     _draw_share_key(axes)
@@ -221,7 +219,7 @@ def _draw_share_key(axes: Axes) -> None:
             ha="left",
             va="top",
             zorder=5,
-            path_effects=_case(1.4),
+            path_effects=outline_text(1.4),
         )
 
 
@@ -230,7 +228,9 @@ def _draw_scale_short(axes: Axes, plane: Plane) -> None:
     length = 10.0 / plane.pixel_mm
     row, column = plane.shape[0] * 0.955, plane.shape[1] * 0.03
     axes.plot([column, column + length], [row, row], color="white", linewidth=1.4)
-    _say(axes, np.array([row - 1.0 / plane.pixel_mm, column]), "10 mm", fontsize=5.0, ha="left", va="bottom")
+    write_text(
+        axes, np.array([row - 1.0 / plane.pixel_mm, column]), "10 mm", fontsize=5.0, ha="left", va="bottom"
+    )
 
 
 def _draw_histogram(lesion: LesionSpread, outcome: SpreadOutcome) -> Picture:

@@ -470,7 +470,9 @@ def _derive_sources(plan: Plan) -> tuple[SourceRow, ...]:
     for puncture in (*plan.punctures, *plan.backups):
         pairs.append((puncture.needle.source, puncture.needle.status))
         pairs += [(term.source, term.status) for term in puncture.terms]
-        pairs += [(s.source, s.status) for s in puncture.risk.model.sigmas] if puncture.risk else []
+        if puncture.risk:
+            sigmas = (*puncture.risk.model.sigmas, puncture.risk.redirection)
+            pairs += [(s.source, s.status) for s in sigmas if s is not None]
     pairs += [(item.source, item.status) for item in plan.eligibility]
     pairs += [(finding.source, finding.status) for finding in collect_findings(plan)]
     pairs += [(f"stop rules: {rule.source}", rule.status) for rule in read_stop_rules()]

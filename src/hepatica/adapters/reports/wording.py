@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from math import floor, log10
@@ -170,6 +171,26 @@ def to_chance_words(chance: Chance | None) -> str:
         return f"{to_count_words(chance.hits)} of {to_count_words(chance.draws)}"
     percent = 100 * chance.probability
     return f"{percent:.2g} %" if percent < 10 else f"{percent:.0f} %" if percent < 99 else f"{percent:.1f} %"
+
+
+def to_track_chance_words(chances: Sequence[Chance]) -> str:
+    """Return the range of several chances.
+
+    Examples
+    --------
+    >>> to_track_chance_words([Chance(hits=45, draws=100), Chance(hits=81, draws=100)])
+    '45 to 81 %'
+    >>> to_track_chance_words([Chance(hits=45, draws=100)]), to_track_chance_words([])
+    ('45 %', '–')
+    """
+    if not chances:
+        return ABSENT
+    low = min(chances, key=lambda chance: chance.probability)
+    high = max(chances, key=lambda chance: chance.probability)
+    first, last = to_chance_words(low), to_chance_words(high)
+    if first == last:
+        return first
+    return f"{first.removesuffix(' %')} to {last}"
 
 
 def to_measure_words(value: float | str, unit: str) -> str:

@@ -10,7 +10,7 @@ from hepatica.core.findings import NotEvaluable, Severity
 from hepatica.entrypoints.cli.spread import print_spread
 from hepatica.planning.eligibility.values import Answer
 from hepatica.planning.path.placement_values import PlacementRisk
-from hepatica.planning.path.values import Puncture
+from hepatica.planning.path.values import Puncture, Track
 from hepatica.planning.plan import Plan, PlanStatus, collect_findings
 
 if TYPE_CHECKING:
@@ -98,11 +98,37 @@ def _print_puncture(console: Console, puncture: Puncture) -> None:
         console.print(
             f"   {clearance.clearance_mm:6.1f} mm to {clearance.kind} ({', '.join(marks)})", markup=False
         )
-    for track in puncture.tracks:
+    _print_sharing(console, puncture)
+    for number, track in enumerate(puncture.tracks, start=1):
         stops = ", ".join(f"{d.volume_ml:.2f} mL" for d in track.deposits)
-        console.print(f"   deposits, deepest first: {stops}")
+        console.print(
+            f"   {_say_track(puncture, track, number)}deposits, deepest first: {stops}", markup=False
+        )
     if puncture.risk is not None:
         _print_risk(console, puncture.risk)
+
+
+def _print_sharing(console: Console, puncture: Puncture) -> None:
+    if puncture.pivot_lps_mm is not None:
+        from hepatica.planning.path.redirection import measure_depth_mm
+
+        depth_mm = measure_depth_mm(puncture, puncture.tracks[0], puncture.pivot_lps_mm)
+        each = ", a fresh inner needle for each lesion" if len(puncture.lesion_ids) > 1 else ""
+        console.print(f"   coaxial needle to {depth_mm:.0f} mm, {len(puncture.tracks)} tracks{each}")
+    if puncture.shares_skin_with:
+        console.print(
+            f"   same hole in the skin as {', '.join(puncture.shares_skin_with)}, with a fresh needle"
+        )
+
+
+def _say_track(puncture: Puncture, track: Track, number: int) -> str:
+    if puncture.pivot_lps_mm is None:
+        return ""
+    from hepatica.planning.path.redirection import derive_redirection_deg, measure_track_mm
+
+    turn = derive_redirection_deg(puncture.entry_lps_mm, puncture.pivot_lps_mm, track.tip_lps_mm)
+    lesion = f" to {track.deposits[0].lesion_id}" if track.deposits else ""
+    return f"track {number}{lesion}: {measure_track_mm(puncture, track):.0f} mm, turned by {turn:.0f}°; "
 
 
 def _print_risk(console: Console, risk: PlacementRisk) -> None:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from dataclasses import replace
 
 import numpy as np
@@ -17,20 +16,6 @@ JOIN_MM = 1e-6
 """Liver that begins this near to the bend goes on from the liver before it."""
 
 
-def derive_redirection_deg(
-    entry_lps_mm: FloatArray, pivot_lps_mm: FloatArray, tip_lps_mm: FloatArray
-) -> float:
-    """Return by how much a track turns at its pivot, 0 to 180.
-
-    Examples
-    --------
-    >>> round(derive_redirection_deg(np.array([0, 0, 0]), np.array([0, 5, 0]), np.array([5, 10, 0])), 6)
-    45.0
-    """
-    a, b = pivot_lps_mm - entry_lps_mm, tip_lps_mm - pivot_lps_mm
-    return math.degrees(math.atan2(float(np.linalg.norm(np.cross(a, b))), float(a @ b)))
-
-
 def measure_bent_track(
     scene: Scene,
     tissue: NDArray[np.uint8],
@@ -42,7 +27,8 @@ def measure_bent_track(
 ) -> TrackMeasure:
     """Measure a track with a bend as one: lengths add up, the nearest distance and the larger tilt count.
 
-    The capsule is entered by the straight part; the run-out goes on from the tip in its own direction.
+    The capsule is entered by the straight part, where the coaxial needle is wider than the inner one by its
+    wall; the run-out goes on from the tip in its own direction.
 
     Parameters
     ----------
@@ -61,6 +47,8 @@ def measure_bent_track(
     before = inner.liver_before_lesion_mm
     if before >= lesion - JOIN_MM:
         before += outer.liver_before_lesion_mm
+    # Clearance is distance less the inner needle's radius: the wall is taken off the distance.
+    wall_mm = scene.limits["coaxial_wall"].number
     shifted = tuple(
         replace(run, from_mm=run.from_mm + outer.length_mm, to_mm=run.to_mm + outer.length_mm)
         for run in inner.runs
@@ -77,10 +65,37 @@ def measure_bent_track(
         gap_mm=outer.gap_mm + inner.gap_mm,
         crosses_other_lesion=outer.crosses_other_lesion or inner.crosses_other_lesion,
         unlabelled_air_mm=outer.unlabelled_air_mm + inner.unlabelled_air_mm,
-        distances_mm=np.minimum(outer.distances_mm, inner.distances_mm),
+        distances_mm=np.minimum(outer.distances_mm - wall_mm, inner.distances_mm),
         face_distance_mm=min(outer.face_distance_mm, inner.face_distance_mm),
         prior_distance_mm=min(outer.prior_distance_mm, inner.prior_distance_mm),
         runs=_join(outer.runs, shifted),
+    )
+
+
+def measure_any_track(
+    scene: Scene,
+    tissue: NDArray[np.uint8],
+    *,
+    lesion_id: str,
+    ends_lps_mm: tuple[FloatArray, FloatArray],
+    pivot_lps_mm: FloatArray | None,
+) -> TrackMeasure:
+    """Measure a track as it runs: straight where there is no coaxial tip, else over the coaxial tip.
+
+    Parameters
+    ----------
+    scene, tissue, lesion_id
+        As for `measure_track`.
+    ends_lps_mm
+        (3,) skin and tip.
+    pivot_lps_mm
+        (3,) coaxial tip or None.
+    """
+    entry, tip = ends_lps_mm
+    if pivot_lps_mm is None:
+        return measure_track(scene, tissue, lesion_id=lesion_id, entry_lps_mm=entry, tip_lps_mm=tip)
+    return measure_bent_track(
+        scene, tissue, lesion_id=lesion_id, entry_lps_mm=entry, pivot_lps_mm=pivot_lps_mm, tip_lps_mm=tip
     )
 
 

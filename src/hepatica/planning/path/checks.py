@@ -15,11 +15,12 @@ from hepatica.core.findings import Finding, NotEvaluable, Severity
 from hepatica.core.geometry import FloatArray
 from hepatica.imaging.mask import Mask
 from hepatica.planning.path import kernels
-from hepatica.planning.path.bent import derive_redirection_deg, measure_bent_track
+from hepatica.planning.path.bent import measure_any_track
 from hepatica.planning.path.entry import find_hub_under_table, is_on_skin, measure_implant_distance_mm
-from hepatica.planning.path.measure import TrackMeasure, measure_track, to_clearances
+from hepatica.planning.path.measure import TrackMeasure, to_clearances
 from hepatica.planning.path.neighbours import list_rib_findings
 from hepatica.planning.path.pairs import ANGLE_TOLERANCE_DEG, LENGTH_TOLERANCE_MM
+from hepatica.planning.path.redirection import derive_redirection_deg
 from hepatica.planning.path.scene import Scene
 from hepatica.planning.path.skin import derive_directions
 from hepatica.planning.path.values import Puncture, TissueClass, Track
@@ -73,17 +74,15 @@ def check_path(puncture: Puncture, scene: Scene) -> tuple[Finding, ...]:
 def _check_track(
     puncture: Puncture, track: Track, scene: Scene, *, tissue: NDArray[np.uint8], lesion_id: str
 ) -> Iterator[Finding]:
-    entry, pivot, tip = puncture.entry_lps_mm, puncture.pivot_lps_mm, track.tip_lps_mm
-    turn = 0.0 if pivot is None else derive_redirection_deg(entry, pivot, tip)
-    if pivot is None or turn <= ANGLE_TOLERANCE_DEG:
-        yield from check_measure(
-            measure_track(scene, tissue, lesion_id=lesion_id, entry_lps_mm=entry, tip_lps_mm=tip), scene
-        )
-        return
-    measure = measure_bent_track(
-        scene, tissue, lesion_id=lesion_id, entry_lps_mm=entry, pivot_lps_mm=pivot, tip_lps_mm=tip
-    )
+    measure = measure_any_track(
+        scene, tissue, lesion_id=lesion_id, ends_lps_mm=(puncture.entry_lps_mm, track.tip_lps_mm),
+        pivot_lps_mm=puncture.pivot_lps_mm,
+    )  # fmt: skip
     yield from check_measure(measure, scene)
+    pivot = puncture.pivot_lps_mm
+    if pivot is None:
+        return
+    turn = derive_redirection_deg(puncture.entry_lps_mm, pivot, track.tip_lps_mm)
     rule = scene.limits["redirect_max"]
     if turn > rule.number + ANGLE_TOLERANCE_DEG:
         yield _hard(rule, measure, turn, "The inner needle turns too far at the coaxial tip.")

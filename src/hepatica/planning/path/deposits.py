@@ -14,6 +14,7 @@ from hepatica.core.evidence import EvidenceTable
 from hepatica.core.geometry import FloatArray
 from hepatica.planning.path import field_kernels
 from hepatica.planning.path.checks import contains
+from hepatica.planning.path.hazards import prefer_stops
 from hepatica.planning.path.scene import Scene
 from hepatica.planning.path.values import Deposit, Puncture, Track
 
@@ -28,7 +29,9 @@ def place_deposits(
     """Spread a lesion's volume over stops along the track, deepest first.
 
     The first stop is the tip; each next one is a pull-back step nearer to the skin, wherever that lies in
-    the target. As few stops as the largest volume per stop allows share the volume equally.
+    the target. As few stops as the largest volume per stop allows share the volume equally; where there are
+    more than needed, those near the capsule, large vessels, ducts or earlier tracks are left out first, then
+    the shallow ones. The needle goes no deeper than its deepest stop.
 
     Parameters
     ----------
@@ -61,7 +64,7 @@ def place_deposits(
     stops = find_stops(puncture.entry_lps_mm, tip, scene, lesion_id=lesion_id)
     largest = scene.limits["deposit_max"].number
     wanted = count_wanted_stops(volume_ml, scene.limits)
-    used = stops[:wanted]
+    used = prefer_stops(stops, scene, wanted=wanted)
     placed = min(volume_ml, largest * len(used))
     deposits = tuple(
         Deposit(point_lps_mm=point, volume_ml=share, lesion_id=lesion_id, order=order)
@@ -79,7 +82,7 @@ def place_deposits(
             f"the track has room for {len(stops)} stops in the target, {spacing:g} mm apart and at most "
             f"{largest:g} mL each (unverified)"
         )
-    track = Track(tip_lps_mm=tip, deposits=deposits)
+    track = Track(tip_lps_mm=used[0] if used else tip, deposits=deposits)
     return replace(puncture, tracks=(track, *puncture.tracks[1:])), undelivered, reason
 
 

@@ -4,17 +4,18 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass
 from typing import Final
 
 import numpy as np
 from numpy.typing import NDArray
 
 from hepatica.anatomy.structures import Origin, StructureKind, to_bit
-from hepatica.core.errors import GeometryError, InputError
+from hepatica.core.errors import InputError
 from hepatica.core.geometry import FloatArray
 from hepatica.imaging.mask import Mask
 from hepatica.planning.path import kernels, placement_kernels
+from hepatica.planning.path.fan_needles import perturb_fan, turns
+from hepatica.planning.path.needle_draws import Needles, find_direction, perturb_needles
 from hepatica.planning.path.pairs import LENGTH_TOLERANCE_MM
 from hepatica.planning.path.placement_values import (
     Chance,
@@ -34,25 +35,6 @@ STEP_MM: Final = 4.0
 """Edge of the lattice that screens needles and stretch of needle judged at once; they change speed only."""
 ROOM_MM: Final = 0.5
 """Kept free around the needles so that rounding puts no point of them outside the lattice."""
-HEAD_LPS: Final = np.array([0.0, 0.0, 1.0])
-SMALLEST_AXIAL_SHARE: Final = 1e-9
-"""Below this share in the axial plane a needle runs along the body axis: every axis across it is in plane."""
-SHARED_DEVIATES: Final = 8
-"""Of one draw: entry on two axes, motion on three, label on three. Every track adds three: tip and depth."""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
-class Needles:
-    """Perturbed needles of one track.
-
-    Parameters
-    ----------
-    starts_lps_mm, tips_lps_mm
-        (draws, 3) ends.
-    """
-
-    starts_lps_mm: FloatArray
-    tips_lps_mm: FloatArray
 
 
 def simulate_placement(
@@ -66,9 +48,12 @@ def simulate_placement(
     """Draw needles around a planned puncture and count what they hit.
 
     Entry, motion and label errors are drawn once for the puncture, tip and depth errors once for each of its
-    tracks. Deposits stay where they were planned along the needle: as far behind its tip. Touch is judged
-    exactly (`hepatica.planning.path.placement_kernels`), from the entry to the tip, without run-out. Motion
-    shifts the needle against everything in the scan; that skin and ribs move less with breathing is left out.
+    tracks. In a fan the coaxial needle is drawn once, the tracks that turn at its tip are carried along and
+    err in their own direction (`perturb_fan`); a fan of one straight track gives the straight needle's
+    answers, but for the coaxial needle's wall. A bend counts as sharp. Deposits stay where they were planned
+    along the needle: as far behind its tip. Touch is judged exactly
+    (`hepatica.planning.path.placement_kernels`), from the entry to the tip, without run-out. Motion shifts
+    the needle against everything in the scan; that skin and ribs move less with breathing is left out.
 
     Parameters
     ----------
@@ -87,7 +72,8 @@ def simulate_placement(
     Raises
     ------
     InputError
-        If there are no draws, the puncture has no tracks, or it is a fan that turns at a coaxial tip.
+        If there are no draws, the puncture has no tracks, or it turns at a coaxial tip and the model does not
+        say how well.
     GeometryError
         If a track has no length.
     NotFoundError
@@ -106,22 +92,17 @@ def simulate_placement(
             given=f"{draws} draws, {len(puncture.tracks)} tracks",
             where=puncture.puncture_id,
         )
-    if puncture.pivot_lps_mm is not None:
-        raise InputError(
-            expected="tracks straight from the skin",
-            given="a fan that turns at a coaxial tip",
-            where=puncture.puncture_id,
-            action="simulate each straight track by itself; errors of a turned needle are not modelled yet",
-        )
-    needles = perturb_needles(puncture, model=model, draws=draws, rng=rng)
+    coaxial, needles = _draw(puncture, model=model, draws=draws, rng=rng)
+    radius_mm = 0.5 * puncture.needle.outer_diameter_mm
     touched, within = np.zeros(draws, np.uint32), np.zeros(draws, np.uint32)
+    if coaxial is not None:
+        wall_mm = scene.limits["coaxial_wall"].number
+        touched, within = _judge(scene, coaxial, radius_mm=radius_mm + wall_mm)
     face = np.full(draws, np.inf)
     tips_inside, volume_ml = np.ones(draws, bool), np.zeros(draws)
     deposits: list[DepositRisk] = []
     for number, (track, drawn) in enumerate(zip(puncture.tracks, needles, strict=True), start=1):
-        hit, close = judge_needles(
-            scene, drawn.starts_lps_mm, drawn.tips_lps_mm, radius_mm=0.5 * puncture.needle.outer_diameter_mm
-        )
+        hit, close = _judge(scene, drawn, radius_mm=radius_mm)
         touched |= hit
         within |= close
         for points in (drawn.starts_lps_mm, drawn.tips_lps_mm):
@@ -138,6 +119,7 @@ def simulate_placement(
     return PlacementRisk(
         model=model,
         draws=draws,
+        redirection=model.redirection if any(turns(puncture, t) for t in puncture.tracks) else None,
         structures=_list_structures(scene, touched, within),
         any_touched=_to_chance(touched != 0),
         any_within_margin=_to_chance(within != 0),
@@ -150,78 +132,20 @@ def simulate_placement(
     )
 
 
-def derive_lateral_axes(direction_lps: FloatArray) -> tuple[FloatArray, FloatArray, float]:
-    """Return the two axes across a needle and the sine of its tilt.
-
-    The first lies in the axial plane; the second is perpendicular to it and to the needle, so it is the body
-    axis for a needle in the axial plane.
-
-    Parameters
-    ----------
-    direction_lps
-        (3,) unit vector.
-
-    Examples
-    --------
-    >>> first, second, sine = derive_lateral_axes(np.array([0.0, 1.0, 0.0]))
-    >>> first.tolist(), second.tolist(), sine
-    ([-1.0, 0.0, 0.0], [0.0, 0.0, 1.0], 0.0)
-    """
-    first = np.cross(HEAD_LPS, direction_lps)
-    share = float(np.linalg.norm(first))
-    first = np.array([1.0, 0.0, 0.0]) if share < SMALLEST_AXIAL_SHARE else first / share
-    first = first - (first @ direction_lps) * direction_lps
-    first = first / np.linalg.norm(first) + 0.0
-    return first, np.cross(direction_lps, first) + 0.0, float(direction_lps[2])
-
-
-def perturb_needles(
+def _draw(
     puncture: Puncture, *, model: PlacementModel, draws: int, rng: np.random.Generator
-) -> tuple[Needles, ...]:
-    """Draw the needles of every track.
+) -> tuple[Needles | None, tuple[Needles, ...]]:
+    """Return the coaxial needle, None where there is none, and the needles of every track."""
+    if puncture.pivot_lps_mm is None:
+        return None, perturb_needles(puncture, model=model, draws=draws, rng=rng)
+    fan = perturb_fan(puncture, model=model, draws=draws, rng=rng)
+    return fan.coaxial, fan.tracks
 
-    At depth fraction f a needle lies ``entry (1 - f) + tip f + motion + label`` away from its planned axis,
-    each term with its own normal deviates.
 
-    Parameters
-    ----------
-    puncture, model, draws, rng
-        As in `simulate_placement`.
-
-    Raises
-    ------
-    GeometryError
-        If a track has no length.
-    """
-    deviates = rng.standard_normal((draws, SHARED_DEVIATES + 3 * len(puncture.tracks)))
-    motion = np.array(
-        [
-            model.motion_left_right.number,
-            model.motion_anterior_posterior.number,
-            model.motion_craniocaudal.number,
-        ]
-    )
-    shift = deviates[:, 2:5] * motion + deviates[:, 5:8] * model.label.number
-    needles = []
-    for number, track in enumerate(puncture.tracks):
-        start = np.asarray(puncture.entry_lps_mm, np.float64)
-        direction = _find_direction(puncture, track)
-        first, second, sine = derive_lateral_axes(direction)
-        entry = deviates[:, :2] * model.entry.number
-        across = np.hypot(
-            model.out_of_plane.number * np.sqrt(max(0.0, 1.0 - sine * sine)), model.in_plane.number * sine
-        )
-        own = SHARED_DEVIATES + 3 * number
-        tip = deviates[:, own : own + 3] * (model.in_plane.number, across, model.depth.number)
-        needles.append(
-            Needles(
-                starts_lps_mm=start + shift + entry @ np.stack([first, second]),
-                tips_lps_mm=np.asarray(track.tip_lps_mm, np.float64)
-                + shift
-                + tip @ np.stack([first, second, direction]),
-            )
-        )
-    return tuple(needles)
+def _judge(
+    scene: Scene, needles: Needles, *, radius_mm: float
+) -> tuple[NDArray[np.uint32], NDArray[np.uint32]]:
+    return judge_needles(scene, needles.starts_lps_mm, needles.tips_lps_mm, radius_mm=radius_mm)
 
 
 def judge_needles(
@@ -310,22 +234,12 @@ def _find_start_layers(scene: Scene, starts_lps_mm: FloatArray) -> NDArray[np.ui
     return found
 
 
-def _find_direction(puncture: Puncture, track: Track) -> FloatArray:
-    """Return the (3,) unit direction of a track."""
-    way = np.asarray(track.tip_lps_mm, np.float64) - np.asarray(puncture.entry_lps_mm, np.float64)
-    length_mm = float(np.linalg.norm(way))
-    if not np.isfinite(length_mm) or length_mm < LENGTH_TOLERANCE_MM:
-        raise GeometryError(
-            expected="an entry and a tip that differ",
-            given=f"a way of {way.tolist()} mm",
-            where=puncture.puncture_id,
-        )
-    return np.asarray(way / length_mm)
-
-
 def _move_deposits(puncture: Puncture, track: Track, needles: Needles) -> list[FloatArray]:
     """Return the (draws, 3) points of each deposit: as far behind the tip as planned, along the new axis."""
-    direction = _find_direction(puncture, track)
+    start = puncture.entry_lps_mm
+    if puncture.pivot_lps_mm is not None and turns(puncture, track):
+        start = puncture.pivot_lps_mm
+    direction, _ = find_direction(start, track.tip_lps_mm, where=puncture.puncture_id)
     way = needles.tips_lps_mm - needles.starts_lps_mm
     along = way / np.maximum(np.linalg.norm(way, axis=1, keepdims=True), LENGTH_TOLERANCE_MM)
     points = []

@@ -80,6 +80,23 @@ def make_placement_model(name: str = FREEHAND, *, table: EvidenceTable | None = 
         motion_craniocaudal=table["motion_craniocaudal"],
         motion_anterior_posterior=table["motion_anterior_posterior"],
         label=table["label"],
+        redirection=_to_redirection(table),
+    )
+
+
+def _to_redirection(table: EvidenceTable) -> Evidence | None:
+    """Return the angular error of a redirected needle, None where a site's own table has none."""
+    if "redirection_mean" not in table.entries:
+        return None
+    mean = table["redirection_mean"]
+    return Evidence(
+        key="redirection",
+        value=derive_sigma_mm(mean.number),
+        unit="deg",
+        source=f"{mean.number:g} degrees / 1.253 (mean of the Rayleigh distribution); {mean.source}",
+        version=mean.version,
+        status=EvidenceStatus.UNVERIFIED if mean.unverified else EvidenceStatus.DERIVED,
+        note=mean.note,
     )
 
 
@@ -214,6 +231,7 @@ def fit_placement_model(
         depth=_to_fitted(fits["depth_mm"], "depth", confidence=confidence, source=source),
         **motion,
         label=table["label"],
+        redirection=_to_redirection(table),
         findings=_list_biases(fits, confidence_fraction=confidence),
     )
 

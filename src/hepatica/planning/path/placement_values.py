@@ -39,6 +39,9 @@ class PlacementModel:
         Shift of the patient's organs against the needle along the patient's axes.
     label
         Shift of the labels against the organs they stand for, on each axis.
+    redirection
+        Angle of an inner needle that turns at a coaxial tip, on each of two axes across it, in degrees; None
+        where nothing is assumed of it: such needles are then not simulated.
     findings
         What a fit has to say, such as a bias.
 
@@ -57,22 +60,23 @@ class PlacementModel:
     motion_craniocaudal: Evidence
     motion_anterior_posterior: Evidence
     label: Evidence
+    redirection: Evidence | None = None
     findings: tuple[Finding, ...] = ()
 
     def __post_init__(self) -> None:
         """Refuse what is no sigma."""
-        for sigma in self.sigmas:
+        for sigma in (*self.sigmas, *((self.redirection,) if self.redirection else ())):
             if not math.isfinite(sigma.number) or sigma.number < 0:
                 raise InputError(
-                    expected="a sigma of at least 0 mm",
-                    given=f"{sigma.number} mm",
+                    expected=f"a sigma of at least 0 {sigma.unit or 'mm'}",
+                    given=f"{sigma.number} {sigma.unit or 'mm'}",
                     where=f"placement model '{self.name}', {sigma.key}",
                 )
 
     @property
     def sigmas(self) -> tuple[Evidence, ...]:
-        """All sigmas, in the order of the fields."""
-        values = (getattr(self, field.name) for field in fields(self))
+        """All sigmas of lengths, in the order of the fields."""
+        values = (getattr(self, field.name) for field in fields(self) if field.name != "redirection")
         return tuple(value for value in values if isinstance(value, Evidence))
 
     @property
@@ -240,6 +244,8 @@ class PlacementRisk:
         The needle passes through a face of the scan that the body reaches: nothing is known beyond it.
     near_face
         It comes nearer to such a face than the largest margin; leaving counts too.
+    redirection
+        Angular error assumed where an inner needle turns at a coaxial tip; None where none does.
     lower_bound
         True where structures in reach are neither labelled nor declared absent, or a needle leaves the scan:
         the chances to touch something are then lower bounds.
@@ -257,8 +263,9 @@ class PlacementRisk:
     leaves_volume: Chance
     near_face: Chance
     lower_bound: bool
+    redirection: Evidence | None = None
 
     @property
     def unverified(self) -> bool:
         """Whether the answers lean on a number nobody has checked."""
-        return self.model.unverified
+        return self.model.unverified or (self.redirection is not None and self.redirection.unverified)

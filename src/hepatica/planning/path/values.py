@@ -43,6 +43,28 @@ class Needle:
     status: EvidenceStatus
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DepositDistance:
+    """How far a deposit lies from something it should keep away from.
+
+    Parameters
+    ----------
+    name
+        ``capsule``, ``vessel`` (large ones), ``bile_duct`` or ``track`` (of an earlier plan).
+    distance_mm
+        From its point; NotEvaluable where nothing of the kind is known.
+    limit_mm
+        Nearer than this counts against it; nothing is forbidden by it.
+    status
+        Evidence status of the limit.
+    """
+
+    name: str
+    distance_mm: float | NotEvaluable
+    limit_mm: float
+    status: EvidenceStatus
+
+
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class Deposit:
     """One stop of the needle where drug is given.
@@ -57,20 +79,36 @@ class Deposit:
         Lesion it belongs to.
     order
         1 for the first (deepest) of its track.
+    distances
+        To what it should keep away from; empty where not measured.
     """
 
     point_lps_mm: FloatArray
     volume_ml: float
     lesion_id: str
     order: int
+    distances: tuple[DepositDistance, ...] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class Track:
-    """One straight way of the inner needle; deposits are given on the way back, deepest first."""
+    """One way of the inner needle; deposits are given on the way back, deepest first.
+
+    It runs straight from the skin, or from the coaxial tip (`Puncture.pivot_lps_mm`) where there is one.
+
+    Parameters
+    ----------
+    tip_lps_mm
+        (3,) deepest point.
+    deposits
+        Stops, deepest first.
+    runs
+        What it passes from the skin on, over the coaxial tip; empty where only the puncture's runs are known.
+    """
 
     tip_lps_mm: FloatArray
     deposits: tuple[Deposit, ...]
+    runs: tuple[Run, ...] = ()
 
 
 class TissueClass(StrEnum):
@@ -181,6 +219,8 @@ class Puncture:
         What placement error makes of it; None where that was not simulated.
     pivot_lps_mm
         (3,) coaxial tip at which the tracks of a fan turn; None where every track runs straight from the entry.
+    shares_skin_with
+        Other punctures of the plan through the same hole in the skin; each goes its own way from there.
     """
 
     puncture_id: str
@@ -199,6 +239,7 @@ class Puncture:
     findings: tuple[Finding, ...] = ()
     risk: PlacementRisk | None = None
     pivot_lps_mm: FloatArray | None = None
+    shares_skin_with: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
