@@ -186,8 +186,9 @@ def read_schema(name: str) -> str:
 def make_response_ports() -> ResponsePorts:
     """Join the world to the response workflows."""
     from hepatica.adapters.cdisc.courses import read_courses
-    from hepatica.adapters.cdisc.csv_table import digest_file, read_header, read_rows, write_table
+    from hepatica.adapters.cdisc.csv_table import digest_file, write_table
     from hepatica.adapters.cdisc.response_tables import open_response_tables
+    from hepatica.adapters.cdisc.tables import read_header, read_rows
     from hepatica.adapters.files.output_folder import stage_output
     from hepatica.adapters.files.small_files import write_document
     from hepatica.workflows.derive_response import ResponsePorts

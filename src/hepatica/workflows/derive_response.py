@@ -163,7 +163,7 @@ class ResponsePorts:
     write_document
         Writes one JSON document.
     read_table, read_header
-        Yields line number and cells of a CSV file by column name; its column names as written.
+        Yields line number and cells of a table (CSV, XPT, Dataset-JSON) by column name; its column names.
     write_table
         Writes a CSV file whole or not at all.
     clock, code_version
@@ -176,7 +176,7 @@ class ResponsePorts:
     digest_file: Callable[[Path], str]
     write_document: Callable[[Path, Mapping[str, Any]], None]
     read_table: Callable[..., Iterator[tuple[int, tuple[str, ...] | None]]]
-    read_header: Callable[[Path], tuple[str, ...]]
+    read_header: Callable[..., tuple[str, ...]]
     write_table: Callable[[Path, Sequence[str], Sequence[Mapping[str, str]]], None]
     clock: Clock
     code_version: str

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Final, NamedTuple
 
-from hepatica.adapters.cdisc.csv_table import read_rows
+from hepatica.adapters.cdisc.tables import read_rows
 from hepatica.core.findings import Severity
 from hepatica.workflows.derive_response import RowFinding
 
@@ -100,7 +100,7 @@ _TR_OPTIONAL: Final = (
 def read_lesion_rows(path: Path, subjects: dict[str, SubjectRows]) -> list[RowFinding]:
     """Add the rows of TU to their subjects; return findings about rows that belong to nobody."""
     lost = []
-    for line, cells in read_rows(path, required=_TU_REQUIRED, optional=_TU_OPTIONAL):
+    for line, cells in read_rows(path, required=_TU_REQUIRED, optional=_TU_OPTIONAL, role="tu"):
         if cells is None or not cells[0].strip():
             lost.append(_lose("tu", line, cells))
             continue
@@ -127,7 +127,7 @@ def read_lesion_rows(path: Path, subjects: dict[str, SubjectRows]) -> list[RowFi
 def read_result_rows(path: Path, subjects: dict[str, SubjectRows]) -> list[RowFinding]:
     """Add the rows of TR to their subjects; return findings about rows that belong to nobody."""
     lost = []
-    for line, cells in read_rows(path, required=_TR_REQUIRED, optional=_TR_OPTIONAL):
+    for line, cells in read_rows(path, required=_TR_REQUIRED, optional=_TR_OPTIONAL, role="tr"):
         if cells is None or not cells[0].strip():
             lost.append(_lose("tr", line, cells))
             continue
@@ -159,7 +159,7 @@ def _read_injections(
     path: Path, subjects: dict[str, SubjectRows], *, table: str, columns: tuple[str, str, str]
 ) -> list[RowFinding]:
     lost = []
-    for line, cells in read_rows(path, required=columns):
+    for line, cells in read_rows(path, required=columns, role=table):
         if cells is None or not cells[0].strip():
             lost.append(_lose(table, line, cells))
             continue
@@ -172,7 +172,7 @@ def _read_injections(
 def read_references(path: Path, subjects: dict[str, SubjectRows]) -> list[RowFinding]:
     """Add reference dates (RFSTDTC) from DM."""
     lost = []
-    for line, cells in read_rows(path, required=("USUBJID",), optional=("RFSTDTC",)):
+    for line, cells in read_rows(path, required=("USUBJID",), optional=("RFSTDTC",), role="dm"):
         if cells is None or not cells[0].strip():
             lost.append(_lose("dm", line, cells))
         elif cells[0] in subjects:
