@@ -237,10 +237,21 @@ def test_the_small_tables_feed_the_survival_command_directly(bench):
     import json
 
     group = json.loads(result.stdout)["groups"][0]
-    events = sum(case[2][1] == 0 for case in CASES.values())
-    # Subjects without any response stand in their own table: no evaluator read them.
-    apart = [case for case in CASES.values() if not case[0]]
-    assert group["events"] == events - sum(case[2][1] == 0 for case in apart)
+    assert (group["name"], group["n"]) == ("VIRUS", len(CASES))
+    assert group["events"] == sum(case[2][1] == 0 for case in CASES.values())
+
+
+@pytest.mark.requirement("D-endpoints-population")
+def test_whoever_was_never_assessed_stays_in_every_series_of_whole_patients_but_not_of_lesion_groups(bench):
+    rs = responses("read", {43: "SD"}, evaluator_id="READER 1", category="itRECIST-based", group="ALL")
+    rs += responses("read", {43: "SD"}, evaluator_id="READER 1", category="itRECIST-based", group="INJECTED-A", first=2)
+    rs += responses("read", {43: "PD"}, evaluator_id="ADJUDICATOR", category="itRECIST-based", group="ALL", first=3)
+    rs += responses("read", {43: "iSD"}, category="iRECIST", first=4)
+    _, _, out = bench.derive(rs=rs, dm=[person("read"), person("dead", death=30)])
+    assert bench.times(out, "PFS", GRPID="ALL", AEVALID="READER 1")["dead"] == (30, 0, "death")
+    assert bench.times(out, "IPFS")["dead"] == (30, 0, "death")
+    assert "dead" not in bench.times(out, "PFS", GRPID="INJECTED-A")
+    assert "dead" not in bench.times(out, "PFS", AEVALID="ADJUDICATOR")
 
 
 @pytest.mark.requirement("D-endpoints-bad-rows")

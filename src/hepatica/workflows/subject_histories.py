@@ -20,8 +20,10 @@ ReadTable = Callable[..., Iterator[tuple[int, tuple[str, ...] | None]]]
 BLANK: Final = ("", "NA")
 NEW_TESTS: Final = ("NEWLIND", "NEWLPROG", "NEWLWIND")
 BASELINE_ROLES: Final = ("TARGET", "NON-TARGET")
-YEAR, MONTH = 4, 7
-"""Characters of a date known to the year, to the month."""
+YEAR: Final = 4
+"""Characters of a date known to the year only."""
+WHOLE_GROUPS: Final = ("", "ALL")
+ADJUDICATION: Final = "ADJUDICAT"
 ALIVE_COLUMNS: Final = ("RFSTDTC", "RFXSTDTC", "RFXENDTC", "RFENDTC", "RFPENDTC", "DMDTC")
 
 COLUMNS: Final[Mapping[str, tuple[tuple[str, ...], tuple[str, ...]]]] = {
@@ -70,6 +72,7 @@ class Histories:
     rules: EndpointRules
     findings: list[RowFinding] = field(default_factory=list)
     drafts: dict[str, _Draft] = field(default_factory=dict)
+    immune: dict[tuple[str, ...], bool] = field(default_factory=dict)
 
     def report(
         self, place: tuple[str, int, str], message: str, *, draft: _Draft | None = None, warn: bool = False
@@ -240,10 +243,28 @@ class Histories:
         lesions_known
             Whether a table of lesions was read, so that its silence means no baseline.
         """
+        self._fill_streams()
         for subject, draft in self.drafts.items():
             history = self._build(subject, draft, lesions_known=lesions_known)
             if history is not None and not draft.bad:
                 yield history
+
+    def _fill_streams(self) -> None:
+        """Give every subject a series for each criterion and evaluator of the study, if only an empty one.
+
+        Whoever was never assessed stays in the analysis, censored or with death as event. Groups of lesions
+        are another matter: who has no such lesion has no such series. Adjudicators read only disputed cases.
+        """
+        immune: dict[tuple[str, ...], bool] = {}
+        for draft in self.drafts.values():
+            for key, found in draft.overall.items():
+                codes = (assessment.code for assessment, _, _ in found)
+                if key[1] in WHOLE_GROUPS and ADJUDICATION not in " ".join(key[2:]).upper():
+                    immune[key] = immune.get(key, False) or any(_is_immune(code) for code in codes)
+        self.immune = immune
+        for draft in self.drafts.values():
+            for key in immune:
+                draft.overall.setdefault(key, [])
 
     def _build(self, subject: str, draft: _Draft, *, lesions_known: bool) -> SubjectHistory | None:
         cells = draft.cells
@@ -299,11 +320,7 @@ class Histories:
                     self.report(place, "Two overall responses on one day.", draft=draft)
                 else:
                     kept[day] = replace(assessment, new=draft.new.get((*key, visit), ""))
-            kinds = {
-                code.startswith(("i", "NON-i"))
-                for code in (a.code for a in kept.values())
-                if code not in SILENT
-            }
+            kinds = {_is_immune(a.code) for a in kept.values() if a.code not in SILENT}
             if len(kinds) > 1:
                 self.report(
                     ("rs", found[0][1], "RSSTRESC"), "Codes of two criteria in one series.", draft=draft
@@ -312,10 +329,14 @@ class Histories:
             streams.append(
                 Stream(
                     category=category, group=group, evaluator=evaluator, evaluator_id=evaluator_id,
-                    assessments=tuple(kept.values()),
+                    assessments=tuple(kept.values()), immune_codes=self.immune.get(key, False),
                 )
             )  # fmt: skip
         return tuple(streams)
+
+
+def _is_immune(code: str) -> bool:
+    return code.startswith(("i", "NON-i"))
 
 
 def _day(when: Dated) -> date:

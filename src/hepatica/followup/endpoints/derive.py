@@ -129,14 +129,13 @@ def derive_endpoints(
     Parameters
     ----------
     history
-        What is known of the subject. A subject without assessments has no response and one stream for the
-        times.
+        What is known of the subject. A stream without assessments makes no response, but times.
     rules
         Censoring rules.
     """
     values: list[ResponseValue] = []
     times = [_derive_survival(history, rules)]
-    for stream in history.streams or (Stream(),):
+    for stream in history.streams:
         counted, back_dated = select_counted(stream, history, rules=rules)
         values += _list_values(stream, counted, history, rules=rules)
         times += _derive_times(stream, counted, history, rules=rules, back_dated=back_dated)

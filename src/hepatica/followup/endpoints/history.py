@@ -72,7 +72,9 @@ class Stream:
     evaluator, evaluator_id
         RSEVAL and RSEVALID.
     assessments
-        Each day once.
+        Each day once; none for a subject that was never assessed.
+    immune_codes
+        iRECIST, where no assessment shows it.
     """
 
     category: str = ""
@@ -80,6 +82,7 @@ class Stream:
     evaluator: str = ""
     evaluator_id: str = ""
     assessments: tuple[Assessment, ...] = ()
+    immune_codes: bool = False
 
     def __post_init__(self) -> None:
         """Refuse assessments out of order or two on one day."""
@@ -92,7 +95,7 @@ class Stream:
     @property
     def immune(self) -> bool:
         """Whether the codes are those of iRECIST."""
-        return any(a.code.startswith(("i", "NON-i")) for a in self.assessments)
+        return self.immune_codes or any(a.code.startswith(("i", "NON-i")) for a in self.assessments)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
