@@ -15,6 +15,8 @@ from typing import Any, TextIO
 from hepatica.core.errors import InputError, NotFoundError, OutputError, SourceFormatError
 
 Row = tuple[str, ...]
+MOST_POOLED = 100_000
+"""Texts shared between cells; more are forgotten, so that reading a long table takes no more and more memory."""
 
 
 def read_rows(
@@ -99,6 +101,8 @@ def _read_open(
     for row in reader:
         if not row:
             continue
+        if len(pool) > MOST_POOLED:
+            pool.clear()
         if len(row) != width:
             yield reader.line_num, None
             continue

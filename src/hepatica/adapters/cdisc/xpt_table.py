@@ -124,13 +124,21 @@ def to_text_number(value: float) -> str:
 
 
 def _to_day(value: float) -> str:
-    return "" if value != value else (SAS_EPOCH + timedelta(days=int(value))).isoformat()
+    if value != value:
+        return ""
+    try:
+        return (SAS_EPOCH + timedelta(days=int(value))).isoformat()
+    except OverflowError:
+        return repr(value)  # no day of any calendar: whoever reads the cell as a date says so
 
 
 def _to_moment(value: float) -> str:
     if value != value:
         return ""
-    return (datetime(SAS_EPOCH.year, 1, 1) + timedelta(seconds=value)).isoformat(timespec="seconds")
+    try:
+        return (datetime(SAS_EPOCH.year, 1, 1) + timedelta(seconds=value)).isoformat(timespec="seconds")
+    except OverflowError:
+        return repr(value)
 
 
 def write_xpt(
