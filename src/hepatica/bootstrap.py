@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from hepatica.workflows.derive_response import ResponsePorts
     from hepatica.workflows.plan_ports import PlanPorts
     from hepatica.workflows.ports import ImageReader, LabelReader, ReadImage
+    from hepatica.workflows.report_response import WriteReport
     from hepatica.workflows.request import PlanRequest
     from hepatica.workflows.response_endpoints import EndpointPorts
 
@@ -228,6 +229,13 @@ def make_endpoint_ports() -> EndpointPorts:
         clock=SystemClock(),
         code_version=metadata.version("hepatica"),
     )
+
+
+def make_response_report_writer() -> WriteReport:
+    """Return the writer of ``response.html`` and its pictures."""
+    from hepatica.adapters.reports.response_report import write_response_report
+
+    return write_response_report
 
 
 def write_named_dataset(

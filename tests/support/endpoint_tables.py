@@ -51,7 +51,9 @@ def responses(subject: str, days: Mapping[int, str], **more: Any) -> list[dict[s
     return rows
 
 
-def person(subject: str, *, death: int | None = None, contact: int | None = None, **more: Any) -> dict[str, Any]:
+def person(
+    subject: str, *, death: int | None = None, contact: int | None = None, **more: Any
+) -> dict[str, Any]:
     """One row of DM; days are study days."""
     return {
         "STUDYID": "X",

@@ -25,14 +25,18 @@ def run(tmp_path: Path):
             tu += f"S1,T01,TUMIDENT,TARGET,{reader},1\n"
             for visit, size in enumerate(values, start=1):
                 tr += f"S1,T01,LDIAM,{size},mm,{reader},{visit},VISIT {visit},2024-0{visit}-01\n"
-        rs = RS + "".join(f"S1,{t},{c},{cat},{r},{v},VISIT {v},2024-0{v}-01\n" for r, t, c, cat, v in recorded)
+        rs = RS + "".join(
+            f"S1,{t},{c},{cat},{r},{v},VISIT {v},2024-0{v}-01\n" for r, t, c, cat, v in recorded
+        )
         paths = {}
         for name, text in (("tu", tu), ("tr", tr), ("rs", rs)):
             paths[name] = tmp_path / f"{name}.csv"
             paths[name].write_text(text)
         out = tmp_path / "compared.csv"
         named = [str(part) for name, path in paths.items() for part in (f"--{name}", path)]
-        result = CliRunner().invoke(app, ["response", "compare", *named, "--out", str(out), *options, "--json"])
+        result = CliRunner().invoke(
+            app, ["response", "compare", *named, "--out", str(out), *options, "--json"]
+        )
         assert result.exit_code in (0, 3), result.output
         with out.open() as stream:
             return result.exit_code, json.loads(result.stdout), list(csv.DictReader(stream))
@@ -71,7 +75,11 @@ def test_a_forgotten_nadir_is_named_with_both_reasons_and_who_is_later(run):
 
 @pytest.mark.requirement("D-compare")
 def test_an_overall_response_that_contradicts_its_own_components_is_said(run):
-    recorded = [*overall("R1", "SD"), ("R1", "TRGRESP", "PR", "RECIST 1.1", 2), ("R1", "NEWLIND", "N", "RECIST 1.1", 2)]
+    recorded = [
+        *overall("R1", "SD"),
+        ("R1", "TRGRESP", "PR", "RECIST 1.1", 2),
+        ("R1", "NEWLIND", "N", "RECIST 1.1", 2),
+    ]
     _, _, rows = run({"R1": (50, 30)}, recorded)
     (row,) = rows
     assert "differs from the PR of its own components" in row["recorded_reason"]

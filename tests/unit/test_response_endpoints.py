@@ -102,7 +102,9 @@ def test_overall_survival_ends_with_death_or_with_the_last_day_known_alive(bench
         "lost": (1, 1, "no_contact"),
         "month": (122, 2, "alive"),  # alive some day in May: surely on the first, day 122
     }
-    month = next(r for r in bench.table(out / "adtte.csv") if r["USUBJID"] == "month" and r["PARAMCD"] == "OS")
+    month = next(
+        r for r in bench.table(out / "adtte.csv") if r["USUBJID"] == "month" and r["PARAMCD"] == "OS"
+    )
     assert (month["ADT"], month["ADTF"]) == ("2024-05-01", "D")
 
 
@@ -163,7 +165,9 @@ def test_best_responses_and_every_visit_stand_in_adrs_with_their_source(bench):
 def test_progression_is_dated_back_to_the_first_equivocal_sighting_and_only_here(bench):
     new = {85: "EQUIVOCAL", 169: "EQUIVOCAL", 253: "UNEQUIVOCAL"}
     rs = responses("back", {43: "SD", 85: "SD", 169: "PR", 253: "PD"}, new=new)
-    rs += responses("gap", {43: "SD", 85: "SD", 169: "SD", 253: "PD"}, new={43: "EQUIVOCAL", 253: "UNEQUIVOCAL"})
+    rs += responses(
+        "gap", {43: "SD", 85: "SD", 169: "SD", 253: "PD"}, new={43: "EQUIVOCAL", 253: "UNEQUIVOCAL"}
+    )
     rs += responses("other", {43: "SD", 85: "PD"}, new={43: "EQUIVOCAL"})
     _, _, out = bench.derive(rs=rs, dm=[person("back"), person("gap"), person("other")])
     assert bench.times(out, "PFS") == {
@@ -202,7 +206,9 @@ def test_immune_endpoints_use_the_first_unconfirmed_progression_of_the_run_that_
 def test_injected_and_non_injected_lesions_and_evaluators_are_kept_apart(bench):
     rs = responses("one", {43: "PR", 85: "PR"}, group="INJECTED-A", category="itRECIST-based")
     rs += responses("one", {43: "SD", 85: "PD"}, group="NON-INJECTED", category="itRECIST-based", first=3)
-    rs += responses("one", {43: "PD"}, group="ALL", category="itRECIST-based", evaluator_id="READER 1", first=5)
+    rs += responses(
+        "one", {43: "PD"}, group="ALL", category="itRECIST-based", evaluator_id="READER 1", first=5
+    )
     _, document, out = bench.derive(rs=rs, dm=[person("one", death=100)])
     assert bench.times(out, "PFS", GRPID="INJECTED-A") == {"one": (100, 0, "death")}
     assert bench.times(out, "PFS", GRPID="NON-INJECTED") == {"one": (85, 0, "progression")}
@@ -231,7 +237,17 @@ def test_the_small_tables_feed_the_survival_command_directly(bench):
 
     from hepatica.entrypoints.cli.main import app
 
-    arguments = ["trial", "survival", str(out / name), "--time", "AVAL", "--censor", "CNSR", "--group", "TRTP"]
+    arguments = [
+        "trial",
+        "survival",
+        str(out / name),
+        "--time",
+        "AVAL",
+        "--censor",
+        "CNSR",
+        "--group",
+        "TRTP",
+    ]
     result = CliRunner().invoke(app, [*arguments, "--json"])
     assert result.exit_code == 0, result.stdout
     import json
@@ -244,8 +260,12 @@ def test_the_small_tables_feed_the_survival_command_directly(bench):
 @pytest.mark.requirement("D-endpoints-population")
 def test_whoever_was_never_assessed_stays_in_every_series_of_whole_patients_but_not_of_lesion_groups(bench):
     rs = responses("read", {43: "SD"}, evaluator_id="READER 1", category="itRECIST-based", group="ALL")
-    rs += responses("read", {43: "SD"}, evaluator_id="READER 1", category="itRECIST-based", group="INJECTED-A", first=2)
-    rs += responses("read", {43: "PD"}, evaluator_id="ADJUDICATOR", category="itRECIST-based", group="ALL", first=3)
+    rs += responses(
+        "read", {43: "SD"}, evaluator_id="READER 1", category="itRECIST-based", group="INJECTED-A", first=2
+    )
+    rs += responses(
+        "read", {43: "PD"}, evaluator_id="ADJUDICATOR", category="itRECIST-based", group="ALL", first=3
+    )
     rs += responses("read", {43: "iSD"}, category="iRECIST", first=4)
     _, _, out = bench.derive(rs=rs, dm=[person("read"), person("dead", death=30)])
     assert bench.times(out, "PFS", GRPID="ALL", AEVALID="READER 1")["dead"] == (30, 0, "death")
@@ -284,7 +304,9 @@ def test_a_bad_row_is_named_and_its_subject_left_out_while_others_are_derived(be
 
 @pytest.mark.requirement("D-endpoints-partial-dates")
 def test_partial_dates_are_filled_in_one_way_where_the_rules_say_so_and_flagged(bench, tmp_path):
-    own = change_rules(tmp_path, ('partial_dates = { value = "exclude"', 'partial_dates = { value = "latest"'))
+    own = change_rules(
+        tmp_path, ('partial_dates = { value = "exclude"', 'partial_dates = { value = "latest"')
+    )
     rs = [{**responses("one", {43: "PD"})[0], "RSDTC": "2024-02"}]
     _, _, out = bench.derive(rules=own, rs=rs, dm=[person("one", DTHDTC="2024", DTHFL="Y")])
     found = {row["PARAMCD"]: (row["ADT"], row["ADTF"]) for row in bench.table(out / "adtte.csv")}

@@ -244,15 +244,7 @@ def _check_value(value: Any, variable: Variable, allowed: frozenset[str]) -> Ite
             yield "a required value is missing"
         return
     if variable.type.is_text:
-        if not isinstance(value, str):
-            yield "a value that is not text"
-            return
-        if len(value.encode("utf-8")) > variable.length:
-            yield f"a text of more than {variable.length} bytes"
-        if allowed and value not in allowed:
-            yield f"a value outside the terms {variable.codelist or 'of this variable'} ({VERSION})"
-        if variable.type is ValueType.ISO_DATE and not _is_date(value):
-            yield "a date that is not ISO 8601"
+        yield from _check_text(value, variable, allowed)
     elif variable.type is ValueType.DATE:
         if not isinstance(value, date):
             yield "a value that is not a date"
@@ -264,6 +256,18 @@ def _check_value(value: Any, variable: Variable, allowed: frozenset[str]) -> Ite
         yield "a number that is not whole"
     elif variable.name.endswith("DY") and value == 0:
         yield "study day 0, which does not exist"
+
+
+def _check_text(value: Any, variable: Variable, allowed: frozenset[str]) -> Iterator[str]:
+    if not isinstance(value, str):
+        yield "a value that is not text"
+        return
+    if len(value.encode("utf-8")) > variable.length:
+        yield f"a text of more than {variable.length} bytes"
+    if allowed and value not in allowed:
+        yield f"a value outside the terms {variable.codelist or 'of this variable'} ({VERSION})"
+    if variable.type is ValueType.ISO_DATE and not _is_date(value):
+        yield "a date that is not ISO 8601"
 
 
 def _is_date(text: str) -> bool:

@@ -90,7 +90,9 @@ def convert_dataset(
     path: Path, dataset: Dataset, folder: Path, *, run_time: datetime, formats: Sequence[str]
 ) -> tuple[str, ...]:
     """Write a table of any readable format in other formats; see `write_dataset`."""
-    return write_dataset(read_dataset_rows(path, dataset), dataset, folder, run_time=run_time, formats=formats)
+    return write_dataset(
+        read_dataset_rows(path, dataset), dataset, folder, run_time=run_time, formats=formats
+    )
 
 
 def read_dataset_rows(path: Path, dataset: Dataset) -> Iterator[dict[str, Any]]:
@@ -137,7 +139,9 @@ def _to_sort_key(row: Row, dataset: Dataset) -> tuple[tuple[int, Any], ...]:
 @contextmanager
 def _replacing(path: Path) -> Iterator[Path]:
     try:
-        handle, name = tempfile.mkstemp(prefix=f".{path.name}.", suffix=".partial", dir=path.absolute().parent)
+        handle, name = tempfile.mkstemp(
+            prefix=f".{path.name}.", suffix=".partial", dir=path.absolute().parent
+        )
         os.close(handle)
     except OSError as error:
         raise OutputError(
@@ -174,7 +178,9 @@ def _to_text(value: Any) -> str:
 def _write_xpt(path: Path, rows: Sequence[Row], dataset: Dataset, run_time: datetime) -> None:
     columns = list_columns(rows, dataset.names)
     for variable in dataset.variables:
-        if variable.type.is_text and not all(value is None or value.isascii() for value in columns[variable.name]):
+        if variable.type.is_text and not all(
+            value is None or value.isascii() for value in columns[variable.name]
+        ):
             raise InputError(
                 expected="ASCII text in a SAS transport file, version 5",
                 given="another letter",
@@ -198,7 +204,9 @@ def _write_json(
     write_dataset_json(
         path,
         ([_to_json(row.get(name)) for name in dataset.names] for row in rows),
-        description=to_description(dataset, study=next((str(r["STUDYID"]) for r in rows if r.get("STUDYID")), "")),
+        description=to_description(
+            dataset, study=next((str(r["STUDYID"]) for r in rows if r.get("STUDYID")), "")
+        ),
         records=len(rows),
         run_time=run_time,
         lines=lines,

@@ -66,9 +66,7 @@ def sniff_table(path: Path, *, role: str = "table") -> TableFormat:
             where=role,
             action="export the dataset as version 5, Dataset-JSON or CSV",
         )
-    return (
-        TableFormat.JSON if head.removeprefix(BYTE_ORDER_MARK).lstrip()[:1] == b"{" else TableFormat.CSV
-    )
+    return TableFormat.JSON if head.removeprefix(BYTE_ORDER_MARK).lstrip()[:1] == b"{" else TableFormat.CSV
 
 
 Opened = tuple[tuple[str, ...], Iterator[tuple[int, Sequence[str]]]]

@@ -12,9 +12,10 @@ from datetime import date, datetime, timedelta
 from pathlib import Path
 from typing import Any, Final
 
-from hepatica.core.errors import SourceFormatError
+from hepatica.core.errors import SourceFormatError, refuse_unreadable
 
 BLOCK_ROWS: Final = 20_000
+EXPECTED: Final = "a SAS transport file, version 5"
 SAS_EPOCH: Final = date(1960, 1, 1)
 ENCODINGS: Final = (None, "WINDOWS-1252")
 """The library's own choice (UTF-8) first."""
@@ -44,20 +45,19 @@ def _read_description(path: Path, role: str) -> tuple[str | None, Any]:
     import pyreadstat
 
     for encoding in ENCODINGS:
-        try:
-            _, meta = pyreadstat.read_xport(str(path), metadataonly=True, encoding=encoding)
-        except UnicodeDecodeError:
-            continue
-        except Exception as error:
-            raise _refuse(role, error) from None
-        return encoding, meta
-    raise _refuse(role, None)
+        with refuse_unreadable(expected=EXPECTED, where=role):
+            try:
+                _, meta = pyreadstat.read_xport(str(path), metadataonly=True, encoding=encoding)
+            except UnicodeDecodeError:
+                continue
+            return encoding, meta
+    raise _refuse(role)
 
 
-def _refuse(role: str, error: Exception | None) -> SourceFormatError:
+def _refuse(role: str) -> SourceFormatError:
     return SourceFormatError(
-        expected="a SAS transport file, version 5",
-        given=f"unreadable content ({type(error).__name__})" if error else "text in an unknown encoding",
+        expected=EXPECTED,
+        given="text in an unknown encoding",
         where=role,
         action="export the dataset again",
     )
@@ -84,21 +84,20 @@ def _read_block(
     import pyreadstat
 
     for choice in (encoding, *(other for other in ENCODINGS if other != encoding)):
-        try:
-            columns, _ = pyreadstat.read_xport(
-                str(path),
-                row_offset=start,
-                row_limit=BLOCK_ROWS,
-                encoding=choice,
-                output_format="dict",
-                disable_datetime_conversion=True,
-            )
-        except UnicodeDecodeError:
-            continue
-        except Exception as error:
-            raise _refuse(role, error) from None
-        return columns, choice
-    raise _refuse(role, None)
+        with refuse_unreadable(expected=EXPECTED, where=role):
+            try:
+                columns, _ = pyreadstat.read_xport(
+                    str(path),
+                    row_offset=start,
+                    row_limit=BLOCK_ROWS,
+                    encoding=choice,
+                    output_format="dict",
+                    disable_datetime_conversion=True,
+                )
+            except UnicodeDecodeError:
+                continue
+            return columns, choice
+    raise _refuse(role)
 
 
 def _to_texts(values: Sequence[Any], kind: str) -> list[str]:

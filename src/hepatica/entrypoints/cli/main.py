@@ -13,7 +13,7 @@ import typer
 from hepatica.core.errors import CancelledError, HepaticaError, UsageError
 from hepatica.entrypoints.cli.exit_status import CANCELLED, USAGE, to_exit_status
 from hepatica.entrypoints.cli.response import response_app
-from hepatica.entrypoints.cli.response_records import compare, endpoints
+from hepatica.entrypoints.cli.response_records import compare, endpoints, report
 from hepatica.entrypoints.cli.trial import app as trial_app
 
 app = typer.Typer(
@@ -28,6 +28,7 @@ app = typer.Typer(
 
 response_app.command()(compare)
 response_app.command()(endpoints)
+response_app.command()(report)
 app.add_typer(response_app)
 app.add_typer(trial_app, name="trial")
 

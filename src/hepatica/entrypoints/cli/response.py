@@ -22,7 +22,8 @@ MOST_FINDINGS_SHOWN: Final = 20
 response_app = typer.Typer(
     name="response",
     help="Tumour response: RECIST 1.1, iRECIST, itRECIST-based, mRECIST, volumes. "
-    "Tables come in as CSV, SAS transport 5 or Dataset-JSON. Exit status 3: some rows were bad and their subjects are missing.",
+    "Tables come in as CSV, SAS transport 5 or Dataset-JSON. "
+    "Exit status 3: some rows were bad and their subjects are missing.",
     no_args_is_help=True,
 )
 Criteria = Annotated[

@@ -1,4 +1,4 @@
-"""``hepatica response compare`` and ``hepatica response endpoints``: work on recorded responses."""
+"""``hepatica response compare``, ``endpoints`` and ``report``: what follows a derivation."""
 
 from __future__ import annotations
 
@@ -85,5 +85,52 @@ def endpoints(
     with showing_progress(quiet=as_json) as progress:
         outcome = derive_response_endpoints(
             request, ports=make_endpoint_ports(), out=out, overwrite=overwrite, progress=progress
+        )
+    finish(outcome, as_json=as_json)
+
+
+def report(
+    tu: Annotated[Path, typer.Option("--tu", help="Tumour identification (SDTM TU).")],
+    tr: Annotated[Path, typer.Option("--tr", help="Tumour results (SDTM TR).")],
+    out: Annotated[Path, typer.Option("--out", help="Folder to make; written whole or not at all.")],
+    criteria: Annotated[
+        str, typer.Option("--criteria", help="recist-1.1, irecist, itrecist or mrecist.")
+    ] = "recist-1.1",
+    ex: Annotated[Table, typer.Option("--ex", help="Exposure (SDTM EX): EXLNKID names the lesion.")] = None,
+    injections: Annotated[Table, typer.Option("--injections", help="Or: subject, lesion, date.")] = None,
+    evaluator: Annotated[str, typer.Option("--evaluator", help="Only this TREVAL or TREVALID.")] = "",
+    overwrite: Annotated[
+        bool, typer.Option("--overwrite", help="Replace an earlier result in the folder.")
+    ] = False,
+    as_json: Annotated[
+        bool, typer.Option("--json", help="Print exactly one JSON document on stdout.")
+    ] = False,
+) -> None:
+    """Draw lesions and sums over time: response.html, and the pictures as SVG and PNG."""
+    from hepatica.bootstrap import make_response_ports, make_response_report_writer
+    from hepatica.entrypoints.cli.response import choose, finish
+    from hepatica.entrypoints.cli.screen import showing_progress
+    from hepatica.followup.verdict import Criterion, ResponseSettings
+    from hepatica.workflows.derive_response import ResponseRequest
+    from hepatica.workflows.report_response import report_response
+
+    if ex is not None and injections is not None:
+        raise typer.BadParameter("give --ex or --injections, not both")
+    request = ResponseRequest(
+        lesions=tu,
+        results=tr,
+        settings=ResponseSettings(criterion=choose(Criterion, criteria, "--criteria")),
+        exposure=ex,
+        injections=injections,
+        evaluator=evaluator,
+    )
+    with showing_progress(quiet=as_json) as progress:
+        outcome = report_response(
+            request,
+            ports=make_response_ports(),
+            write_report=make_response_report_writer(),
+            out=out,
+            overwrite=overwrite,
+            progress=progress,
         )
     finish(outcome, as_json=as_json)
