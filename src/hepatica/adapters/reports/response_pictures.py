@@ -276,7 +276,7 @@ def _start(width: float, height: float, *, columns: int = 1) -> tuple[Any, Any]:
 
 
 def _draw_line(
-    axes: Any, points: Sequence[CurvePoint], style: Mapping[str, Any], *, label: str | None
+    axes: Any, points: Sequence[CurvePoint], style: Mapping[str, Any], *, label: str
 ) -> list[tuple[float, float, str]]:
     """Draw a curve; return the place of its last point for a label, nothing where there is no curve."""
     known = [
@@ -296,11 +296,10 @@ def _draw_line(
     axes.plot(months, shown, clip_on=False, **options)
     above = [place for place in known if place[1] > CHANGE_TOP]
     for month, change in dict.fromkeys((*above[:1], *above[-1:])):
-        if label is not None:
-            axes.annotate(
-                f"+{change:.0f}", (month, CHANGE_TOP), xytext=(0, 5), textcoords="offset points", ha="center",
-                fontsize=6.5,
-            )  # fmt: skip
+        axes.annotate(
+            f"+{change:.0f}", (month, CHANGE_TOP), xytext=(0, 5), textcoords="offset points", ha="center",
+            fontsize=6.5,
+        )  # fmt: skip
     return [(months[-1], shown[-1], label)]
 
 
