@@ -110,6 +110,13 @@ def write_tables(folder: Path) -> tuple[Path, Path]:
     return tu_path, tr_path
 
 
+def measure_peak_mib() -> float:
+    """Return the largest memory this process has held, in MiB."""
+    import resource
+
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
+
+
 def run_files(out: Path) -> None:
     """Write tables and derive from them."""
     from hepatica.bootstrap import make_response_ports
@@ -121,9 +128,13 @@ def run_files(out: Path) -> None:
         request = ResponseRequest(
             lesions=lesions, results=results, settings=ResponseSettings(criterion=Criterion.RECIST)
         )
+        before_mib = measure_peak_mib()
         started = time.perf_counter()
         outcome = derive_response(request, ports=make_response_ports(), out=out)
-        print(f"derive alone: {time.perf_counter() - started:.2f} s, {outcome.document['verdicts']} verdicts")
+        print(
+            f"derive alone: {time.perf_counter() - started:.2f} s, {outcome.document['verdicts']} verdicts, "
+            f"peak {measure_peak_mib():.0f} MiB of which {before_mib:.0f} before"
+        )
 
 
 if __name__ == "__main__":

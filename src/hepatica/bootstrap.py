@@ -29,7 +29,9 @@ if TYPE_CHECKING:
     from hepatica.workflows.plan_ports import PlanPorts
     from hepatica.workflows.ports import ImageReader, LabelReader, ReadImage
     from hepatica.workflows.record_ports import Passwords, RecordContext, SealedRecord
+    from hepatica.workflows.report_response import WriteReport
     from hepatica.workflows.request import PlanRequest
+    from hepatica.workflows.response_endpoints import EndpointPorts
 
 NUMERIC_LIBRARIES = ("numpy", "scipy", "numba", "scikit-image", "SimpleITK", "pydicom", "highdicom", "typst")
 """Their versions influence numbers or bytes, so the manifest names them."""
@@ -257,8 +259,9 @@ def open_executor(*, workers: int = 1, scheduler: str = "") -> AbstractContextMa
 def make_response_ports() -> ResponsePorts:
     """Join the world to the response workflows."""
     from hepatica.adapters.cdisc.courses import read_courses
-    from hepatica.adapters.cdisc.csv_table import digest_file, read_header, read_rows, write_table
-    from hepatica.adapters.cdisc.response_tables import open_response_tables
+    from hepatica.adapters.cdisc.csv_table import digest_file, write_table
+    from hepatica.adapters.cdisc.response_tables import open_response_tables, write_formats
+    from hepatica.adapters.cdisc.tables import read_header, read_rows
     from hepatica.adapters.files.output_folder import stage_output
     from hepatica.adapters.files.small_files import write_document
     from hepatica.workflows.derive_response import ResponsePorts
@@ -272,6 +275,7 @@ def make_response_ports() -> ResponsePorts:
         read_table=read_rows,
         read_header=read_header,
         write_table=write_table,
+        write_formats=write_formats,
         clock=SystemClock(),
         code_version=metadata.version("hepatica"),
     )
@@ -401,3 +405,45 @@ def make_followup_ports() -> FollowupPorts:
         write_files=write_file_set,
         clock=SystemClock(),
     )
+
+
+def make_endpoint_ports() -> EndpointPorts:
+    """Join the world to the endpoints of responses."""
+    from hepatica.adapters.cdisc.csv_table import digest_file, write_table
+    from hepatica.adapters.cdisc.tables import read_rows
+    from hepatica.adapters.files.output_folder import stage_output
+    from hepatica.adapters.files.small_files import read_small_file, write_document
+    from hepatica.workflows.response_endpoints import EndpointPorts
+
+    return EndpointPorts(
+        read_table=read_rows,
+        read_bytes=read_small_file,
+        write_dataset=write_named_dataset,
+        write_table=write_table,
+        stage_output=stage_output,
+        digest_file=digest_file,
+        write_document=write_document,
+        clock=SystemClock(),
+        code_version=metadata.version("hepatica"),
+    )
+
+
+def make_response_report_writer() -> WriteReport:
+    """Return the writer of ``response.html`` and its pictures."""
+    from hepatica.adapters.reports.response_report import write_response_report
+
+    return write_response_report
+
+
+def write_named_dataset(
+    name: str,
+    rows: Sequence[Mapping[str, Any]],
+    folder: Path,
+    formats: Sequence[str],
+    run_time: datetime,
+) -> tuple[str, ...]:
+    """Write rows of a described dataset, for example ``adtte``; return the names of the files."""
+    from hepatica.adapters.cdisc.dataset import read_dataset
+    from hepatica.adapters.cdisc.dataset_writer import write_dataset
+
+    return write_dataset(rows, read_dataset(name), folder, run_time=run_time, formats=formats)

@@ -184,7 +184,9 @@ def _read_subjects(request: BestRequest, desk: _Desk, *, ports: ResponsePorts) -
     columns = ("subject", "reference_date", "pd_date", "response_date")
     # Cutting by a column that is not there would cut nothing without a word.
     needed = 3 if request.settings.until_pd is ProgressionCut.COLUMN else 2
-    rows = ports.read_table(request.subjects, required=columns[:needed], optional=columns[needed:])
+    rows = ports.read_table(
+        request.subjects, required=columns[:needed], optional=columns[needed:], role="subjects"
+    )
     for line, cells in rows:
         if cells is None or not cells[0].strip():
             desk.report(
@@ -216,7 +218,9 @@ def _read_timepoints(
 ) -> None:
     table = "timepoints"
     days: set[tuple[str, date]] = set()
-    for line, cells in ports.read_table(request.timepoints, required=("subject", "date", "response")):
+    for line, cells in ports.read_table(
+        request.timepoints, required=("subject", "date", "response"), role=table
+    ):
         if cells is None or not cells[0].strip():
             desk.report(
                 (table, line, "subject"), "The row names no subject, or is not as long as the header."

@@ -155,10 +155,10 @@ def compose_response(
     subjects: dict[str, list[_TimePoint]] = {}
     bad: set[str] = set()
     # Columns are known by name whatever their case; all of them are written again as they were.
-    header = ports.read_header(timepoints)
+    header = ports.read_header(timepoints, role="timepoints")
     further = tuple(name for name in header if name.lower() not in (*REQUIRED, *OPTIONAL))
     names = (*REQUIRED, *OPTIONAL, *further)
-    rows = ports.read_table(timepoints, required=REQUIRED, optional=names[len(REQUIRED) :])
+    rows = ports.read_table(timepoints, required=REQUIRED, optional=names[len(REQUIRED) :], role="timepoints")
     for line, cells in _name_cells(rows, reader, names=names):
         errors = reader.errors
         point = _read_point(line, cells, reader, immune=immune)

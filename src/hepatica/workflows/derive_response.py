@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
+from datetime import datetime
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -107,6 +108,8 @@ class ResponseRequest:
         Derive only this one (TREVAL or TREVALID); every one separately where empty.
     settings
         Criterion and named settings.
+    formats
+        Formats of the tables beside CSV: ``xpt``, ``json``, ``ndjson``.
     """
 
     lesions: Path
@@ -116,6 +119,7 @@ class ResponseRequest:
     exposure: Path | None = None
     injections: Path | None = None
     evaluator: str = ""
+    formats: tuple[str, ...] = ()
 
     @property
     def sources(self) -> dict[str, Path]:
@@ -163,9 +167,11 @@ class ResponsePorts:
     write_document
         Writes one JSON document.
     read_table, read_header
-        Yields line number and cells of a CSV file by column name; its column names as written.
+        Yields line number and cells of a table (CSV, XPT, Dataset-JSON) by column name; its column names.
     write_table
         Writes a CSV file whole or not at all.
+    write_formats
+        Writes ``rs`` and ``adtr`` of a folder in further formats; takes the folder, formats, the time of the run.
     clock, code_version
         For the manifest.
     """
@@ -176,8 +182,9 @@ class ResponsePorts:
     digest_file: Callable[[Path], str]
     write_document: Callable[[Path, Mapping[str, Any]], None]
     read_table: Callable[..., Iterator[tuple[int, tuple[str, ...] | None]]]
-    read_header: Callable[[Path], tuple[str, ...]]
+    read_header: Callable[..., tuple[str, ...]]
     write_table: Callable[[Path, Sequence[str], Sequence[Mapping[str, str]]], None]
+    write_formats: Callable[[Path, Sequence[str], datetime], None]
     clock: Clock
     code_version: str
 
@@ -242,7 +249,11 @@ def derive_response(
                 tables.write(item, verdicts, [to_trail(v, settings=request.settings) for v in verdicts])
                 courses += 1
                 verdict_count += len(verdicts)
-        manifest = _write_manifest(request, stage, ports=ports)
+        run_time = ports.clock.now()
+        if request.formats:
+            progress.stage("Writing further formats")
+            ports.write_formats(stage, request.formats, run_time)
+        manifest = _write_manifest(request, stage, ports=ports, run_time=run_time)
     partial = any(finding.severity is Severity.ERROR for finding in findings)
     document = {
         "command": "response derive",
@@ -285,11 +296,13 @@ def _to_row(finding: Finding, item: EvaluatedCourse) -> RowFinding:
     )
 
 
-def _write_manifest(request: ResponseRequest, stage: Path, *, ports: ResponsePorts) -> Manifest:
+def _write_manifest(
+    request: ResponseRequest, stage: Path, *, ports: ResponsePorts, run_time: datetime
+) -> Manifest:
     sources = request.sources
     manifest = Manifest(
         command="response derive",
-        run_time=ports.clock.now(),
+        run_time=run_time,
         code_version=ports.code_version,
         inputs={role: ports.digest_file(path) for role, path in sources.items()},
         sources={role: str(path) for role, path in sources.items()},

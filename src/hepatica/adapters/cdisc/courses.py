@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Collection, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
+from itertools import groupby
 from math import isfinite, nan
+from operator import itemgetter
+from pathlib import Path
 
 from hepatica.adapters.cdisc.lesion_list import LesionList, list_lesions
 from hepatica.adapters.cdisc.readings import (
@@ -25,12 +28,12 @@ from hepatica.adapters.cdisc.tumour_rows import (
     LesionRow,
     ResultRow,
     SubjectRows,
-    iterate_subjects,
+    iterate_result_rows,
     read_exposure,
     read_injections,
     read_lesion_rows,
     read_references,
-    read_result_rows,
+    scan_results,
 )
 from hepatica.core.errors import InputError, NotFoundError
 from hepatica.core.findings import NotEvaluable, Severity
@@ -46,10 +49,15 @@ def read_courses(request: ResponseRequest) -> Iterator[EvaluatedCourse]:
     """Yield every subject as every evaluator saw it, in the order of the tables.
 
     Rows that cannot be used become findings; the course they belong to is then None. Rows that belong to
-    nobody come first, as a course without a subject.
+    nobody come first, as a course without a subject. The results (TR) are read subject by subject where
+    they come in the order of the lesions (TU); else they are held in memory whole, which a finding says.
     """
     subjects: dict[str, SubjectRows] = {}
-    lost = read_lesion_rows(request.lesions, subjects) + read_result_rows(request.results, subjects)
+    lost = read_lesion_rows(request.lesions, subjects)
+    scan = scan_results(request.results)
+    lost += scan.lost
+    for subject in scan.subjects:
+        subjects.setdefault(subject, SubjectRows())
     for path, read in (
         (request.exposure, read_exposure),
         (request.injections, read_injections),
@@ -57,19 +65,60 @@ def read_courses(request: ResponseRequest) -> Iterator[EvaluatedCourse]:
     ):
         if path is not None:
             lost += read(path, subjects)
+    named = frozenset(scan.subjects)
+    streamed = not scan.broken_at and tuple(s for s in subjects if s in named) == scan.subjects
+    if not streamed:
+        lost.append(_say_unsorted(scan.broken_at))
     if lost:
         yield EvaluatedCourse(
             study="", subject="", evaluator="", evaluator_id="", course=None, findings=tuple(lost)
         )
     if request.evaluator:
-        _refuse_unknown(request.evaluator, subjects)
-    for subject, rows in iterate_subjects(subjects):
+        _refuse_unknown(request.evaluator, scan.evaluators, subjects.values())
+    join = _join_in_order if streamed else _join_in_memory
+    for subject, rows in join(request.results, subjects, named):
         for who in list_evaluators(rows, wanted=request.evaluator):
             yield build_course(subject, rows, who=who, criterion=request.settings.criterion)
 
 
-def _refuse_unknown(evaluator: str, subjects: dict[str, SubjectRows]) -> None:
-    known = {who for rows in subjects.values() for pair in list_evaluators(rows) for who in pair if who}
+def _join_in_order(
+    results: Path, subjects: dict[str, SubjectRows], named: Collection[str]
+) -> Iterator[tuple[str, SubjectRows]]:
+    """Yield subjects with their results, of which only one subject's are in memory at a time."""
+    groups = groupby(iterate_result_rows(results), key=itemgetter(0))
+    for subject in list(subjects):
+        rows = subjects.pop(subject)
+        if subject in named:
+            rows.results = [row for _, row in next(groups)[1]]
+        yield subject, rows
+
+
+def _join_in_memory(
+    results: Path, subjects: dict[str, SubjectRows], named: Collection[str]
+) -> Iterator[tuple[str, SubjectRows]]:
+    for subject, row in iterate_result_rows(results):
+        subjects[subject].results.append(row)
+    for subject in list(subjects):
+        yield subject, subjects.pop(subject)
+
+
+def _say_unsorted(line: int) -> RowFinding:
+    return RowFinding(
+        rule="response.unsorted",
+        severity=Severity.INFO,
+        table="tr",
+        row=line,
+        column="USUBJID",
+        message="The results are not in the order of the lesions, subject by subject; they were held in memory "
+        "whole. Sort both tables by USUBJID to read large ones in little memory.",
+    )
+
+
+def _refuse_unknown(
+    evaluator: str, in_results: Collection[tuple[str, str]], subjects: Iterable[SubjectRows]
+) -> None:
+    pairs = in_results or {pair for rows in subjects for pair in list_evaluators(rows)}
+    known = {who for pair in pairs for who in pair if who}
     if evaluator not in known:
         raise NotFoundError(
             expected=f"one of {', '.join(sorted(known)) or 'no evaluator'}",

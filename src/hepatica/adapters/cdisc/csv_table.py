@@ -16,10 +16,12 @@ from typing import Any, TextIO
 from hepatica.core.errors import InputError, NotFoundError, OutputError, SourceFormatError
 
 Row = tuple[str, ...]
+MOST_POOLED = 100_000
+"""Texts shared between cells; more are forgotten, so that reading a long table takes no more and more memory."""
 
 
 def read_rows(
-    path: Path, *, required: Sequence[str], optional: Sequence[str] = ()
+    path: Path, *, required: Sequence[str], optional: Sequence[str] = (), role: str = "table"
 ) -> Iterator[tuple[int, Row | None]]:
     """Yield the line number and the wanted cells of each row; further columns are ignored.
 
@@ -29,6 +31,8 @@ def read_rows(
         UTF-8 file, comma separated, with a header line. Column names are matched whatever their case.
     required, optional
         Columns in the order of the cells; an optional one that is absent gives empty cells.
+    role
+        What refusals call the table; never the file name, which may hold a person's name.
 
     Yields
     ------
@@ -42,11 +46,11 @@ def read_rows(
     InputError
         If a required column is missing or a column stands twice.
     """
-    with _open_text(path) as stream, _refusing_bad_text(path.name):
-        yield from _read_open(stream, path.name, required=required, optional=optional)
+    with _open_text(path, role) as stream, _refusing_bad_text(role):
+        yield from _read_open(stream, role, required=required, optional=optional)
 
 
-def read_header(path: Path) -> tuple[str, ...]:
+def read_header(path: Path, *, role: str = "table") -> tuple[str, ...]:
     """Return the column names of a CSV file as written, without spaces around them.
 
     Raises
@@ -54,20 +58,20 @@ def read_header(path: Path) -> tuple[str, ...]:
     NotFoundError, SourceFormatError
         If there is no such file, or it is not UTF-8 text.
     """
-    with _open_text(path) as stream, _refusing_bad_text(path.name):
+    with _open_text(path, role) as stream, _refusing_bad_text(role):
         return tuple(cell.strip() for cell in next(csv.reader(stream), []))
 
 
-def _open_text(path: Path) -> TextIO:
+def _open_text(path: Path, role: str) -> TextIO:
     try:
         return path.open(encoding="utf-8-sig", newline="")
     except FileNotFoundError:
         raise NotFoundError(
-            expected="a CSV file", given="nothing of that name", where=str(path), action="check the path"
+            expected="a CSV file", given="nothing of that name", where=role, action="check the path"
         ) from None
     except OSError as error:
         raise SourceFormatError(
-            expected="a readable CSV file", given=error.strerror or type(error).__name__, where=str(path)
+            expected="a readable CSV file", given=error.strerror or type(error).__name__, where=role
         ) from error
 
 
@@ -89,18 +93,7 @@ def _read_open(
 ) -> Iterator[tuple[int, Row | None]]:
     reader = csv.reader(stream)
     header = [cell.strip().upper() for cell in next(reader, [])]
-    absent = [column for column in required if column.upper() not in header]
-    if absent:
-        raise InputError(
-            expected=f"columns {', '.join(required)}",
-            given=f"no column {', '.join(absent)}",
-            where=name,
-            action="add the columns, or check that the file is the right one",
-        )
-    wanted = [column.upper() for column in (*required, *optional)]
-    twice = [column for column in wanted if header.count(column) > 1]
-    if twice:
-        raise InputError(expected="each column once", given=f"column {twice[0]} twice", where=name)
+    wanted = check_header(header, required=required, optional=optional, role=name)
     width = len(header)
     # Absent optional columns read an empty cell that is added behind the last one.
     pick = itemgetter(*(header.index(column) if column in header else width for column in wanted))
@@ -109,12 +102,33 @@ def _read_open(
     for row in reader:
         if not row:
             continue
+        if len(pool) > MOST_POOLED:
+            pool.clear()
         if len(row) != width:
             yield reader.line_num, None
             continue
         row.append("")
         cells = pick(row)
         yield reader.line_num, tuple(keep(cell, cell) for cell in cells)
+
+
+def check_header(
+    header: Sequence[str], *, required: Sequence[str], optional: Sequence[str], role: str
+) -> list[str]:
+    """Return the wanted columns in upper case, or refuse a header that lacks one or has one twice."""
+    absent = [column for column in required if column.upper() not in header]
+    if absent:
+        raise InputError(
+            expected=f"columns {', '.join(required)}",
+            given=f"no column {', '.join(absent)}",
+            where=role,
+            action="add the columns, or check that the file is the right one",
+        )
+    wanted = [column.upper() for column in (*required, *optional)]
+    twice = [column for column in wanted if header.count(column) > 1]
+    if twice:
+        raise InputError(expected="each column once", given=f"column {twice[0]} twice", where=role)
+    return wanted
 
 
 @contextmanager

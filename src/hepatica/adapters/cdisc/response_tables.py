@@ -6,15 +6,18 @@ import csv
 import json
 from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, contextmanager
+from datetime import datetime
 from pathlib import Path
 from typing import Any, Final, TextIO
 
+from hepatica.adapters.cdisc.dataset import read_dataset
+from hepatica.adapters.cdisc.dataset_writer import convert_dataset
 from hepatica.core.findings import NotEvaluable
 from hepatica.followup.limits import is_zero
 from hepatica.followup.sums import LesionSum, measure_sum
 from hepatica.followup.verdict import DIGITS, Criterion, ResponseSettings, Verdict
-from hepatica.followup.words import NewLesion
 from hepatica.workflows.derive_response import EvaluatedCourse
+from hepatica.workflows.response_results import to_results
 
 RS_COLUMNS: Final = (
     "STUDYID", "DOMAIN", "USUBJID", "RSSEQ", "RSGRPID", "RSTESTCD", "RSTEST", "RSCAT", "RSORRES", "RSSTRESC",
@@ -49,6 +52,14 @@ def open_response_tables(folder: Path, settings: ResponseSettings) -> Iterator[C
             for name in ("rs.csv", "adtr.csv", "trail.jsonl")
         ]
         yield CsvResponseTables(*streams, settings=settings)
+
+
+def write_formats(folder: Path, formats: Sequence[str], run_time: datetime) -> None:
+    """Write ``rs.csv`` and ``adtr.csv`` of a folder in further formats."""
+    for name in ("rs", "adtr"):
+        convert_dataset(
+            folder / f"{name}.csv", read_dataset(name), folder, run_time=run_time, formats=formats
+        )
 
 
 class CsvResponseTables:
@@ -159,20 +170,6 @@ class CsvResponseTables:
                 "Y" if references is None else "", "Y" if whole else "",
             )
         )  # fmt: skip
-
-
-def to_results(verdict: Verdict) -> list[tuple[str, str]]:
-    """Return test code and result of every row that a verdict makes in RS."""
-    rows = [("TRGRESP", str(verdict.target))] if verdict.target else []
-    if verdict.non_target:
-        rows.append(("NTRGRESP", str(verdict.non_target)))
-    if verdict.new is not None:
-        rows.append(("NEWLIND", "Y" if verdict.new.answer is NewLesion.YES else "N"))
-        if verdict.new.answer in (NewLesion.YES, NewLesion.EQUIVOCAL):
-            sure = verdict.new.answer is NewLesion.YES
-            rows.append(("NEWLPROG", "UNEQUIVOCAL" if sure else "EQUIVOCAL"))
-    rows.append(("OVRLRESP", str(verdict.overall)))
-    return rows
 
 
 def to_number(value: float | NotEvaluable | None) -> str:

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Final, NamedTuple
 
-from hepatica.adapters.cdisc.csv_table import read_rows
+from hepatica.adapters.cdisc.tables import read_rows
 from hepatica.core.findings import Severity
 from hepatica.workflows.derive_response import RowFinding
 
@@ -100,7 +100,7 @@ _TR_OPTIONAL: Final = (
 def read_lesion_rows(path: Path, subjects: dict[str, SubjectRows]) -> list[RowFinding]:
     """Add the rows of TU to their subjects; return findings about rows that belong to nobody."""
     lost = []
-    for line, cells in read_rows(path, required=_TU_REQUIRED, optional=_TU_OPTIONAL):
+    for line, cells in read_rows(path, required=_TU_REQUIRED, optional=_TU_OPTIONAL, role="tu"):
         if cells is None or not cells[0].strip():
             lost.append(_lose("tu", line, cells))
             continue
@@ -124,25 +124,63 @@ def read_lesion_rows(path: Path, subjects: dict[str, SubjectRows]) -> list[RowFi
     return lost
 
 
-def read_result_rows(path: Path, subjects: dict[str, SubjectRows]) -> list[RowFinding]:
-    """Add the rows of TR to their subjects; return findings about rows that belong to nobody."""
-    lost = []
-    for line, cells in read_rows(path, required=_TR_REQUIRED, optional=_TR_OPTIONAL):
+def iterate_result_rows(path: Path) -> Iterator[tuple[str, ResultRow]]:
+    """Yield subject and row of TR, one by one; rows that belong to nobody are passed over, see `scan_results`."""
+    for line, cells in read_rows(path, required=_TR_REQUIRED, optional=_TR_OPTIONAL, role="tr"):
         if cells is None or not cells[0].strip():
-            lost.append(_lose("tr", line, cells))
             continue
         (subject, lesion, test, number, study, original, original_unit, text, numeric, unit, *rest) = cells
         status, reason, who, who_id, visit, date = rest
-        rows = subjects.get(subject)
-        if rows is None:
-            rows = subjects[subject] = SubjectRows()
-        rows.results.append(
+        yield (
+            subject,
             ResultRow(
                 line, study, lesion.strip(), test.strip().upper(), original, text, numeric,
                 unit or original_unit, status, reason, who, who_id, number, visit, date,
-            )
+            ),
         )  # fmt: skip
-    return lost
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ResultScan:
+    """What one look over TR gave.
+
+    Parameters
+    ----------
+    subjects
+        Subjects in the order of their first row.
+    broken_at
+        First line at which a subject comes back after another; 0 where all rows of a subject stand together.
+    evaluators
+        Evaluator and its id.
+    lost
+        Findings about rows that belong to nobody.
+    """
+
+    subjects: tuple[str, ...]
+    broken_at: int
+    evaluators: frozenset[tuple[str, str]]
+    lost: tuple[RowFinding, ...]
+
+
+def scan_results(path: Path) -> ResultScan:
+    """Look over TR once, keeping nothing of its rows, to tell whether it can be read subject by subject."""
+    subjects: dict[str, None] = {}
+    evaluators: set[tuple[str, str]] = set()
+    lost: list[RowFinding] = []
+    broken_at, last = 0, ""
+    for line, cells in read_rows(path, required=_TR_REQUIRED, optional=("TREVAL", "TREVALID"), role="tr"):
+        if cells is None or not cells[0].strip():
+            lost.append(_lose("tr", line, cells))
+            continue
+        subject = cells[0]
+        evaluators.add((cells[4], cells[5]))
+        if subject != last:
+            broken_at = broken_at or (line if subject in subjects else 0)
+            subjects[subject] = None
+            last = subject
+    return ResultScan(
+        subjects=tuple(subjects), broken_at=broken_at, evaluators=frozenset(evaluators), lost=tuple(lost)
+    )
 
 
 def read_exposure(path: Path, subjects: dict[str, SubjectRows]) -> list[RowFinding]:
@@ -159,7 +197,7 @@ def _read_injections(
     path: Path, subjects: dict[str, SubjectRows], *, table: str, columns: tuple[str, str, str]
 ) -> list[RowFinding]:
     lost = []
-    for line, cells in read_rows(path, required=columns):
+    for line, cells in read_rows(path, required=columns, role=table):
         if cells is None or not cells[0].strip():
             lost.append(_lose(table, line, cells))
             continue
@@ -172,7 +210,7 @@ def _read_injections(
 def read_references(path: Path, subjects: dict[str, SubjectRows]) -> list[RowFinding]:
     """Add reference dates (RFSTDTC) from DM."""
     lost = []
-    for line, cells in read_rows(path, required=("USUBJID",), optional=("RFSTDTC",)):
+    for line, cells in read_rows(path, required=("USUBJID",), optional=("RFSTDTC",), role="dm"):
         if cells is None or not cells[0].strip():
             lost.append(_lose("dm", line, cells))
         elif cells[0] in subjects:
@@ -192,9 +230,3 @@ def _lose(table: str, line: int, cells: object) -> RowFinding:
         if short
         else "The row names no subject.",
     )
-
-
-def iterate_subjects(subjects: dict[str, SubjectRows]) -> Iterator[tuple[str, SubjectRows]]:
-    """Yield subjects in the order of the tables and let go of each one's rows afterwards."""
-    for subject in list(subjects):
-        yield subject, subjects.pop(subject)

@@ -17,6 +17,7 @@ from hepatica.entrypoints.cli.grade import grade_app
 from hepatica.entrypoints.cli.paths import paths_app
 from hepatica.entrypoints.cli.record import audit_app, backup_command, record_app, restore_command
 from hepatica.entrypoints.cli.response import response_app
+from hepatica.entrypoints.cli.response_records import compare, endpoints, report
 from hepatica.entrypoints.cli.serve import serve_command
 from hepatica.entrypoints.cli.spread import Rate, Scheduler, Workers, count_workers, spread
 from hepatica.entrypoints.cli.trial import app as trial_app
@@ -36,6 +37,9 @@ app = typer.Typer(
 )
 
 app.add_typer(paths_app)
+response_app.command()(compare)
+response_app.command()(endpoints)
+response_app.command()(report)
 app.add_typer(response_app)
 app.add_typer(grade_app)
 app.add_typer(trial_app, name="trial")

@@ -21,7 +21,8 @@ MOST_FINDINGS_SHOWN: Final = 20
 
 response_app = typer.Typer(
     name="response",
-    help="Tumour response: RECIST 1.1, iRECIST, itRECIST-based, mRECIST, volumes. CSV in, CSV out. "
+    help="Tumour response: RECIST 1.1, iRECIST, itRECIST-based, mRECIST, volumes. "
+    "Tables come in as CSV, SAS transport 5 or Dataset-JSON. "
     "Exit status 3: some rows were bad and their subjects are missing.",
     no_args_is_help=True,
 )
@@ -30,12 +31,20 @@ Criteria = Annotated[
     typer.Option("--criteria", help="recist-1.1, irecist, itrecist (itRECIST-based), mrecist or volumetric."),
 ]
 Json = Annotated[bool, typer.Option("--json", help="Print exactly one JSON document on stdout.")]
+Formats = Annotated[
+    str,
+    typer.Option(
+        "--format", help="csv, xpt (SAS transport 5), json (Dataset-JSON 1.1), ndjson; with commas."
+    ),
+]
 
 
 @response_app.command()
 def derive(
-    tu: Annotated[Path, typer.Option("--tu", help="Tumour identification (SDTM TU, CSV).")],
-    tr: Annotated[Path, typer.Option("--tr", help="Tumour results (SDTM TR, CSV).")],
+    tu: Annotated[
+        Path, typer.Option("--tu", help="Tumour identification (SDTM TU: CSV, XPT or Dataset-JSON).")
+    ],
+    tr: Annotated[Path, typer.Option("--tr", help="Tumour results (SDTM TR: CSV, XPT or Dataset-JSON).")],
     criteria: Criteria,
     out: Annotated[Path, typer.Option("--out", help="Folder to make; written whole or not at all.")],
     dm: Annotated[
@@ -55,6 +64,7 @@ def derive(
     early_tolerance: Annotated[
         bool, typer.Option("--early-tolerance", help="iRECIST: 2 days early is not early.")
     ] = False,
+    formats: Formats = "csv",
     overwrite: Annotated[
         bool, typer.Option("--overwrite", help="Replace an earlier result in the folder.")
     ] = False,
@@ -69,7 +79,7 @@ def derive(
     if ex is not None and injections is not None:
         raise typer.BadParameter("give --ex or --injections, not both")
     settings = ResponseSettings(
-        criterion=_choose(Criterion, criteria, "--criteria"),
+        criterion=choose(Criterion, criteria, "--criteria"),
         continuing_pr=continuing_pr,
         least_increase=least_increase,
         early_tolerance=early_tolerance,
@@ -82,12 +92,13 @@ def derive(
         exposure=ex,
         injections=injections,
         evaluator=evaluator,
+        formats=tuple(word for word in split_words(formats) if word != "csv"),
     )
     with showing_progress(quiet=as_json) as progress:
         outcome = derive_response(
             request, ports=make_response_ports(), out=out, overwrite=overwrite, progress=progress
         )
-    _finish(outcome, as_json=as_json)
+    finish(outcome, as_json=as_json)
 
 
 @response_app.command()
@@ -114,12 +125,12 @@ def compose(
 
     outcome = compose_response(
         timepoints,
-        criterion=_choose(Criterion, criteria, "--criteria"),
+        criterion=choose(Criterion, criteria, "--criteria"),
         ports=make_response_ports(),
         out=out,
         early_tolerance=early_tolerance,
     )
-    _finish(outcome, as_json=as_json)
+    finish(outcome, as_json=as_json)
 
 
 @response_app.command()
@@ -172,24 +183,29 @@ def best(
     from hepatica.workflows.best_response import BestRequest, derive_best_response
 
     settings = read_best_settings(
-        rule=_choose(BestRule, rule, "--rule"),
-        until_pd=_choose(ProgressionCut, until_pd, "--until-pd"),
+        rule=choose(BestRule, rule, "--rule"),
+        until_pd=choose(ProgressionCut, until_pd, "--until-pd"),
         sd_window_days=sd_window_days,
         confirm_days=confirm_days,
         max_ne=max_ne,
     )
-    benefit = tuple(word.strip() for word in benefit_values.split(",") if word.strip())
+    benefit = split_words(benefit_values)
     request = BestRequest(
         timepoints=timepoints,
         subjects=subjects,
-        endpoint=_choose(Endpoint, endpoint.upper(), "--endpoint"),
+        endpoint=choose(Endpoint, endpoint.upper(), "--endpoint"),
         settings=replace(settings, accept_sd=accept_sd, missing_as_ne=missing_as_ne, benefit_values=benefit),
-        criterion=_choose(Criterion, criteria, "--criteria") if criteria else None,
+        criterion=choose(Criterion, criteria, "--criteria") if criteria else None,
     )
-    _finish(derive_best_response(request, ports=make_response_ports(), out=out), as_json=as_json)
+    finish(derive_best_response(request, ports=make_response_ports(), out=out), as_json=as_json)
 
 
-def _choose(words: Any, text: str, option: str) -> Any:
+def split_words(text: str) -> tuple[str, ...]:
+    """Return the words of a list with commas."""
+    return tuple(word.strip() for word in text.split(",") if word.strip())
+
+
+def choose(words: Any, text: str, option: str) -> Any:
     """Return the member of an enumeration, or refuse the option."""
     try:
         return words(text)
@@ -197,7 +213,8 @@ def _choose(words: Any, text: str, option: str) -> Any:
         raise typer.BadParameter(f"'{text}' is none of {', '.join(words)}", param_hint=option) from None
 
 
-def _finish(outcome: ResponseOutcome, *, as_json: bool) -> None:
+def finish(outcome: ResponseOutcome, *, as_json: bool) -> None:
+    """Print the outcome; a partial one ends with its own exit status."""
     if as_json:
         from hepatica.entrypoints.cli.screen import print_json
 
@@ -211,7 +228,7 @@ def _finish(outcome: ResponseOutcome, *, as_json: bool) -> None:
 def _print_summary(document: Mapping[str, Any]) -> None:
     counts = ", ".join(
         f"{document[key]} {key}"
-        for key in ("courses", "verdicts", "timepoints", "subjects")
+        for key in ("courses", "verdicts", "timepoints", "subjects", "disagreements")
         if key in document
     )
     typer.echo(f"{document['command']}: {counts} -> {document['out']}")

@@ -1,0 +1,1 @@
+"""Endpoints of a subject over time: response, duration, progression-free and overall survival."""

@@ -1,0 +1,1 @@
+"""Censoring rules as data."""
