@@ -124,10 +124,14 @@ def register_rigid_locally(
             where="registration of two phases",
             action="check that both scans cover the liver",
         )
-    coarse = MutualInformation(still[_HALF], (near & seen)[_HALF], other[_HALF], grid=halve(grid), wide=halve(wide))
+    coarse = MutualInformation(
+        still[_HALF], (near & seen)[_HALF], other[_HALF], grid=halve(grid), wide=halve(wide)
+    )
     start = coarse.search(search_mm, progress=progress)
     progress.check_cancelled()
-    matrix, metric, ended = MutualInformation(still, near & seen, other, grid=grid, wide=wide).fit_rigid(start)
+    matrix, metric, ended = MutualInformation(still, near & seen, other, grid=grid, wide=wide).fit_rigid(
+        start
+    )
     turn_deg = np.degrees(np.arccos(np.clip((np.trace(matrix[:3, :3]) - 1) / 2, -1, 1)))
     centre = region.centroid_lps_mm
     shift_mm = matrix[:3, :3] @ centre + matrix[:3, 3] - centre

@@ -45,7 +45,8 @@ WORTHWHILE_MM: Final = 0.2
 """A later stage has to lower the residual by more than block matching repeats."""
 LARGEST_STRETCH: Final = 1.2
 """Affine maps beyond are false optima: a liver does not change by a fifth along any axis with breathing."""
-LEAST_UNCERTAINTY_MM: Final = 1.0
+LEAST_UNCERTAINTY_MM: Final = 2.0
+"""Block matching sees edges; between them a deformed liver is off by more (2.7 mm at 95 % of simulated tumours)."""
 UNKNOWN_UNCERTAINTY_MM: Final = 8.0
 """Where no residual can be measured: about what breathing leaves without registration."""
 FILL_MM: Final = 6.0
@@ -269,9 +270,7 @@ class _Bench:
         """Return the affine map by mutual information, or why it is not used."""
         wide = make_working_grid(self.fixed.region, margin_mm=SURROUND_MM + 30.0)
         other = resample_to(self.moving.volume, grid=wide, window=self.window)
-        inside = self.near & _find_seen(
-            self.moving.volume, ScanMap(moving_from_fixed=start), grid=self.grid
-        )
+        inside = self.near & _find_seen(self.moving.volume, ScanMap(moving_from_fixed=start), grid=self.grid)
         inside &= ~_unite(self.moving.lesions, grid=self.grid, scan_map=ScanMap(moving_from_fixed=start))
         method = MutualInformation(self.still, inside, other, grid=self.grid, wide=wide)
         matrix, _, _ = method.fit_affine(start)
@@ -315,9 +314,7 @@ class _Bench:
 
     def _paint_out(self, base: FloatArray, *, grid: Grid) -> tuple[FloatArray, FloatArray]:
         still = resample_to(self.fixed.volume, grid=grid, window=DEMONS_WINDOW_HU)
-        other = resample_to(
-            self.moving.volume, grid=grid, window=DEMONS_WINDOW_HU, moving_from_fixed=base
-        )
+        other = resample_to(self.moving.volume, grid=grid, window=DEMONS_WINDOW_HU, moving_from_fixed=base)
         there = ScanMap(moving_from_fixed=base)
         return (
             fill_from_around(still, holes=_unite(self.fixed.lesions, grid=grid)),
@@ -410,17 +407,13 @@ def _measure_slack(scan_map: ScanMap, points: FloatArray) -> float:
     return float(np.linalg.norm(shift - middle, axis=1).max())
 
 
-def _warp(
-    volume: Volume, scan_map: ScanMap, *, grid: Grid, window: tuple[float, float] | None
-) -> FloatArray:
+def _warp(volume: Volume, scan_map: ScanMap, *, grid: Grid, window: tuple[float, float] | None) -> FloatArray:
     aligned = resample_to(volume, grid=grid, window=window, moving_from_fixed=scan_map.moving_from_fixed)
     if scan_map.field is None:
         return aligned
     points = grid.to_lps_mm(np.indices(grid.shape).reshape(3, -1).T)
     index = grid.to_index(points + scan_map.field.measure_mm(points))
-    return np.asarray(
-        ndimage.map_coordinates(aligned, index.T, order=1, mode="nearest").reshape(grid.shape)
-    )
+    return np.asarray(ndimage.map_coordinates(aligned, index.T, order=1, mode="nearest").reshape(grid.shape))
 
 
 def _find_seen(volume: Volume, scan_map: ScanMap, *, grid: Grid) -> BoolArray:

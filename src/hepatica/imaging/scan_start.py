@@ -79,7 +79,9 @@ def _find_best_offset(first: FloatArray, second: FloatArray) -> FloatArray:
     spread = [np.maximum(q - s**2 / count, 1.0) for q, s in zip(squares, sums, strict=True)]
     score = joint / np.sqrt(spread[0] * spread[1])
     shares = np.array([min(a, b) for a, b in zip(first.shape, second.shape, strict=True)])
-    least = max(float(np.prod(np.minimum(shares, LEAST_OVERLAP_MM / COARSE_MM))), 0.4 * float(np.prod(shares)))
+    least = max(
+        float(np.prod(np.minimum(shares, LEAST_OVERLAP_MM / COARSE_MM))), 0.4 * float(np.prod(shares))
+    )
     score[count < least] = -1.0
     if score.max() <= 0:
         raise GeometryError(

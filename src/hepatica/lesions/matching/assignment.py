@@ -37,9 +37,7 @@ def solve_assignment(
     table[rows + np.arange(columns), np.arange(columns)] = alone_column
     table[rows:, columns:] = 0.0
     chosen = zip(*linear_sum_assignment(table), strict=True)
-    pairs = tuple(
-        (int(a), int(b)) for a, b in chosen if a < rows and b < columns and cost[a, b] < NEVER
-    )
+    pairs = tuple((int(a), int(b)) for a, b in chosen if a < rows and b < columns and cost[a, b] < NEVER)
     total = sum(float(cost[pair]) for pair in pairs)
     total += alone_row * (rows - len(pairs)) + alone_column * (columns - len(pairs))
     return pairs, total

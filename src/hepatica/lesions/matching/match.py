@@ -137,7 +137,9 @@ def match_lesions(
     placed = place_lesions(baseline, followup, scan_map=scan_map)
     search = _Search(*placed, uncertainty_mm=uncertainty_mm, table=limits)
     links = [link for cluster in search.find_clusters() for link in search.explain(*cluster)]
-    return tuple(sorted(links, key=lambda link: (not link.baseline_ids, link.baseline_ids, link.followup_ids)))
+    return tuple(
+        sorted(links, key=lambda link: (not link.baseline_ids, link.baseline_ids, link.followup_ids))
+    )
 
 
 class _Search:
@@ -169,7 +171,11 @@ class _Search:
                 cost = found.cost + self._surcharge(len(group))
                 if cost < self.alone * (1 + len(group)):
                     yield _Option(
-                        kind=LinkKind.SPLIT, before=frozenset({a}), after=frozenset(group), cost=cost, evidence=found
+                        kind=LinkKind.SPLIT,
+                        before=frozenset({a}),
+                        after=frozenset(group),
+                        cost=cost,
+                        evidence=found,
                     )
 
     def _list_merges(self) -> Iterator[_Option]:
@@ -180,7 +186,11 @@ class _Search:
                 cost = found.cost + self._surcharge(len(group))
                 if cost < self.alone * (1 + len(group)):
                     yield _Option(
-                        kind=LinkKind.MERGED, before=frozenset(group), after=frozenset({b}), cost=cost, evidence=found
+                        kind=LinkKind.MERGED,
+                        before=frozenset(group),
+                        after=frozenset({b}),
+                        cost=cost,
+                        evidence=found,
                     )
 
     def _is_part(self, part: PlacedLesion, whole: PlacedLesion) -> bool:
@@ -346,7 +356,9 @@ def _list_compatible(options: Sequence[_Option]) -> Iterator[tuple[_Option, ...]
     yield ()
     for number, option in enumerate(options):
         later = [
-            o for o in options[number + 1 :] if not (o.before & option.before) and not (o.after & option.after)
+            o
+            for o in options[number + 1 :]
+            if not (o.before & option.before) and not (o.after & option.after)
         ]
         for rest in _list_compatible(later):
             yield (option, *rest)
