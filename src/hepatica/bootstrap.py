@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from hepatica.workflows.plan_ports import PlanPorts
     from hepatica.workflows.ports import ImageReader, LabelReader, ReadImage
     from hepatica.workflows.request import PlanRequest
+    from hepatica.workflows.track_request import TrackPorts
 
 NUMERIC_LIBRARIES = ("numpy", "scipy", "numba", "scikit-image", "SimpleITK", "pydicom", "highdicom", "typst")
 """Their versions influence numbers or bytes, so the manifest names them."""
@@ -92,6 +93,15 @@ def make_plan_ports() -> PlanPorts:
         code_version=metadata.version("hepatica"),
         libraries={name: metadata.version(name) for name in NUMERIC_LIBRARIES},
     )
+
+
+def make_track_ports() -> TrackPorts:
+    """Join the world to the tracking workflow."""
+    from hepatica.adapters.cdisc.csv_table import write_table
+    from hepatica.adapters.reports.track_page import write_track_page
+    from hepatica.workflows.track_request import TrackPorts
+
+    return TrackPorts(base=make_plan_ports(), write_table=write_table, write_report=write_track_page)
 
 
 def read_names(name: str) -> Mapping[int, str]:
@@ -170,12 +180,13 @@ def read_schema(name: str) -> str:
     Parameters
     ----------
     name
-        ``plan`` or ``facts``.
+        ``plan``, ``track`` or ``facts``.
     """
     from hepatica.core.evidence import read_resource
 
     homes = {
         "plan": ("hepatica.resources.schemas", "plan.schema.json"),
+        "track": ("hepatica.resources.schemas", "track.schema.json"),
         "facts": ("hepatica.planning.tables", "facts.schema.json"),
     }
     if name not in homes:

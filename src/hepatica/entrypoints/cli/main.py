@@ -13,6 +13,7 @@ import typer
 from hepatica.core.errors import CancelledError, HepaticaError, UsageError
 from hepatica.entrypoints.cli.exit_status import CANCELLED, USAGE, to_exit_status
 from hepatica.entrypoints.cli.response import response_app
+from hepatica.entrypoints.cli.track import track_app
 from hepatica.entrypoints.cli.trial import app as trial_app
 
 app = typer.Typer(
@@ -26,6 +27,7 @@ app = typer.Typer(
 )
 
 app.add_typer(response_app)
+app.add_typer(track_app)
 app.add_typer(trial_app, name="trial")
 
 JSON_HELP = "Print exactly one JSON document on stdout."
@@ -230,7 +232,7 @@ def needles() -> None:
 
 @app.command()
 def schema(
-    name: Annotated[str, typer.Argument(help="'plan' or 'facts'.")],
+    name: Annotated[str, typer.Argument(help="'plan', 'track' or 'facts'.")],
 ) -> None:
     """Print a published JSON Schema."""
     from hepatica.bootstrap import read_schema

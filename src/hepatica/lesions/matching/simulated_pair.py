@@ -369,7 +369,7 @@ def _make_followup(
     slab = ndimage.gaussian_filter1d(smooth, 0.29 * np.sqrt(thick**2 - 1), axis=2) if thick > 1 else smooth
     ij = np.indices((*grid.shape[:2], 1)).reshape(3, -1).T
     for k in range(grid.shape[2]):
-        points = scene.truth.to_baseline(grid.to_lps_mm(ij + (0, 0, k)))
+        points = scene.truth.to_baseline(grid.to_lps_mm(ij + np.array([0, 0, k])))
         at = source.to_index(points).T
         hu = ndimage.map_coordinates(slab, at, order=1, mode="constant", cval=AIR_HU)
         near = np.rint(at).astype(int)
