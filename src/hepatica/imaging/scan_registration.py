@@ -297,11 +297,27 @@ class _Bench:
             if isinstance(failure, HepaticaError) and failure.code == "cancelled":
                 raise
             return _refuse(f"{engine.name} failed ({type(failure).__name__})")
-        bent = ScanMap(moving_from_fixed=base, field=field)
+        bent = ScanMap(moving_from_fixed=base, field=self._continue_into_lesions(field, base))
         smallest = self.measure_smallest_jacobian(bent)
         if smallest <= 0:
             return _refuse(f"the field of {engine.name} folds (Jacobian {smallest:.2f})")
         return self.judge("deformable", bent, f"{engine.name} on {what}"), bent
+
+    def _continue_into_lesions(self, field: DisplacementField, base: FloatArray) -> DisplacementField:
+        """Return the field with what it found inside tumours, where nothing was seen, continued from around."""
+        holes = _unite(self.fixed.lesions, grid=field.grid)
+        holes |= _unite(
+            self.moving.lesions, grid=field.grid, scan_map=ScanMap(moving_from_fixed=base, field=field)
+        )
+        if not holes.any():
+            return field
+        parts = [
+            fill_from_around(field.displacement_lps_mm[..., axis].astype(np.float64), holes=holes)
+            for axis in range(3)
+        ]
+        return DisplacementField(
+            grid=field.grid, displacement_lps_mm=np.stack(parts, axis=-1).astype(np.float32)
+        )
 
     def measure_smallest_jacobian(self, scan_map: ScanMap) -> float:
         """Return the smallest volume ratio of a map within the region."""

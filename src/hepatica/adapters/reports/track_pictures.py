@@ -199,6 +199,8 @@ def _draw_cross(axes: Axes, plane: Plane, centre: FloatArray) -> None:
 
 
 def _draw_words(axes: Axes, plane: Plane) -> None:
+    from matplotlib.patheffects import withStroke
+
     rows, columns = plane.shape
     axes.text(4, rows / 2, "R", color="white", fontsize=POINTS, va="center")
     axes.text(columns - 5, rows / 2, "L", color="white", fontsize=POINTS, va="center", ha="right")
@@ -209,6 +211,8 @@ def _draw_words(axes: Axes, plane: Plane) -> None:
         columns - 5, rows - 7, f"z {plane.origin_lps_mm[2]:.0f} mm  L {WINDOW_LEVEL_HU:g} W {WINDOW_WIDTH_HU:g}",
         color="white", fontsize=POINTS, ha="right",
     )  # fmt: skip
+    for text in axes.texts:
+        text.set_path_effects([withStroke(linewidth=1.6, foreground=palette.CASING)])
 
 
 def _title(word: str, lesions: Sequence[MeasuredLesion]) -> str:
