@@ -5,7 +5,6 @@ from __future__ import annotations
 from typing import Final
 
 import numpy as np
-from scipy import ndimage
 
 from hepatica.core.errors import GeometryError
 from hepatica.core.geometry import FloatArray, Grid
@@ -16,6 +15,9 @@ from hepatica.imaging.volume import Volume
 COARSE_MM: Final = 8.0
 """Bones, lungs and the outline of the body are all that counts for a first position."""
 WINDOW_HU: Final = (-500.0, 500.0)
+AXES: Final = (0, 1, 2)
+LEAST_CORRELATION: Final = 0.1
+"""Scans of one region reach 0.8; below this they have nothing in common."""
 LEAST_OVERLAP_MM: Final = 60.0
 """Two scans that share less of the body are not of one region."""
 
@@ -68,8 +70,8 @@ def _find_best_offset(first: FloatArray, second: FloatArray) -> FloatArray:
     size = [a + b - 1 for a, b in zip(first.shape, second.shape, strict=True)]
 
     def correlate(a: FloatArray, b: FloatArray) -> FloatArray:
-        spectrum = np.fft.rfftn(a, size) * np.fft.rfftn(b[::-1, ::-1, ::-1], size)
-        return np.asarray(np.fft.irfftn(spectrum, size))
+        spectrum = np.fft.rfftn(a, size, axes=AXES) * np.fft.rfftn(b[::-1, ::-1, ::-1], size, axes=AXES)
+        return np.asarray(np.fft.irfftn(spectrum, size, axes=AXES))
 
     ones = np.ones(first.shape), np.ones(second.shape)
     count = np.maximum(correlate(*ones), 1e-6)
@@ -83,12 +85,12 @@ def _find_best_offset(first: FloatArray, second: FloatArray) -> FloatArray:
         float(np.prod(np.minimum(shares, LEAST_OVERLAP_MM / COARSE_MM))), 0.4 * float(np.prod(shares))
     )
     score[count < least] = -1.0
-    if score.max() <= 0:
+    if score.max() < LEAST_CORRELATION:
         raise GeometryError(
             expected="two scans of one part of the body",
             given="scans that look alike at no shift",
             where="registration of the follow-up",
             action="check that both scans are of the liver",
         )
-    peak = np.unravel_index(int(np.argmax(ndimage.uniform_filter(score, 1))), score.shape)
+    peak = np.unravel_index(int(np.argmax(score)), score.shape)
     return np.array(peak, dtype=float) - (np.array(second.shape) - 1)
