@@ -70,10 +70,8 @@ def to_sides(pair) -> tuple[ScanSide, ScanSide]:
 def make_lesions(centres_mm, radii_mm, *, names=None, move=None) -> list[ScanLesion]:
     """Balls on cubes of 1.5 mm; ``move`` places their whole grid rigidly."""
     grid = Grid.from_axes(shape=(80, 60, 50), spacing_mm=(1.5,) * 3, origin_lps_mm=(-60, -45, -37))
-    if move is not None:
-        moved = Grid(shape=grid.shape, lps_from_ijk=move @ grid.lps_from_ijk)
-    else:
-        moved = grid
+    place = np.eye(4) if move is None else move
+    moved = Grid(shape=grid.shape, lps_from_ijk=place @ grid.lps_from_ijk)
     found = []
     for number, (centre, radius) in enumerate(zip(centres_mm, radii_mm, strict=True)):
         mask = Mask.from_full(ellipsoid(grid, centre, [radius] * 3), grid=grid)

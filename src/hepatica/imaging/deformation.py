@@ -106,8 +106,7 @@ class DemonsEngine:
         self, fixed: FloatArray, moving: FloatArray, *, grid: Grid, progress: Progress = SILENT
     ) -> DisplacementField:
         """Return the field; see `DeformationEngine`."""
-        import SimpleITK as sitk
-
+        sitk = _load()
         images = [to_image(values.astype(np.float32), grid=grid) for values in (fixed, moving)]
         field: Any = None
         for number, (factor, steps) in enumerate(zip(self.shrink, self.iterations, strict=True)):
@@ -130,9 +129,14 @@ class DemonsEngine:
         )
 
 
-def _shrink(image: Any, factor: int) -> Any:
-    import SimpleITK as sitk
+def _load() -> Any:
+    import SimpleITK
 
+    return SimpleITK
+
+
+def _shrink(image: Any, factor: int) -> Any:
+    sitk = _load()
     if factor == 1:
         return image
     sigmas = [0.5 * factor * float(step) for step in image.GetSpacing()]
@@ -140,8 +144,7 @@ def _shrink(image: Any, factor: int) -> Any:
 
 
 def _resample(field: Any, *, like: Any) -> Any:
-    import SimpleITK as sitk
-
+    sitk = _load()
     if field.GetSize() == like.GetSize():
         return field
     resample = sitk.ResampleImageFilter()

@@ -93,4 +93,4 @@ def _find_best_offset(first: FloatArray, second: FloatArray) -> FloatArray:
             action="check that both scans are of the liver",
         )
     peak = np.unravel_index(int(np.argmax(score)), score.shape)
-    return np.array(peak, dtype=float) - (np.array(second.shape) - 1)
+    return np.asarray(np.array(peak, dtype=np.float64) - (np.array(second.shape) - 1), dtype=np.float64)

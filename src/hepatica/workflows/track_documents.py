@@ -21,7 +21,7 @@ from hepatica.workflows.prior_plan import from_plan_document
 from hepatica.workflows.read_visit import TrackedVisit
 
 if TYPE_CHECKING:
-    from hepatica.workflows.track_lesions import Tracked
+    from hepatica.workflows.tracked import Tracked
 
 SCHEMA_VERSION: Final = "1.0"
 NOTICE: Final = "Research use, not a medical device. Links are proposals until a reader confirms them."

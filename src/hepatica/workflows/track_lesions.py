@@ -13,9 +13,9 @@ from hepatica.core.findings import Finding, NotEvaluable, Severity
 from hepatica.core.progress import SILENT, Progress
 from hepatica.core.provenance import Manifest, digest_bytes
 from hepatica.imaging.scan_registration import ScanRegistration, register_scans
-from hepatica.lesions.matching.decisions import Settlement, apply_decisions
+from hepatica.lesions.matching.decisions import Decision, Settlement, apply_decisions
 from hepatica.lesions.matching.identity import LesionIdentity, derive_first_identities, derive_next_identities
-from hepatica.lesions.matching.match import TABLES, LinkKind, match_lesions
+from hepatica.lesions.matching.match import TABLES, LesionLink, LinkKind, match_lesions
 from hepatica.workflows.input_roles import name_input
 from hepatica.workflows.ports import ReadImage
 from hepatica.workflows.read_visit import TrackedVisit, read_visit
@@ -36,47 +36,9 @@ from hepatica.workflows.track_tables import (
     to_lesion_rows,
     to_result_rows,
 )
+from hepatica.workflows.tracked import Tracked
 
 UNKNOWN_PHASE = "unknown"
-
-
-@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
-class Tracked:
-    """All that a tracking run found; what writers are given.
-
-    Parameters
-    ----------
-    request
-        What was asked for.
-    baseline, followup
-        The two visits.
-    registration
-        From baseline to follow-up.
-    settlement
-        Links in force.
-    before, after
-        Identity by lesion id of each visit.
-    unseen_baseline_ids
-        Baseline lesions whose place lies outside the follow-up scan: not imaged is not gone.
-    unseen_followup_ids
-        Follow-up lesions whose place lies outside the baseline scan.
-    findings
-        What a reader has to look at.
-    manifest
-        Of the run.
-    """
-
-    request: TrackRequest
-    baseline: TrackedVisit
-    followup: TrackedVisit
-    registration: ScanRegistration
-    settlement: Settlement
-    before: Mapping[str, LesionIdentity]
-    after: Mapping[str, LesionIdentity]
-    unseen_baseline_ids: frozenset[str]
-    unseen_followup_ids: frozenset[str]
-    findings: tuple[Finding, ...]
-    manifest: Manifest
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
@@ -189,17 +151,7 @@ def _track(
     progress: Progress,
 ) -> Tracked:
     digests = {**baseline.digests, **followup.digests}
-    first = derive_first_identities(
-        [lesion.lesion_id for lesion in baseline.lesions], scan_digest=baseline.scan_digest
-    )
-    if request.earlier is None:
-        before = choose_roles(baseline, first)
-    else:
-        with name_input("baseline plan"):
-            carried = read_earlier_identities(
-                request.earlier, visit=baseline, read_bytes=ports.base.read_bytes, digests=digests
-            )
-        before = choose_roles(baseline, carried)
+    before = _identify(request, baseline, ports=ports, digests=digests)
     same_phase, phases = judge_phases(baseline.image, followup.image, stated=request.same_phase)
     registration = register_scans(baseline.side, followup.side, same_phase=same_phase, progress=progress)
     progress.stage("Matching lesions")
@@ -211,14 +163,7 @@ def _track(
         uncertainty_mm=registration.uncertainty_mm,
         table=table,
     )
-    decisions, reader = (), ""
-    if request.confirm is not None:
-        with name_input("decisions"):
-            raw = ports.base.read_bytes(request.confirm)
-            decisions, reader = read_decisions(
-                raw, digest=derive_proposals_digest(proposals), reader=request.reader
-            )
-        digests["decisions"] = digest_bytes(raw)
+    decisions, reader = _read_decisions(request, proposals, ports=ports, digests=digests)
     settlement = apply_decisions(proposals, decisions, reader=reader)
     unseen = _find_unseen(baseline, followup, registration)
     manifest = Manifest(
@@ -250,6 +195,31 @@ def _track(
         ),
         manifest=manifest,
     )
+
+
+def _identify(
+    request: TrackRequest, baseline: TrackedVisit, *, ports: TrackPorts, digests: dict[str, str]
+) -> dict[str, LesionIdentity]:
+    """Return who the baseline's lesions are: first seen there, or carried on from an earlier document."""
+    if request.earlier is None:
+        names = [lesion.lesion_id for lesion in baseline.lesions]
+        return choose_roles(baseline, derive_first_identities(names, scan_digest=baseline.scan_digest))
+    with name_input("baseline plan"):
+        carried = read_earlier_identities(
+            request.earlier, visit=baseline, read_bytes=ports.base.read_bytes, digests=digests
+        )
+    return choose_roles(baseline, carried)
+
+
+def _read_decisions(
+    request: TrackRequest, proposals: Sequence[LesionLink], *, ports: TrackPorts, digests: dict[str, str]
+) -> tuple[tuple[Decision, ...], str]:
+    if request.confirm is None:
+        return (), ""
+    with name_input("decisions"):
+        raw = ports.base.read_bytes(request.confirm)
+        digests["decisions"] = digest_bytes(raw)
+        return read_decisions(raw, digest=derive_proposals_digest(proposals), reader=request.reader)
 
 
 def judge_phases(baseline: ReadImage, followup: ReadImage, *, stated: bool) -> tuple[bool | None, Finding]:
@@ -352,10 +322,3 @@ def _tell_links(settlement: Settlement, unseen: tuple[frozenset[str], frozenset[
 
 def _warn(rule: str, message: str, subject: str) -> Finding:
     return Finding(rule=rule, severity=Severity.WARNING, message=message, subject=subject)
-
-
-def list_open_links(settlement: Settlement) -> Sequence[str]:
-    """Return the names of links that no reader confirmed."""
-    return [
-        " + ".join(link.baseline_ids or link.followup_ids) for link in settlement.links if not link.reader
-    ]

@@ -22,7 +22,7 @@ from hepatica.lesions.matching.measured import MeasuredLesion
 from hepatica.workflows.read_visit import TrackedVisit
 
 if TYPE_CHECKING:
-    from hepatica.workflows.track_lesions import Tracked
+    from hepatica.workflows.tracked import Tracked
 
 SITE: Final = "LIVER"
 BASELINE: Final = "BASELINE"

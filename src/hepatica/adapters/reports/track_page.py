@@ -13,7 +13,7 @@ from hepatica.lesions.matching.decisions import name_link
 from hepatica.workflows.track_documents import NOTICE, SCORE, SIMULATED, to_match_rows
 
 if TYPE_CHECKING:
-    from hepatica.workflows.track_lesions import Tracked
+    from hepatica.workflows.tracked import Tracked
 
 FILE_NAME: Final = "track.html"
 MOST_PICTURES: Final = 40

@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
     from hepatica.workflows.read_visit import TrackedVisit
-    from hepatica.workflows.track_lesions import Tracked
+    from hepatica.workflows.tracked import Tracked
 
 PAIR_MM: Final = (150.0, 72.0)
 LEAST_FIELD_MM: Final = 90.0
@@ -104,14 +104,15 @@ def draw_registration(tracked: Tracked) -> Picture:
         _draw_checkerboard(axes, tracked, plane)
         figure.text(
             0.5 * number + 0.008, 1.0 - BAND / 2,
-            f"z = {centre[2]:.0f} mm; liver: baseline solid, follow-up dashed", color="white", fontsize=POINTS + 0.6, va="center",
+            f"z = {centre[2]:.0f} mm; liver: baseline solid, follow-up dashed",
+            color="white", fontsize=POINTS + 0.6, va="center",
         )  # fmt: skip
     return Picture(
         name="registration",
         png=to_png(canvas),
         title=f"Squares of {SQUARE_MM:g} mm in turn from the baseline and the registered follow-up: "
         "edges should run through",
-        alt="Checkerboard of baseline and registered follow-up CT at two levels of the liver, with both liver outlines.",
+        alt="Checkerboard of baseline and registered follow-up CT at two levels, with both liver outlines.",
     )
 
 
