@@ -138,3 +138,20 @@ def test_decisions_on_other_proposals_are_refused(case):
         (),
         "Reader A",
     )
+
+
+@pytest.mark.requirement("D-track-chain")
+def test_the_next_visit_goes_on_with_names_and_uids_and_writes_no_second_baseline(case):
+    folder, _, _, first = case
+    scan, labels = (str(folder / f"simulated-followup{end}.nii.gz") for end in ("", "-labels"))
+    done = hepatica(
+        "track", scan, scan, "--baseline-labels", labels, "--followup-labels", labels, "--names",
+        str(folder / "names.csv"), "--baseline-plan", str(folder / "track"), "--visit-number", "3",
+        "--simulated", "--json", "--out", str(folder / "third"),
+    )  # fmt: skip
+    assert done.returncode == 0, done.stderr
+    third = json.loads(done.stdout)
+    names = {one["id"]: (one["name"], one["tracking_uid"]) for one in first["followup"]["lesions"]}
+    assert {one["id"]: (one["name"], one["tracking_uid"]) for one in third["followup"]["lesions"]} == names
+    assert read_rows(folder / "third" / "tu.csv") == []
+    assert {row["VISITNUM"] for row in read_rows(folder / "third" / "tr.csv")} == {"3"}

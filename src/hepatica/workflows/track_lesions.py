@@ -13,7 +13,7 @@ from hepatica.core.findings import Finding, NotEvaluable, Severity
 from hepatica.core.progress import SILENT, Progress
 from hepatica.core.provenance import Manifest, digest_bytes
 from hepatica.imaging.scan_registration import ScanRegistration, register_scans
-from hepatica.lesions.matching.decisions import Decision, Settlement, apply_decisions
+from hepatica.lesions.matching.decisions import Decision, LinkStatus, Settlement, apply_decisions
 from hepatica.lesions.matching.identity import LesionIdentity, derive_first_identities, derive_next_identities
 from hepatica.lesions.matching.match import TABLES, LesionLink, LinkKind, match_lesions
 from hepatica.workflows.input_roles import name_input
@@ -190,6 +190,7 @@ def _track(
             *baseline.findings,
             *followup.findings,
             phases,
+            *_tell_carried(request, before),
             *_tell_registration(registration),
             *_tell_links(settlement, unseen),
         ),
@@ -266,6 +267,20 @@ def _find_unseen(
                 names.append(lesion.lesion_id)
         found.append(frozenset(names))
     return found[0], found[1]
+
+
+def _tell_carried(request: TrackRequest, before: Mapping[str, LesionIdentity]) -> list[Finding]:
+    if not request.follows_tracking:
+        return []
+    return [
+        _warn(
+            "track.earlier_not_confirmed",
+            f"Nobody confirmed that it is {who.name} of the earlier visit.",
+            name,
+        )
+        for name, who in before.items()
+        if who.status is LinkStatus.PROPOSED
+    ]
 
 
 def _tell_registration(registration: ScanRegistration) -> list[Finding]:

@@ -57,6 +57,11 @@ class TrackRequest:
     followup_visit: int = 2
 
     @property
+    def follows_tracking(self) -> bool:
+        """Whether the baseline is the follow-up of an earlier tracking, whose tables hold its rows already."""
+        return self.earlier is not None and (self.earlier / "track.json").is_file()
+
+    @property
     def sources(self) -> dict[str, str]:
         """Path by role, absolute."""
         found = {"baseline": self.baseline, "followup": self.followup}

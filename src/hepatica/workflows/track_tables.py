@@ -68,7 +68,7 @@ def choose_roles(visit: TrackedVisit, identities: Mapping[str, LesionIdentity]) 
 def to_lesion_rows(tracked: Tracked) -> list[dict[str, str]]:
     """Return the rows of TU: baseline roles (at a patient's first visit), new lesions, splits and merges."""
     rows: list[dict[str, str]] = []
-    if tracked.request.earlier is None or all(who.kind is None for who in tracked.before.values()):
+    if not tracked.request.follows_tracking:
         for lesion in tracked.baseline.lesions:
             who = tracked.before[lesion.lesion_id]
             if who.role != LesionRole.NEW:
@@ -103,7 +103,7 @@ def _to_lesion_row(
 def to_result_rows(tracked: Tracked) -> list[dict[str, str]]:
     """Return the rows of TR of both visits; of the follow-up alone where the baseline was tracked before."""
     rows: list[dict[str, str]] = []
-    if tracked.request.earlier is None or all(who.kind is None for who in tracked.before.values()):
+    if not tracked.request.follows_tracking:
         for lesion in tracked.baseline.lesions:
             rows += _measure(tracked, tracked.before[lesion.lesion_id], lesion, late=False)
     for lesion in tracked.followup.lesions:
