@@ -58,12 +58,20 @@ def measure_trial_rows() -> Iterator[tuple[str, ...]]:
     yield from (to_timed_row(row) for command in COMMANDS for row in measure(command))
 
 
+def measure_track_rows() -> Iterator[tuple[str, ...]]:
+    """Tracking lesions over two visits."""
+    from benchmarks.track import measure_track
+
+    yield from (to_timed_row(row) for row in measure_track())
+
+
 SECTIONS: dict[str, tuple[str, Callable[[], Iterator[tuple[str, ...]]]]] = {
     "commands": ("Commands", measure_commands),
     "paths": ("Paths", measure_path_rows),
     "placement": ("Placement error", measure_placement_rows),
     "spread": ("Spread", measure_spread_rows),
     "response": ("Response", measure_response_rows),
+    "track": ("Lesion tracking", measure_track_rows),
     "trials": ("Trials", measure_trial_rows),
 }
 

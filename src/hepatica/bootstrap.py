@@ -32,6 +32,7 @@ if TYPE_CHECKING:
     from hepatica.workflows.report_response import WriteReport
     from hepatica.workflows.request import PlanRequest
     from hepatica.workflows.response_endpoints import EndpointPorts
+    from hepatica.workflows.track_request import TrackPorts
 
 NUMERIC_LIBRARIES = ("numpy", "scipy", "numba", "scikit-image", "SimpleITK", "pydicom", "highdicom", "typst")
 """Their versions influence numbers or bytes, so the manifest names them."""
@@ -143,6 +144,15 @@ def make_explanation_writers() -> tuple[ExplanationWriter, ...]:
     return (PathsPageWriter(),)
 
 
+def make_track_ports() -> TrackPorts:
+    """Join the world to the tracking workflow."""
+    from hepatica.adapters.cdisc.csv_table import write_table
+    from hepatica.adapters.reports.track_page import write_track_page
+    from hepatica.workflows.track_request import TrackPorts
+
+    return TrackPorts(base=make_plan_ports(), write_table=write_table, write_report=write_track_page)
+
+
 def read_names(name: str) -> Mapping[int, str]:
     """Return a names table: a built-in one by name, or a CSV file."""
     from hepatica.adapters.files.names_table import read_names_table
@@ -235,11 +245,13 @@ def read_schema(name: str) -> str:
     name
         ``plan``, ``facts`` or ``spread``.
         ``plan``, ``facts`` or ``explain``.
+        ``plan``, ``track`` or ``facts``.
     """
     from hepatica.core.evidence import read_resource
 
     homes = {
         "plan": ("hepatica.resources.schemas", "plan.schema.json"),
+        "track": ("hepatica.resources.schemas", "track.schema.json"),
         "facts": ("hepatica.planning.tables", "facts.schema.json"),
         "spread": ("hepatica.resources.schemas", "spread.schema.json"),
         "explain": ("hepatica.resources.schemas", "explain.schema.json"),

@@ -5,8 +5,9 @@ Everything is deterministic: all voxels of the region are used (no random sampli
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any, Final
+from typing import Final
 
 import numpy as np
 from scipy import ndimage
@@ -17,6 +18,7 @@ from hepatica.core.geometry import BoolArray, FloatArray, Grid
 from hepatica.core.progress import SILENT, Progress
 from hepatica.imaging.block_matching import measure_block_residual
 from hepatica.imaging.mask import Mask
+from hepatica.imaging.mutual_information import MutualInformation
 from hepatica.imaging.surface_fit import find_surface, fit_surfaces
 from hepatica.imaging.volume import Volume
 
@@ -26,8 +28,8 @@ CT_WINDOW_HU: Final = (-100.0, 250.0)
 """What lies between fat and contrast tells; air, bone and metal would rule the histogram."""
 SURROUND_MM: Final = 6.0
 """How far beyond the region its surroundings count: its own surface is the strongest edge there is."""
-BINS: Final = 32
-COARSE_STEP_MM: Final = 4.0
+WITHOUT_RIM_MM: Final = 3.0
+"""Left out around parts that do not count: drawn edges are off by about a voxel."""
 FEWEST_VOXELS: Final = 500
 """Mutual information of fewer voxels (4 ml at 2 mm) is noise."""
 _HALF: Final = (slice(None, None, 2),) * 3
@@ -72,6 +74,7 @@ def register_rigid_locally(
     *,
     region: Mask,
     search_mm: float = 20.0,
+    without: Sequence[Mask] = (),
     progress: Progress = SILENT,
 ) -> RigidRegistration:
     """Register two scans rigidly within one region by mutual information.
@@ -91,6 +94,8 @@ def register_rigid_locally(
         Where to register, on the fixed grid: liver around the lesion.
     search_mm
         Largest shift considered along each axis.
+    without
+        Parts that do not count, as they lie in the fixed frame: tumours that may have grown or shrunk.
     progress
         What to report to.
 
@@ -103,13 +108,15 @@ def register_rigid_locally(
     """
     fixed.grid.require_same_frame(moving.grid, where="moving image")
     progress.stage("Register the phases")
-    grid = _make_working_grid(region, margin_mm=SURROUND_MM + 2 * WORKING_MM)
+    grid = make_working_grid(region, margin_mm=SURROUND_MM + 2 * WORKING_MM)
     window = CT_WINDOW_HU if fixed.modality == moving.modality == "CT" else None
     still = resample_to(fixed, grid=grid, window=window)
-    wide = _make_working_grid(region, margin_mm=SURROUND_MM + search_mm + 4 * WORKING_MM)
+    wide = make_working_grid(region, margin_mm=SURROUND_MM + search_mm + 4 * WORKING_MM)
     other = resample_to(moving, grid=wide, window=window)
-    near = _rasterise(region, grid=grid)
-    seen = _find_seen(moving, grid=grid) & _find_seen(fixed, grid=grid)
+    near = rasterise(region, grid=grid)
+    for part in without:
+        near &= ~rasterise(part, grid=grid, rim_mm=WITHOUT_RIM_MM)
+    seen = find_seen(moving, grid=grid) & find_seen(fixed, grid=grid)
     if np.count_nonzero(near & seen) < FEWEST_VOXELS:
         raise GeometryError(
             expected=f"at least {FEWEST_VOXELS} common voxels of {WORKING_MM:g} mm in the region",
@@ -117,10 +124,14 @@ def register_rigid_locally(
             where="registration of two phases",
             action="check that both scans cover the liver",
         )
-    coarse = _Method(still[_HALF], (near & seen)[_HALF], other[_HALF], grid=_halve(grid), wide=_halve(wide))
+    coarse = MutualInformation(
+        still[_HALF], (near & seen)[_HALF], other[_HALF], grid=halve(grid), wide=halve(wide)
+    )
     start = coarse.search(search_mm, progress=progress)
     progress.check_cancelled()
-    matrix, metric, ended = _Method(still, near & seen, other, grid=grid, wide=wide).optimise(start)
+    matrix, metric, ended = MutualInformation(still, near & seen, other, grid=grid, wide=wide).fit_rigid(
+        start
+    )
     turn_deg = np.degrees(np.arccos(np.clip((np.trace(matrix[:3, :3]) - 1) / 2, -1, 1)))
     centre = region.centroid_lps_mm
     shift_mm = matrix[:3, :3] @ centre + matrix[:3, 3] - centre
@@ -182,23 +193,23 @@ def resample_to(
     )
 
 
-def _make_working_grid(region: Mask, *, margin_mm: float) -> Grid:
-    """Return a grid of 2 mm cubes along the region's axes that covers its box and a margin."""
+def make_working_grid(region: Mask, *, margin_mm: float, edge_mm: float = WORKING_MM) -> Grid:
+    """Return a grid of cubes (2 mm) along the region's axes that covers its box and a margin."""
     grid = region.grid
     low = np.array(region.start_ijk) - 0.5 - margin_mm / grid.spacing_mm
     high = np.add(region.start_ijk, region.crop.shape) - 0.5 + margin_mm / grid.spacing_mm
-    count = np.ceil((high - low) * grid.spacing_mm / WORKING_MM).astype(int)
-    first = grid.to_lps_mm(low) + grid.directions @ np.full(3, WORKING_MM / 2)
+    count = np.ceil((high - low) * grid.spacing_mm / edge_mm).astype(int)
+    first = grid.to_lps_mm(low) + grid.directions @ np.full(3, edge_mm / 2)
     return Grid.from_axes(
         shape=(int(count[0]), int(count[1]), int(count[2])),
-        spacing_mm=(WORKING_MM,) * 3,
+        spacing_mm=(edge_mm,) * 3,
         origin_lps_mm=first,
         directions=grid.directions,
         frame_of_reference=grid.frame_of_reference,
     )
 
 
-def _halve(grid: Grid) -> Grid:
+def halve(grid: Grid) -> Grid:
     """Return the grid of every second voxel."""
     a, b, c = ((n + 1) // 2 for n in grid.shape)
     return Grid.from_axes(
@@ -209,107 +220,21 @@ def _halve(grid: Grid) -> Grid:
     )
 
 
-def _rasterise(region: Mask, *, grid: Grid) -> BoolArray:
-    """Return the region and its rim on the working grid."""
+def rasterise(region: Mask, *, grid: Grid, rim_mm: float = SURROUND_MM) -> BoolArray:
+    """Return the region and a rim around it (6 mm) on another grid."""
     index = np.indices(grid.shape).reshape(3, -1).T
     at = region.grid.to_index(grid.to_lps_mm(index)) - np.array(region.start_ijk)
     inside = ndimage.map_coordinates(region.crop.astype(np.float32), at.T, order=0, mode="constant")
     depth = ndimage.distance_transform_edt(inside.reshape(grid.shape) < 0.5, sampling=grid.spacing_mm)
-    return np.asarray(depth <= SURROUND_MM)
+    return np.asarray(depth <= rim_mm)
 
 
-def _find_seen(volume: Volume, *, grid: Grid) -> BoolArray:
+def find_seen(volume: Volume, *, grid: Grid) -> BoolArray:
     """Return which voxels of the working grid lie within a volume's faces."""
     index = np.indices(grid.shape).reshape(3, -1).T
     at = volume.grid.to_index(grid.to_lps_mm(index))
     inside = ((at >= -0.5) & (at <= np.array(volume.grid.shape) - 0.5)).all(axis=1)
     return inside.reshape(grid.shape)
-
-
-class _Method:
-    """SimpleITK's mutual information between two arrays, set up once."""
-
-    def __init__(
-        self, still: FloatArray, inside: BoolArray, other: FloatArray, *, grid: Grid, wide: Grid
-    ) -> None:
-        import SimpleITK as sitk
-
-        self._sitk: Any = sitk
-        self._fixed = _to_image(still.astype(np.float32), grid=grid)
-        self._moving = _to_image(other.astype(np.float32), grid=wide)
-        self._inside = _to_image(inside.astype(np.uint8), grid=grid)
-        self._centre = grid.to_lps_mm(np.argwhere(inside).mean(axis=0))
-
-    def _prepare(self) -> Any:
-        method = self._sitk.ImageRegistrationMethod()
-        method.SetNumberOfThreads(1)
-        method.SetMetricAsMattesMutualInformation(numberOfHistogramBins=BINS)
-        method.SetMetricSamplingStrategy(method.NONE)
-        method.SetMetricFixedMask(self._inside)
-        method.SetInterpolator(self._sitk.sitkLinear)
-        # Differences at the points needed, not a gradient image of everything at every evaluation.
-        filtered = False
-        method.SetMetricUseFixedImageGradientFilter(filtered)
-        method.SetMetricUseMovingImageGradientFilter(filtered)
-        return method
-
-    def search(self, reach_mm: float, *, progress: Progress) -> FloatArray:
-        """Return the best shift along z, then y, x and z again: breathing moves the liver along z most."""
-        method = self._prepare()
-        steps = int(reach_mm // COARSE_STEP_MM)
-        best, at = np.inf, np.zeros(3)
-        for number, axis in enumerate((2, 1, 0, 2)):
-            line = at.copy()
-            for step in range(-steps, steps + 1):
-                line[axis] = step * COARSE_STEP_MM
-                value = self._evaluate(method, line)
-                if value < best:
-                    best, at = value, line.copy()
-            progress.check_cancelled()
-            progress.advance(0.1 * (number + 1))
-        return at
-
-    def _to_transform(self, shift_mm: FloatArray) -> Any:
-        transform = self._sitk.Euler3DTransform()
-        transform.SetCenter(self._centre.tolist())
-        transform.SetTranslation([float(v) for v in shift_mm])
-        return transform
-
-    def _evaluate(self, method: Any, shift_mm: FloatArray) -> float:
-        method.SetInitialTransform(self._to_transform(shift_mm), inPlace=False)
-        try:
-            return float(method.MetricEvaluate(self._fixed, self._moving))
-        except RuntimeError:
-            return float(np.inf)  # shifted out of the image
-
-    def optimise(self, start_mm: FloatArray) -> tuple[FloatArray, float, bool]:
-        """Return the optimised map, its mutual information and whether the optimiser converged."""
-        method = self._prepare()
-        method.SetOptimizerAsRegularStepGradientDescent(
-            learningRate=1.0, minStep=0.01, numberOfIterations=120, relaxationFactor=0.6,
-            gradientMagnitudeTolerance=1e-6,
-        )  # fmt: skip
-        method.SetOptimizerScalesFromPhysicalShift()
-        result = self._to_transform(start_mm)
-        method.SetInitialTransform(result, inPlace=True)
-        method.Execute(self._fixed, self._moving)
-        ended = "maximum number of iterations" not in method.GetOptimizerStopConditionDescription().lower()
-        turn = np.array(result.GetMatrix()).reshape(3, 3)
-        centre = np.array(result.GetCenter())
-        matrix = np.eye(4)
-        matrix[:3, :3] = turn
-        matrix[:3, 3] = np.array(result.GetTranslation()) + centre - turn @ centre
-        return matrix, -float(method.GetMetricValue()), ended
-
-
-def _to_image(values: Any, *, grid: Grid) -> Any:
-    import SimpleITK as sitk
-
-    image: Any = sitk.GetImageFromArray(np.ascontiguousarray(values.T))
-    image.SetSpacing(grid.spacing_mm.tolist())
-    image.SetDirection(grid.directions.ravel().tolist())
-    image.SetOrigin(grid.origin_lps_mm.tolist())
-    return image
 
 
 def register_masks_rigidly(fixed: Mask, moving: Mask) -> RigidRegistration:

@@ -1,4 +1,8 @@
-"""Which of today's lesions is which of an earlier plan's."""
+"""Which of today's lesions is which of an earlier plan's.
+
+A plan keeps centres and diameters, no outlines, so overlap, splits and merges cannot be judged here;
+`hepatica.lesions.matching` does that where both scans are at hand. Both use one assignment.
+"""
 
 from __future__ import annotations
 
@@ -7,18 +11,15 @@ from dataclasses import dataclass, replace
 from typing import Final
 
 import numpy as np
-from scipy.optimize import linear_sum_assignment
 
 from hepatica.core.errors import GeometryError
 from hepatica.core.evidence import Evidence, EvidenceTable, read_evidence_table
 from hepatica.core.findings import Finding, Severity
 from hepatica.core.geometry import FloatArray
 from hepatica.lesions.lesion import Lesion
+from hepatica.lesions.matching.assignment import NEVER, solve_assignment
 
 TABLES: Final = "hepatica.lesions.tables"
-_NEVER: Final = 1e6
-"""Cost of a pair outside the gate: far above any sum of real costs, finite because the solver needs it."""
-
 SMALLEST_DIAMETER_MM: Final = 1.0
 """Sizes below are compared as this: a ratio to a one-pixel lesion (0 mm) has no meaning."""
 RIGID_TOLERANCE: Final = 1e-3
@@ -123,8 +124,8 @@ def match_prior_lesions(
     """
     table = limits or read_evidence_table(TABLES, "matching.toml")
     distance_mm, gate_mm, cost = _compare(lesions, prior, present_from_prior_lps, table=table)
-    rows, columns = linear_sum_assignment(cost)
-    pairs = [(int(a), int(b)) for a, b in zip(rows, columns, strict=True) if cost[a, b] < _NEVER]
+    # Half of "never" for each lesion alone: as many pairs as the gates allow.
+    pairs = list(solve_assignment(cost, alone_row=NEVER / 2, alone_column=NEVER / 2)[0])
     margin = table["ambiguity_margin"]
     matches: list[LesionMatch] = []
     findings: list[Finding] = []
@@ -175,7 +176,7 @@ def _compare(
     floor = SMALLEST_DIAMETER_MM
     ratio = np.log2(np.maximum(size, floor)[:, None] / np.maximum(size_then, floor)[None])
     cost = distance_mm / gate_mm + table["size_weight"].number * np.abs(ratio)
-    cost[distance_mm > gate_mm] = _NEVER
+    cost[distance_mm > gate_mm] = NEVER
     return distance_mm, gate_mm, cost
 
 
@@ -199,7 +200,7 @@ def _require_rigid(matrix: FloatArray) -> FloatArray:
 def _measure_lead(cost: FloatArray, a: int, b: int) -> float:
     """Return by how much the chosen pair beats the best other partner of either side."""
     rivals = np.concatenate([np.delete(cost[a], b), np.delete(cost[:, b], a)])
-    return float(rivals.min() - cost[a, b]) if rivals.size else _NEVER
+    return float(rivals.min() - cost[a, b]) if rivals.size else NEVER
 
 
 def _tell_ambiguous(match: LesionMatch, *, margin: Evidence, lead: float) -> Finding:

@@ -20,6 +20,7 @@ from hepatica.entrypoints.cli.response import response_app
 from hepatica.entrypoints.cli.response_records import compare, endpoints, report
 from hepatica.entrypoints.cli.serve import serve_command
 from hepatica.entrypoints.cli.spread import Rate, Scheduler, Workers, count_workers, spread
+from hepatica.entrypoints.cli.track import track_app
 from hepatica.entrypoints.cli.trial import app as trial_app
 from hepatica.entrypoints.cli.visits import schedules, visits
 
@@ -42,6 +43,7 @@ response_app.command()(endpoints)
 response_app.command()(report)
 app.add_typer(response_app)
 app.add_typer(grade_app)
+app.add_typer(track_app)
 app.add_typer(trial_app, name="trial")
 app.add_typer(record_app, name="record")
 app.add_typer(audit_app, name="audit")
@@ -287,7 +289,7 @@ def needles() -> None:
 
 @app.command()
 def schema(
-    name: Annotated[str, typer.Argument(help="'plan', 'facts', 'spread' or 'explain'.")],
+    name: Annotated[str, typer.Argument(help="'plan', 'facts', 'spread', 'explain' or 'track'.")],
 ) -> None:
     """Print a published JSON Schema."""
     from hepatica.bootstrap import read_schema
