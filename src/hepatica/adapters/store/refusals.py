@@ -45,6 +45,8 @@ def refusing() -> Iterator[None]:
         yield
     except SQLAlchemyError as problem:
         raise to_refusal(problem) from problem
+    except UnicodeEncodeError as problem:
+        raise _refuse_value() from problem
 
 
 def to_refusal(problem: SQLAlchemyError) -> HepaticaError:
@@ -71,9 +73,7 @@ def to_refusal(problem: SQLAlchemyError) -> HepaticaError:
             action="restore it from a backup",
         )
     if isinstance(problem, DataError):
-        return RecordInputError(
-            expected="values that the database can keep", given="one it refuses", where="record"
-        )
+        return _refuse_value()
     if isinstance(problem, IntegrityError) or state in REFUSED_POSTGRESQL:
         return ConflictError(
             expected="a change that keeps the trail whole", given="one the database refuses", where="record"
@@ -93,3 +93,9 @@ def _find_words(problem: SQLAlchemyError) -> tuple[str, str]:
     cause = problem.orig if isinstance(problem, DBAPIError) else None
     name = str(getattr(cause, "sqlite_errorname", "") or "")
     return "_".join(name.split("_")[:2]), str(getattr(cause, "sqlstate", "") or "")
+
+
+def _refuse_value() -> RecordInputError:
+    return RecordInputError(
+        expected="values that the database can keep", given="one it refuses", where="record"
+    )
