@@ -344,11 +344,14 @@ def open_record(home: Path, *, database: str = "") -> Iterator[OpenRecord]:
 
 
 @contextmanager
-def make_record(home: Path, *, mode: str, database: str = "") -> Iterator[OpenRecord]:
+def make_record(
+    home: Path, *, mode: str, database: str = "", checkpoint_key: Path | None = None
+) -> Iterator[OpenRecord]:
     """Make a record and open it."""
     from hepatica.adapters.store.home import make_home
 
-    with _opened(make_home(home, mode=mode, database=database)) as record:
+    made = make_home(home, mode=mode, database=database, checkpoint_key=checkpoint_key)
+    with _opened(made) as record:
         yield record
 
 
@@ -391,6 +394,13 @@ def back_up_record(home: Path, *, out: Path, database: str, progress: Progress) 
         return write_backup(opened, out, progress=progress)
     finally:
         opened.close()
+
+
+def write_new_file(path: Path, data: bytes) -> None:
+    """Write a file that must not exist; all of it, or none."""
+    from hepatica.adapters.store.part_file import write_new
+
+    write_new(path, data)
 
 
 def restore_record(source: Path, *, home: Path, database: str, progress: Progress) -> None:

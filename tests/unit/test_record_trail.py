@@ -10,7 +10,7 @@ import pytest
 from hepatica.core.errors import ForbiddenError, InputError
 from hepatica.record.blinding import is_visible, project_event, project_item
 from hepatica.record.catalogue import read_kinds
-from hepatica.record.chain import Checkpoint, check_trail, check_values, sign_checkpoint
+from hepatica.record.chain import Checkpoint, Held, check_trail, check_values, sign_checkpoint, to_line
 from hepatica.record.event import (
     FIRST_LINK,
     Action,
@@ -63,16 +63,24 @@ def make_events(count: int = 6) -> list[Event]:
     return events
 
 
+def check(events, **more):
+    return check_trail(map(to_line, events), **more)
+
+
+def show(version, values, item_id="p1"):
+    return Item(kind="patient", item_id=item_id, version=version, values=values)
+
+
 def rules(report) -> set[str]:
     return {finding.rule for finding in report.findings}
 
 
 @pytest.mark.requirement("F-trail")
 def test_a_whole_trail_has_no_finding_and_yields_the_values():
-    report = check_trail(make_events())
+    report = check(make_events())
     assert report.is_whole
-    assert report.state.values == {("patient", "p1"): (6, {"cohort": 5})}
-    assert check_values(report.state, [("patient", "p1", 6, {"cohort": 5})]) == ()
+    assert report.state.items == {("patient", "p1"): Held(6, "", "", {"cohort": 5})}
+    assert check_values(report.state, [show(6, {"cohort": 5})]) == ()
 
 
 @pytest.mark.requirement("F-trail")
@@ -80,29 +88,29 @@ def test_a_whole_trail_has_no_finding_and_yields_the_values():
 def test_a_changed_event_is_found_even_when_its_hash_is_made_anew(field):
     events = make_events()
     changed = replace(events[2], **{field: "x"})
-    assert "audit.content" in rules(check_trail([*events[:2], changed, *events[3:]]))
+    assert "audit.content" in rules(check([*events[:2], changed, *events[3:]]))
     rehashed = replace(changed, hash=derive_hash(changed))
-    assert "audit.link" in rules(check_trail([*events[:2], rehashed, *events[3:]]))
+    assert "audit.link" in rules(check([*events[:2], rehashed, *events[3:]]))
 
 
 @pytest.mark.requirement("F-trail")
 def test_a_removed_and_a_reordered_event_are_found():
     events = make_events()
-    assert {"audit.numbers", "audit.link"} <= rules(check_trail([*events[:2], *events[3:]]))
-    assert {"audit.numbers", "audit.link"} <= rules(check_trail([events[1], events[0], *events[2:]]))
+    assert {"audit.numbers", "audit.link"} <= rules(check([*events[:2], *events[3:]]))
+    assert {"audit.numbers", "audit.link"} <= rules(check([events[1], events[0], *events[2:]]))
 
 
 @pytest.mark.requirement("F-trail")
 def test_a_truncated_or_rewritten_trail_is_found_by_an_earlier_checkpoint():
     events = make_events()
     point = sign_checkpoint(6, events[-1].hash, time_utc=START, key=KEY)
-    assert check_trail(events, checkpoints=[point], key=KEY).is_whole
-    assert rules(check_trail(events[:4], checkpoints=[point], key=KEY)) == {"audit.truncated"}
+    assert check(events, checkpoints=[point], key=KEY).is_whole
+    assert rules(check(events[:4], checkpoints=[point], key=KEY)) == {"audit.truncated"}
     other = make_events()
     forged = link_event(replace_draft(other[5], reason="another"), number=6, previous_hash=other[4].hash)
-    assert rules(check_trail([*other[:5], forged], checkpoints=[point], key=KEY)) == {"audit.checkpoint"}
-    assert rules(check_trail(events, checkpoints=[point], key=b"x" * 32)) == {"audit.signature"}
-    assert rules(check_trail(events, checkpoints=[point])) == {"audit.key"}
+    assert rules(check([*other[:5], forged], checkpoints=[point], key=KEY)) == {"audit.checkpoint"}
+    assert rules(check(events, checkpoints=[point], key=b"x" * 32)) == {"audit.signature"}
+    assert rules(check(events, checkpoints=[point])) == {"audit.key"}
 
 
 def replace_draft(event: Event, **changes) -> EventDraft:
@@ -114,14 +122,17 @@ def replace_draft(event: Event, **changes) -> EventDraft:
 @pytest.mark.parametrize(
     "current",
     [
-        [("patient", "p1", 6, {"cohort": 4})],
-        [("patient", "p1", 5, {"cohort": 5})],
+        [show(6, {"cohort": 4})],
+        [show(6, {"cohort": 5.0})],
+        [show(5, {"cohort": 5})],
+        [replace(show(6, {"cohort": 5}), patient_id="p2")],
+        [replace(show(6, {"cohort": 5}), site_id="s2")],
         [],
-        [("patient", "p1", 6, {"cohort": 5}), ("patient", "p2", 1, {})],
+        [show(6, {"cohort": 5}), show(1, {}, item_id="p2")],
     ],
 )
 def test_values_that_the_trail_does_not_yield_are_found(current):
-    state = check_trail(make_events()).state
+    state = check(make_events()).state
     assert [finding.rule for finding in check_values(state, current)] == ["audit.current"]
 
 

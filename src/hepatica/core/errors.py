@@ -252,6 +252,12 @@ class ConflictError(InputError):
     code = "conflict"
 
 
+class BusyError(HepaticaError):
+    """A record that others keep busy, or whose database cannot be reached just now."""
+
+    code = "busy"
+
+
 class LockedError(InputError):
     """A change of something that is locked."""
 

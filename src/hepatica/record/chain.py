@@ -4,20 +4,28 @@ from __future__ import annotations
 
 import hashlib
 import hmac
-from collections.abc import Iterable, Mapping
+import json
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
-from typing import Final
+from functools import cache
+from sys import intern
+from types import MappingProxyType
+from typing import Any, Final, NamedTuple
 
 from hepatica.core.errors import InputError
 from hepatica.core.findings import Finding, Severity
 from hepatica.core.progress import SILENT, Progress
-from hepatica.record.event import FIRST_LINK, Action, Event, JsonValue, derive_hash
+from hepatica.record.catalogue import read_kinds
+from hepatica.record.event import FIRST_LINK, Action, Event, JsonValue, is_same_json, to_text
+from hepatica.record.item import Item
 
 PROGRESS_EVERY: Final = 4096
 """Events between two looks at whether the user wants to stop."""
 SHOWN: Final = 50
 """Findings of one rule that are listed one by one; the rest are counted."""
+UNJUDGED: Final = "audit.key"
+"""Rule of what cannot be judged: a warning, and no damage."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -40,49 +48,100 @@ class Checkpoint:
     signature: str
 
 
+class TrailLine(NamedTuple):
+    """An event as a row keeps it; a trail of a million is read as these."""
+
+    number: int
+    hash: str
+    kind: str
+    item_id: str
+    patient_id: str
+    document: str
+    """What was hashed, and from which everything else must follow."""
+
+
+class Held(NamedTuple):
+    """An item as the trail yields it."""
+
+    version: int
+    site_id: str
+    patient_id: str
+    values: dict[str, JsonValue] | None
+    """None once it was removed."""
+
+
+class SealedChange(NamedTuple):
+    """Seals made anew from the values kept behind one field of an event."""
+
+    number: int
+    field: str
+    old: str | None
+    new: str | None
+
+
 @dataclass(slots=True)
 class TrailState:
     """The current values that a trail yields, built event by event.
 
     Parameters
     ----------
-    values
-        By kind and item: version and fields. Removed items are not in it.
+    items
+        By kind and item: what it is now; removed ones too.
+    seals
+        By event and field: the item, and the seals that the trail names.
+    erased
+        By item: the event that erased what was behind its seals.
     """
 
-    values: dict[tuple[str, str], tuple[int, dict[str, JsonValue]]] = field(default_factory=dict)
+    items: dict[tuple[str, str], Held] = field(default_factory=dict)
+    seals: dict[tuple[int, str], tuple[tuple[str, str], JsonValue, JsonValue]] = field(default_factory=dict)
+    erased: dict[tuple[str, str], int] = field(default_factory=dict)
 
-    def apply(self, event: Event) -> str:
+    def apply(self, document: Mapping[str, Any]) -> str:
         """Take one event; returns what is wrong with it, or empty text.
 
         Parameters
         ----------
-        event
-            The next event.
+        document
+            The next event, as `hepatica.record.event.to_document` gives it.
         """
-        key = (event.kind, event.item_id)
-        version, values = self.values.get(key, (0, {}))
-        if event.action not in CHANGING:
+        action = document["action"]
+        if action not in CHANGING:
             return ""
-        if event.version != version + 1:
-            return f"version {event.version} follows version {version}"
-        if (event.action is Action.CREATE) != (version == 0):
-            return f"'{event.action}' of an item at version {version}"
-        for change in event.changes:
-            if values.get(change.field) != change.old:
-                return f"the old value of '{change.field}' is not the one before"
-        after = {**values, **{change.field: change.new for change in event.changes}}
-        if event.action is Action.REMOVE:
-            self.values[key] = (event.version, {})
-        else:
-            self.values[key] = (
-                event.version,
-                {name: value for name, value in after.items() if value is not None},
-            )
+        key = (intern(document["kind"]), document["item_id"])
+        held = self.items.get(key)
+        before, values = (held.version, held.values) if held else (0, None)
+        version = document["version"]
+        if version != before + 1:
+            return f"version {version} follows version {before}"
+        if action != Action.ERASE and (action == Action.CREATE) != (values is None):
+            return f"'{action}' of an item that is {'not there' if values is None else 'there'}"
+        values = {} if values is None else values
+        sealed = _list_sealed(key[0])
+        for name, old, new in document["changes"]:
+            if not is_same_json(values.get(name), old):
+                return f"the old value of '{name}' is not the one before"
+            if name in sealed:
+                self.seals[document["number"], name] = (key, old, new)
+            if new is None:
+                values.pop(name, None)
+            else:
+                values[intern(name)] = new
+        if action == Action.ERASE:
+            self.erased[key] = document["number"]
+        gone = action in (Action.REMOVE, Action.ERASE)
+        self.items[key] = Held(
+            version,
+            intern(document["site_id"]),
+            intern(document["patient_id"]),
+            None if gone else values,
+        )
         return ""
 
 
-CHANGING: Final = frozenset({Action.CREATE, Action.CHANGE, Action.REMOVE, Action.LOCK, Action.UNLOCK})
+CHANGING: Final = frozenset(
+    {Action.CREATE, Action.CHANGE, Action.REMOVE, Action.ERASE, Action.LOCK, Action.UNLOCK}
+)
 """Actions that give an item its next version."""
 
 
@@ -109,8 +168,8 @@ class TrailReport:
 
     @property
     def is_whole(self) -> bool:
-        """Whether nothing was found."""
-        return not self.findings
+        """Whether nothing is damaged; what cannot be judged counts as no damage."""
+        return not any(finding.severity is Severity.ERROR for finding in self.findings)
 
 
 def sign_checkpoint(number: int, head_hash: str, *, time_utc: datetime, key: bytes) -> Checkpoint:
@@ -138,9 +197,10 @@ def sign_checkpoint(number: int, head_hash: str, *, time_utc: datetime, key: byt
 
 
 def check_trail(
-    events: Iterable[Event],
+    lines: Iterable[TrailLine],
     *,
-    checkpoints: Iterable[Checkpoint] = (),
+    checkpoints: Sequence[Checkpoint] = (),
+    heads: Mapping[int, str] = MappingProxyType({}),
     key: bytes | None = None,
     total: int = 0,
     progress: Progress = SILENT,
@@ -149,10 +209,12 @@ def check_trail(
 
     Parameters
     ----------
-    events
+    lines
         In the order of their numbers.
     checkpoints
-        Heads signed earlier, or exported by somebody who keeps them.
+        Heads signed earlier.
+    heads
+        Hash by number of heads that somebody exported and keeps; they need no key.
     key
         Key the checkpoints were signed with; None leaves their signatures unjudged, which is a finding.
     total
@@ -162,62 +224,110 @@ def check_trail(
     """
     found = _Findings()
     state = TrailState()
-    heads = {point.number: point for point in checkpoints}
-    for point in heads.values():
-        _check_signature(point, key=key, found=found)
+    points = {point.number: point.hash for point in checkpoints}
+    _check_signatures(checkpoints, key=key, found=found)
     number, previous = 0, FIRST_LINK
-    for event in events:
-        _check_link(event, number=number + 1, previous=previous, found=found)
-        wrong = state.apply(event)
+    for line in lines:
+        document = _check_line(line, number=number + 1, previous=previous, found=found)
+        wrong = "" if document is None else _apply(state, document)
         if wrong:
-            found.add("audit.values", f"Event {event.number} does not follow: {wrong}.")
-        head = heads.pop(event.number, None)
-        if head is not None and not hmac.compare_digest(head.hash, event.hash):
-            found.add("audit.checkpoint", f"Event {event.number} is not the one that its checkpoint signed.")
-        number, previous = event.number, event.hash
+            found.add("audit.values", f"Event {line.number} does not follow: {wrong}.")
+        if points.get(line.number, line.hash) != line.hash:
+            found.add("audit.checkpoint", f"Event {line.number} is not the one that its checkpoint signed.")
+        if heads.get(line.number, line.hash) != line.hash:
+            found.add("audit.head", f"Event {line.number} is not the one whose hash was exported.")
+        number, previous = line.number, line.hash
         if number % PROGRESS_EVERY == 0:
             progress.check_cancelled()
             progress.advance(min(number / total, 1.0) if total else 0.0)
-    for point in heads.values():
-        found.add(
-            "audit.truncated",
-            f"A checkpoint names event {point.number}; the trail ends at {number}: events were cut off.",
-        )
+    for name, named in (("A checkpoint", points), ("The exported head", heads)):
+        for point in sorted(named):
+            if point > number:
+                found.add(
+                    "audit.truncated",
+                    f"{name} names event {point}; the trail ends at {number}: events were cut off.",
+                )
     return TrailReport(events=number, head_hash=previous, findings=found.to_findings(), state=state)
 
 
-def check_values(
-    state: TrailState, current: Iterable[tuple[str, str, int, Mapping[str, JsonValue]]]
-) -> tuple[Finding, ...]:
+def check_values(state: TrailState, current: Iterable[Item]) -> tuple[Finding, ...]:
     """Compare what the record shows with what the trail yields.
 
     Parameters
     ----------
     state
-        From `check_trail`.
+        From `check_trail`; what is compared is taken out of it.
     current
-        Kind, item, version and fields of every item that the record shows; sealed fields as their seals.
+        Every item that the record shows; sealed fields as their seals, ``locked`` as a field.
     """
     found = _Findings()
-    rest = {key: value for key, value in state.values.items() if value[1]}
-    for kind, item_id, version, values in current:
-        yielded = rest.pop((kind, item_id), None)
-        if yielded is None:
-            found.add(
-                "audit.current", f"The record shows a {kind} '{item_id}' that the trail does not yield."
-            )
+    rest = state.items
+    for item in current:
+        held = rest.pop((item.kind, item.item_id), None)
+        name = f"{item.kind} '{item.item_id}'"
+        if held is None or held.values is None:
+            found.add("audit.current", f"The record shows a {name} that the trail does not yield.")
             continue
-        shown = {name: value for name, value in values.items() if value is not None}
-        differing = sorted(name for name in {*shown, *yielded[1]} if shown.get(name) != yielded[1].get(name))
+        shown = item.values
+        differing = [
+            field
+            for field in {*shown, *held.values}
+            if not is_same_json(shown.get(field), held.values.get(field))
+        ]
+        if item.version != held.version:
+            differing.append("version")
+        if item.site_id != held.site_id:
+            differing.append("site")
+        if item.patient_id != held.patient_id:
+            differing.append("patient")
         if differing:
-            found.add("audit.current", f"{kind} '{item_id}': {', '.join(differing)} not as the trail yields.")
-        elif version != yielded[0]:
+            found.add("audit.current", f"{name}: {', '.join(sorted(differing))} not as the trail yields.")
+    for (kind, item_id), held in rest.items():
+        if held.values is not None:
             found.add(
-                "audit.current", f"{kind} '{item_id}': version {version}, the trail yields {yielded[0]}."
+                "audit.current", f"The trail yields a {kind} '{item_id}' that the record does not show."
             )
-    for kind, item_id in rest:
-        found.add("audit.current", f"The trail yields a {kind} '{item_id}' that the record does not show.")
     return found.to_findings()
+
+
+def check_seals(state: TrailState, kept: Iterable[SealedChange]) -> tuple[Finding, ...]:
+    """Compare the values kept behind the seals with the seals in the trail.
+
+    Parameters
+    ----------
+    state
+        From `check_trail`; what is compared is taken out of it.
+    kept
+        Seals made anew from the values that are kept.
+    """
+    found = _Findings()
+    rest = state.seals
+    for change in kept:
+        expected = rest.pop((change.number, change.field), None)
+        place = f"'{change.field}' of event {change.number}"
+        if expected is None:
+            found.add("audit.sealed", f"A value is kept behind {place}, which the trail does not seal.")
+        elif state.erased.get(expected[0], 0) >= change.number:
+            found.add("audit.sealed", f"The value behind {place} was erased, and is kept all the same.")
+        elif (change.old, change.new) != expected[1:]:
+            found.add("audit.sealed", f"The value kept behind {place} is not the one that was sealed.")
+    for (number, name), (key, _, _) in rest.items():
+        if state.erased.get(key, 0) < number:
+            found.add(
+                "audit.sealed", f"The value behind '{name}' of event {number} is gone, and was not erased."
+            )
+    return found.to_findings()
+
+
+def to_line(event: Event) -> TrailLine:
+    """Return an event as a row keeps it, under the hash that it claims.
+
+    Parameters
+    ----------
+    event
+        The event.
+    """
+    return TrailLine(event.number, event.hash, event.kind, event.item_id, event.patient_id, to_text(event))
 
 
 class _Findings:
@@ -236,30 +346,61 @@ class _Findings:
 
     def to_findings(self) -> tuple[Finding, ...]:
         return tuple(
-            Finding(rule=rule, severity=Severity.ERROR, message=message)
+            Finding(
+                rule=rule,
+                severity=Severity.WARNING if rule == UNJUDGED else Severity.ERROR,
+                message=message,
+            )
             for rule, messages in self._messages.items()
             for message in (*messages, *([f"and {self._more[rule]} more"] if rule in self._more else []))
         )
 
 
-def _check_link(event: Event, *, number: int, previous: str, found: _Findings) -> None:
-    if event.number != number:
+def _check_line(line: TrailLine, *, number: int, previous: str, found: _Findings) -> Mapping[str, Any] | None:
+    """Return the event of a line, or None if it is none."""
+    if line.number != number:
         found.add(
-            "audit.numbers", f"Event {event.number} stands where {number} was expected: removed or reordered."
+            "audit.numbers", f"Event {line.number} stands where {number} was expected: removed or reordered."
         )
-    if not hmac.compare_digest(event.previous_hash, previous):
-        found.add("audit.link", f"Event {event.number} does not follow the event before it.")
-    if not hmac.compare_digest(event.hash, derive_hash(event)):
-        found.add("audit.content", f"Event {event.number} was changed after it was written.")
+    if hashlib.sha256(line.document.encode()).hexdigest() != line.hash:
+        found.add("audit.content", f"Event {line.number} was changed after it was written.")
+    try:
+        document: dict[str, Any] = json.loads(line.document)
+        named = (document["number"], document["kind"], document["item_id"], document["patient_id"])
+        link = document["previous_hash"]
+    except (ValueError, KeyError, TypeError):
+        found.add("audit.content", f"Event {line.number} is not an event any more.")
+        return None
+    if link != previous:
+        found.add("audit.link", f"Event {line.number} does not follow the event before it.")
+    if named != (line.number, line.kind, line.item_id, line.patient_id):
+        found.add("audit.columns", f"Event {line.number} is filed as another one than it is.")
+    return document
 
 
-def _check_signature(point: Checkpoint, *, key: bytes | None, found: _Findings) -> None:
-    if key is None:
-        found.add("audit.key", f"The checkpoint at event {point.number} cannot be judged without its key.")
-        return
-    right = _to_signature(point.number, point.hash, time_utc=point.time_utc, key=key)
-    if not hmac.compare_digest(right, point.signature):
-        found.add("audit.signature", f"The checkpoint at event {point.number} was not signed with this key.")
+def _apply(state: TrailState, document: Mapping[str, Any]) -> str:
+    try:
+        return state.apply(document)
+    except (KeyError, TypeError, ValueError):
+        return "it lacks what an event has"
+
+
+@cache
+def _list_sealed(kind: str) -> frozenset[str]:
+    rule = read_kinds().get(kind)
+    return frozenset(field.name for field in rule.fields if field.sealed) if rule else frozenset()
+
+
+def _check_signatures(points: Iterable[Checkpoint], *, key: bytes | None, found: _Findings) -> None:
+    for point in points:
+        if key is None:
+            found.add(UNJUDGED, f"The checkpoint at event {point.number} cannot be judged without its key.")
+            continue
+        right = _to_signature(point.number, point.hash, time_utc=point.time_utc, key=key)
+        if not hmac.compare_digest(right, point.signature):
+            found.add(
+                "audit.signature", f"The checkpoint at event {point.number} was not signed with this key."
+            )
 
 
 def _to_signature(number: int, head_hash: str, *, time_utc: datetime, key: bytes) -> str:

@@ -25,6 +25,8 @@ class Action(StrEnum):
     CREATE = "create"
     CHANGE = "change"
     REMOVE = "remove"
+    ERASE = "erase"
+    """Removed, and the values behind its seals destroyed."""
     LOCK = "lock"
     UNLOCK = "unlock"
     SIGN = "sign"
@@ -146,7 +148,12 @@ def link_event(draft: EventDraft, *, number: int, previous_hash: str) -> Event:
 
 def derive_hash(event: Event) -> str:
     """Return the SHA-256 of an event's content with its link, whatever hash it claims."""
-    return hashlib.sha256(_to_canonical(to_document(event)).encode()).hexdigest()
+    return hashlib.sha256(to_text(event).encode()).hexdigest()
+
+
+def to_text(event: Event) -> str:
+    """Return the text that is stored and hashed: the event's document in canonical form."""
+    return _to_canonical(to_document(event))
 
 
 def to_document(event: Event) -> dict[str, JsonValue]:
@@ -195,7 +202,33 @@ def from_document(document: Mapping[str, Any], *, claimed_hash: str) -> Event:
         ) from problem
 
 
-def seal(value: JsonValue, *, key: bytes) -> str:
+def is_same_json(one: JsonValue, other: JsonValue) -> bool:
+    """Return whether two values are written alike in JSON: 1, 1.0 and true are three values.
+
+    Parameters
+    ----------
+    one, other
+        Values in JSON's types.
+
+    Examples
+    --------
+    >>> is_same_json([1, {"a": 2.0}], [1, {"a": 2.0}]), is_same_json(1, 1.0), is_same_json(1, True)
+    (True, False, False)
+    """
+    if one is other:
+        return True
+    if type(one) is not type(other):
+        return False
+    if isinstance(one, str | int | bool):
+        return one == other
+    if isinstance(one, list) and isinstance(other, list):
+        return len(one) == len(other) and all(map(is_same_json, one, other))
+    if isinstance(one, dict) and isinstance(other, dict):
+        return one.keys() == other.keys() and all(is_same_json(one[name], other[name]) for name in one)
+    return repr(one) == repr(other)
+
+
+def seal(value: JsonValue, *, key: bytes, salt: bytes = b"") -> str:
     """Return the keyed digest that stands in the trail for a value only named roles may read.
 
     The value itself lies in a table of its own, so that it can be erased where the law asks for that
@@ -207,6 +240,8 @@ def seal(value: JsonValue, *, key: bytes) -> str:
         The field's value.
     key
         The home's sealing key, at least 32 bytes.
+    salt
+        The item's own; once that is destroyed, not even who has the key can try values against the seal.
 
     Examples
     --------
@@ -215,6 +250,8 @@ def seal(value: JsonValue, *, key: bytes) -> str:
     """
     if len(key) < 32:
         raise InputError(expected="a sealing key of at least 32 bytes", given=f"{len(key)}", where="seal")
+    if salt:
+        key = hmac.new(key, salt, hashlib.sha256).digest()
     return "seal:" + hmac.new(key, _to_canonical(value).encode(), hashlib.sha256).hexdigest()
 
 

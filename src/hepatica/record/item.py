@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 from types import MappingProxyType
 
 from hepatica.core.provenance import digest_json
-from hepatica.record.event import Change, JsonValue
+from hepatica.record.event import Change, JsonValue, is_same_json
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -88,5 +88,5 @@ def list_changes(before: Item | None, after: Item) -> tuple[Change, ...]:
     return tuple(
         Change(field=name, old=old.get(name), new=new.get(name))
         for name in sorted({*old, *new})
-        if old.get(name) != new.get(name)
+        if not is_same_json(old.get(name), new.get(name))
     )

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import date, datetime
@@ -14,6 +15,12 @@ from hepatica.record.event import JsonValue
 
 TEXT_MAX: Final = 20_000
 """Longest text of one field, in characters; a page of notes is about 3,000."""
+DEPTH_MAX: Final = 32
+"""Deepest list or object; a plan's document needs less than ten."""
+INTEGER_MAX: Final = 2**53
+"""Largest whole number that every reader of JSON keeps."""
+FOREIGN: Final = re.compile("[\\0\\ud800-\\udfff]")
+"""Halves of characters, and the character that ends a text in some databases."""
 NAMES_TAKEN: Final = frozenset({"locked", "kind", "item_id", "site_id", "patient_id", "version"})
 
 
@@ -135,7 +142,7 @@ class Kind:
             if value is None:
                 if rule.required:
                     wrong.append((rule.name, "is required"))
-            elif problem := _find_problem(rule, value):
+            elif problem := _find_problem(rule, value) or _find_foreign(value):
                 wrong.append((rule.name, problem))
         return tuple(
             Finding(
@@ -169,6 +176,30 @@ def _find_problem(rule: FieldRule, value: JsonValue) -> str:
             return "" if isinstance(value, dict) else "must be an object"
         case FieldType.INTEGER | FieldType.NUMBER:
             return _find_number_problem(rule, value)
+
+
+def _find_foreign(value: object, *, depth: int = 0) -> str:
+    """Return what in a value not every database and reader of JSON can keep exactly."""
+    if depth > DEPTH_MAX:
+        return f"is nested more than {DEPTH_MAX} deep"
+    match value:
+        case str():
+            return "holds a character that cannot be kept" if FOREIGN.search(value) else ""
+        case float():
+            return "" if math.isfinite(value) else "holds a number that is not finite"
+        case None | bool():
+            return ""
+        case int():
+            return "" if abs(value) <= INTEGER_MAX else "holds a number too large to be kept exactly"
+        case list():
+            parts = value
+        case dict():
+            if not all(isinstance(name, str) for name in value):
+                return "holds a name that is not text"
+            parts = [*value, *value.values()]
+        case _:
+            return "holds something that is not JSON"
+    return next((found for part in parts if (found := _find_foreign(part, depth=depth + 1))), "")
 
 
 def _find_number_problem(rule: FieldRule, value: JsonValue) -> str:

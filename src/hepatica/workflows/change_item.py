@@ -22,7 +22,7 @@ def create_item(
     right: str = "",
     reason: str = "",
 ) -> Item:
-    """Write a new item at version 1 with its event.
+    """Write a new item with its event, at version 1; one that was removed goes on counting.
 
     Parameters
     ----------
@@ -31,7 +31,7 @@ def create_item(
     writer
         The change in the making.
     item
-        The item; its version is set to 1.
+        The item; its version is set here.
     right
         Right that is asked for; the kind's own if empty.
     reason
@@ -53,7 +53,9 @@ def create_item(
         raise ConflictError(
             expected=f"a new {kind.name}", given="an identifier in use", where=f"{kind.name} {item.item_id}"
         )
-    created = replace(item, version=1, locked=False)
+    created = replace(
+        item, version=_find_last_version(writer, kind=item.kind, item_id=item.item_id) + 1, locked=False
+    )
     _write(context, writer, before=None, after=created, action=Action.CREATE, reason=reason)
     return created
 
@@ -180,6 +182,11 @@ def require_item(writer: RecordWriter, *, kind: str, item_id: str) -> Item:
     if item is None:
         raise NotFoundError(expected=f"a {kind} of the record", given="an unknown identifier", where=kind)
     return item
+
+
+def _find_last_version(writer: RecordWriter, *, kind: str, item_id: str) -> int:
+    """Return the version that an item had when it was removed, 0 if there never was one."""
+    return max((event.version for event in writer.read_events(kind=kind, item_id=item_id)), default=0)
 
 
 def _require_open(item: Item) -> None:

@@ -9,7 +9,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, Protocol
 
-from hepatica.record.chain import Checkpoint
+from hepatica.record.chain import Checkpoint, SealedChange, TrailLine
 from hepatica.record.event import Event, EventDraft, JsonValue
 from hepatica.record.item import Item
 from hepatica.record.people import Actor
@@ -121,6 +121,9 @@ class RecordReader(Protocol):
     ) -> Iterator[Event]:
         """Return events in order; limit 0 for all, streamed."""
 
+    def read_lines(self) -> Iterator[TrailLine]:
+        """Return the whole trail as its rows keep it, in order, streamed."""
+
     def count_events(self) -> int:
         """Return how many events there are."""
 
@@ -144,6 +147,9 @@ class RecordWriter(RecordReader, Protocol):
     def append_event(self, draft: EventDraft) -> Event:
         """Give an event its place; seals the values of sealed fields."""
 
+    def erase_sealed(self, kind: str, item_id: str) -> None:
+        """Destroy every value behind the seals of an item, and what its seals were mixed with."""
+
     def append_checkpoint(self, checkpoint: Checkpoint) -> None:
         """Keep a signed head."""
 
@@ -163,12 +169,21 @@ class RecordStore(Protocol):
     def writing(self) -> AbstractContextManager[RecordWriter]:
         """Begin a change; it is durable when the block ends, and undone if the block raises."""
 
+    def purge_erased(self) -> None:
+        """Have the database let go of the bytes of what was erased."""
+
 
 class SealedRecord(Protocol):
     """The record as the trail knows it."""
 
-    def list_sealed_current(self, reader: Any, kind: str) -> Iterator[Item]:
-        """Return every item of a kind, sealed values as their seals, with ``locked`` as a field."""
+    def list_sealed_current(self, reader: Any, kind: str) -> Iterator[tuple[Item, bool]]:
+        """Return every item of a kind, sealed values as their seals, ``locked`` as a field.
+
+        With each, whether a search for its own texts finds it.
+        """
+
+    def list_sealed_changes(self, reader: Any) -> Iterator[SealedChange]:
+        """Return seals made anew from the values kept behind those in the trail."""
 
 
 class FileStore(Protocol):

@@ -4,18 +4,22 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
+from types import MappingProxyType
+from typing import Final
 
-from hepatica.core.errors import NotFoundError, TrailError
+from hepatica.core.errors import NoRecordError, NotFoundError, SourceFormatError, TrailError
 from hepatica.core.findings import Finding, Severity
 from hepatica.core.progress import SILENT, Progress
 from hepatica.record.catalogue import read_kinds
-from hepatica.record.chain import check_trail, check_values, sign_checkpoint
+from hepatica.record.chain import SHOWN, check_seals, check_trail, check_values, sign_checkpoint
 from hepatica.record.event import JsonValue
 from hepatica.record.item import Item
 from hepatica.record.kind import Kind
 from hepatica.record.people import require_right
 from hepatica.record.signature import SignatureState, assess_signature
 from hepatica.workflows.record_ports import ItemFilter, RecordContext, RecordReader, SealedRecord
+
+HEAD_FORMAT: Final = "hepatica-trail-head-1"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -32,7 +36,7 @@ class RecordReport:
         Signatures that no longer hold because what they signed has changed since. That is no damage: the
         trail shows who changed it.
     findings
-        Damage; empty where there is none.
+        Damage, and as warnings what cannot be judged; empty where there is neither.
     """
 
     events: int
@@ -43,9 +47,24 @@ class RecordReport:
     broken_signatures: tuple[str, ...]
     findings: tuple[Finding, ...]
 
+    @property
+    def is_damaged(self) -> bool:
+        """Whether anything is not as the trail yields it."""
+        return any(finding.severity is Severity.ERROR for finding in self.findings)
+
+    @property
+    def is_judged(self) -> bool:
+        """Whether nothing was left unjudged for want of the checkpoint key."""
+        return all(finding.severity is Severity.ERROR for finding in self.findings)
+
 
 def verify_record(
-    context: RecordContext, sealed: SealedRecord, *, key: bytes | None, progress: Progress = SILENT
+    context: RecordContext,
+    sealed: SealedRecord,
+    *,
+    key: bytes | None,
+    heads: Mapping[int, str] = MappingProxyType({}),
+    progress: Progress = SILENT,
 ) -> RecordReport:
     """Read everything and compare it with the trail.
 
@@ -57,6 +76,8 @@ def verify_record(
         The same record with sealed values as seals.
     key
         Checkpoint key; None leaves checkpoints unjudged, which is a finding where there are any.
+    heads
+        Hash by number of heads exported earlier with `export_head`, see `to_exported_head`.
     progress
         Told how far it is; may cancel.
 
@@ -70,19 +91,17 @@ def verify_record(
         total = reader.count_events()
         progress.stage("Reading the trail")
         trail = check_trail(
-            reader.read_events(),
+            reader.read_lines(),
             checkpoints=reader.read_checkpoints(),
+            heads=heads,
             key=key,
             total=total,
             progress=progress,
         )
         progress.stage("Comparing values")
-        current = [
-            (item.kind, item.item_id, item.version, item.values)
-            for kind in read_kinds()
-            for item in sealed.list_sealed_current(reader, kind)
-        ]
-        findings = [*trail.findings, *check_values(trail.state, current)]
+        items = _Counted(sealed, reader, progress)
+        findings = [*trail.findings, *check_values(trail.state, items), *items.findings]
+        findings += check_seals(trail.state, sealed.list_sealed_changes(reader))
         digests = sorted({digest for kind in read_kinds().values() for digest in _list_digests(reader, kind)})
         signatures, broken = _check_signatures(reader)
     progress.stage("Checking files")
@@ -92,12 +111,94 @@ def verify_record(
         progress.check_cancelled()
     return RecordReport(
         events=trail.events,
-        items=len(current),
+        items=items.count,
         files=len(digests),
         signatures=signatures,
         head_hash=trail.head_hash,
         broken_signatures=broken,
         findings=tuple(findings),
+    )
+
+
+class _Counted:
+    """Every current item, counted, and checked for what is kept beside its values."""
+
+    def __init__(self, sealed: SealedRecord, reader: RecordReader, progress: Progress) -> None:
+        self._sealed, self._reader, self._progress = sealed, reader, progress
+        self.count = 0
+        self.findings: list[Finding] = []
+
+    def __iter__(self) -> Iterator[Item]:
+        for kind in read_kinds():
+            self._progress.check_cancelled()
+            for item, findable in self._sealed.list_sealed_current(self._reader, kind):
+                self.count += 1
+                if not findable and len(self.findings) < SHOWN:
+                    message = f"{item.kind} '{item.item_id}' is not found by its own texts."
+                    self.findings.append(
+                        Finding(rule="audit.search", severity=Severity.ERROR, message=message)
+                    )
+                yield item
+
+
+def export_head(context: RecordContext, *, record_id: str) -> dict[str, JsonValue]:
+    """Return the head of the trail as a document that somebody else may keep.
+
+    Parameters
+    ----------
+    context
+        Who asks; needs the right ``audit.verify``.
+    record_id
+        Of the record, so that heads of two are not mixed up.
+
+    Raises
+    ------
+    NotFoundError
+        If nothing has happened yet.
+    """
+    require_right(context.actor, "audit.verify")
+    with context.store.reading() as reader:
+        number = reader.count_events()
+        events = tuple(reader.read_events(after=number - 1, limit=1)) if number else ()
+    if not events:
+        raise NotFoundError(expected="a trail with an event", given="none", where="audit head")
+    return {
+        "format": HEAD_FORMAT,
+        "record_id": record_id,
+        "number": events[-1].number,
+        "hash": events[-1].hash,
+        "time_utc": context.now_utc().isoformat(timespec="seconds"),
+    }
+
+
+def to_exported_head(document: object, *, record_id: str) -> dict[int, str]:
+    """Return number and hash of an exported head.
+
+    Parameters
+    ----------
+    document
+        What `export_head` gave.
+    record_id
+        The record it should be of.
+
+    Raises
+    ------
+    SourceFormatError
+        If it is no such document.
+    NoRecordError
+        If it is the head of another record.
+    """
+    match document:
+        case {"format": word, "record_id": str(named), "number": int(number), "hash": str(head)} if (
+            word == HEAD_FORMAT
+        ):
+            if named != record_id:
+                raise NoRecordError(
+                    expected="the head of this record", given="that of another", where="--head"
+                )
+            return {number: head}
+    raise SourceFormatError(
+        expected="a file that 'hepatica audit head' wrote", given="another document", where="--head"
     )
 
 

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import hashlib
 import os
-import tempfile
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Final
+from typing import BinaryIO, Final
 
+from hepatica.adapters.store.part_file import clear_parts, open_part, sync_folder
 from hepatica.core.errors import NotFoundError, OutputError, TrailError
 
 BLOCK: Final = 1 << 20
@@ -46,6 +46,16 @@ class ContentFolder:
             The file.
         """
         return self._keep(_read_blocks(path))
+
+    def keep_stream(self, file: BinaryIO) -> str:
+        """Keep what is left of an open file; returns its digest once it is on the disk.
+
+        Parameters
+        ----------
+        file
+            Open for reading bytes.
+        """
+        return self._keep(iter(lambda: file.read(BLOCK), b""))
 
     def open_path(self, digest: str) -> Path:
         """Return where a digest's bytes lie, after checking that they are still those bytes.
@@ -93,48 +103,45 @@ class ContentFolder:
             if len(path.name) == 64:
                 yield path.name
 
+    def clear_parts(self) -> int:
+        """Remove files that were never finished; returns how many."""
+        return clear_parts(self.root)
+
     def _to_path(self, digest: str) -> Path:
         if len(digest) != 64 or not set(digest) <= set("0123456789abcdef"):
             raise NotFoundError(expected="a SHA-256 in hexadecimal", given="another text", where="digest")
         return self.root / digest[:2] / digest
 
     def _keep(self, blocks: Iterator[bytes]) -> str:
-        self.root.mkdir(parents=True, exist_ok=True, mode=0o700)
         held = hashlib.sha256()
-        number, name = tempfile.mkstemp(prefix=".part-", dir=self.root)
-        part = Path(name)
         try:
-            with os.fdopen(number, "wb") as file:
+            self._make_root()
+            with open_part(self.root) as (part, file):
                 for block in blocks:
                     held.update(block)
                     file.write(block)
                 file.flush()
                 os.fsync(file.fileno())
-            target = self._to_path(held.hexdigest())
-            target.parent.mkdir(exist_ok=True, mode=0o700)
-            part.replace(target)
-            for folder in (target.parent, self.root):
-                _sync_folder(folder)
+                target = self._to_path(held.hexdigest())
+                target.parent.mkdir(exist_ok=True, mode=0o700)
+                part.replace(target)
+                for folder in (target.parent, self.root):
+                    sync_folder(folder)
         except OSError as problem:
             raise OutputError(
                 expected="room and rights to keep a file",
                 given=type(problem).__name__,
                 where="files of the record",
             ) from problem
-        finally:
-            part.unlink(missing_ok=True)
         return held.hexdigest()
+
+    def _make_root(self) -> None:
+        if not self.root.is_dir():
+            self.root.mkdir(parents=True, exist_ok=True, mode=0o700)
+            sync_folder(self.root.parent)
 
 
 def _read_blocks(path: Path) -> Iterator[bytes]:
     with path.open("rb") as file:
         while block := file.read(BLOCK):
             yield block
-
-
-def _sync_folder(folder: Path) -> None:
-    number = os.open(folder, os.O_RDONLY)
-    try:
-        os.fsync(number)
-    finally:
-        os.close(number)

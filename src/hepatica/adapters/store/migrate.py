@@ -47,7 +47,26 @@ def migrate_to(engine: Engine, version: str = "head") -> None:
         Version to reach.
     """
     with open_change(engine) as connection:
-        command.upgrade(_to_config(connection), version)
+        migrate_on(connection, version)
+
+
+def migrate_on(connection: Connection, version: str = "head") -> None:
+    """Take every step up to a version, within a change.
+
+    Parameters
+    ----------
+    connection
+        Open transaction.
+    version
+        Version to reach.
+    """
+    command.upgrade(_to_config(connection), version)
+
+
+def list_versions() -> tuple[str, ...]:
+    """Return every version of the tables, the oldest first."""
+    steps = ScriptDirectory(str(STEPS)).walk_revisions()
+    return tuple(reversed([step.revision for step in steps]))
 
 
 def require_version(engine: Engine) -> None:
@@ -61,10 +80,9 @@ def require_version(engine: Engine) -> None:
     found, known = read_version(engine), find_version()
     if found == known:
         return
-    steps = {step.revision for step in ScriptDirectory(str(STEPS)).walk_revisions()}
     if not found:
         given, action = "a database without a record", "make one with 'hepatica record init'"
-    elif found in steps:
+    elif found in list_versions():
         given, action = f"version {found}", "back it up, then run 'hepatica record migrate'"
     else:
         given, action = f"version {found}, which is newer than this program", "install the newer Hepatica"

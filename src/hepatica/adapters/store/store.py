@@ -9,12 +9,15 @@ from dataclasses import replace
 from datetime import datetime
 from typing import Any, Final
 
-from sqlalchemy import Connection, Engine, and_, delete, func, insert, select
+from sqlalchemy import Connection, Engine, delete, func, insert, select
 from sqlalchemy.dialects import postgresql, sqlite
-from sqlalchemy.exc import DBAPIError, OperationalError
+from sqlalchemy.exc import DBAPIError
 
 from hepatica.adapters.store.accounts import SqlAccounts
+from hepatica.adapters.store.conditions import require_keys, to_condition, to_item, to_search
 from hepatica.adapters.store.database import open_change, open_view
+from hepatica.adapters.store.refusals import refusing
+from hepatica.adapters.store.seals import Seals, list_changes_kept, list_current, list_sealed, purge
 from hepatica.adapters.store.tables import (
     ANSWER,
     CHECKPOINT,
@@ -24,22 +27,19 @@ from hepatica.adapters.store.tables import (
     SEALED,
     SEALED_CHANGE,
 )
-from hepatica.core.errors import ConflictError, NoRecordError
+from hepatica.core.errors import NoRecordError
 from hepatica.record.catalogue import find_kind
-from hepatica.record.chain import Checkpoint
+from hepatica.record.chain import Checkpoint, SealedChange, TrailLine
 from hepatica.record.event import (
     FIRST_LINK,
-    Change,
     Event,
     EventDraft,
     JsonValue,
     from_document,
     link_event,
-    seal,
-    to_document,
+    to_text,
 )
 from hepatica.record.item import Item
-from hepatica.record.kind import FieldType, Kind
 from hepatica.workflows.record_ports import PAGE_MAX, ItemFilter, Page
 
 EVENTS_AT_ONCE: Final = 2000
@@ -60,6 +60,11 @@ class SqlRecordReader:
         self._accounts = SqlAccounts(connection)
 
     @property
+    def connection(self) -> Connection:
+        """The open transaction, for the rest of this adapter."""
+        return self._connection
+
+    @property
     def accounts(self) -> SqlAccounts:
         """How accounts show who they are."""
         return self._accounts
@@ -69,18 +74,18 @@ class SqlRecordReader:
         row = self._connection.execute(
             select(ITEM).where(ITEM.c.kind == kind, ITEM.c.item_id == item_id)
         ).one_or_none()
-        return None if row is None else self._unseal([_to_item(row)])[0]
+        return None if row is None else self._unseal([to_item(row)])[0]
 
     def list_items(self, wanted: ItemFilter) -> Page:
         """Return one page of items."""
         limit = max(1, min(wanted.limit, PAGE_MAX))
         statement = (
             select(ITEM)
-            .where(_to_condition(wanted), ITEM.c.item_id > wanted.after)
+            .where(to_condition(wanted), ITEM.c.item_id > wanted.after)
             .order_by(ITEM.c.item_id)
             .limit(limit + 1)
         )
-        items = [_to_item(row) for row in self._connection.execute(statement)]
+        items = [to_item(row) for row in self._connection.execute(statement)]
         more = len(items) > limit
         items = self._unseal(items[:limit])
         return Page(items=tuple(items), next=items[-1].item_id if more else "")
@@ -89,7 +94,7 @@ class SqlRecordReader:
         """Return how many there are in all."""
         return int(
             self._connection.execute(
-                select(func.count()).select_from(ITEM).where(_to_condition(wanted))
+                select(func.count()).select_from(ITEM).where(to_condition(wanted))
             ).scalar_one()
         )
 
@@ -113,6 +118,14 @@ class SqlRecordReader:
         for document, claimed in rows:
             yield from_document(json.loads(document), claimed_hash=claimed)
 
+    def read_lines(self) -> Iterator[TrailLine]:
+        """Return the whole trail as its rows keep it, in order, streamed."""
+        statement = select(
+            EVENT.c.number, EVENT.c.hash, EVENT.c.kind, EVENT.c.item_id, EVENT.c.patient_id, EVENT.c.document
+        ).order_by(EVENT.c.number)
+        rows = self._connection.execute(statement.execution_options(yield_per=EVENTS_AT_ONCE))
+        return map(TrailLine._make, rows)
+
     def count_events(self) -> int:
         """Return how many events there are."""
         return int(self._connection.execute(select(func.count()).select_from(EVENT)).scalar_one())
@@ -130,7 +143,7 @@ class SqlRecordReader:
         )
 
     def _unseal(self, items: list[Item]) -> list[Item]:
-        if not items or not _list_sealed(find_kind(items[0].kind)):
+        if not items or not list_sealed(find_kind(items[0].kind)):
             return items
         rows = self._connection.execute(
             select(SEALED.c.item_id, SEALED.c.content).where(
@@ -154,12 +167,19 @@ class SqlRecordWriter(SqlRecordReader):
 
     def __init__(self, connection: Connection, *, sealing_key: bytes) -> None:
         super().__init__(connection)
-        self._key = sealing_key
+        self._seals = Seals(connection, key=sealing_key)
 
     def write_item(self, item: Item) -> None:
-        """Make this the item's current version."""
+        """Make this the item's current version.
+
+        Raises
+        ------
+        RecordInputError
+            If an identifier is empty, too long, or holds what no database keeps.
+        """
+        require_keys(item)
         kind = find_kind(item.kind)
-        sealed = _list_sealed(kind)
+        sealed = list_sealed(kind)
         content = {name: value for name, value in item.values.items() if name not in sealed}
         self._put(
             ITEM,
@@ -170,7 +190,7 @@ class SqlRecordWriter(SqlRecordReader):
                 "version": item.version,
                 "locked": item.locked,
                 "content": content,
-                "search": _to_search(kind, content),
+                "search": to_search(kind, content),
             },
         )
         if sealed:
@@ -188,9 +208,11 @@ class SqlRecordWriter(SqlRecordReader):
             select(EVENT.c.number, EVENT.c.hash).order_by(EVENT.c.number.desc()).limit(1)
         ).one_or_none()
         number, previous = (head.number + 1, head.hash) if head else (1, FIRST_LINK)
-        hidden = [change for change in draft.changes if change.field in _list_sealed(find_kind(draft.kind))]
-        changes = tuple(self._seal(change) if change in hidden else change for change in draft.changes)
-        event = link_event(replace(draft, changes=changes), number=number, previous_hash=previous)
+        sealed = list_sealed(find_kind(draft.kind))
+        hidden = [change for change in draft.changes if change.field in sealed]
+        if hidden:
+            draft = replace(draft, changes=self._seals.seal_changes(draft, sealed))
+        event = link_event(draft, number=number, previous_hash=previous)
         self._connection.execute(insert(EVENT), to_event_row(event))
         if hidden:
             self._connection.execute(
@@ -201,6 +223,10 @@ class SqlRecordWriter(SqlRecordReader):
                 ],
             )
         return event
+
+    def erase_sealed(self, kind: str, item_id: str) -> None:
+        """Destroy every value behind the seals of an item, and what its seals were mixed with."""
+        self._seals.erase(kind, item_id)
 
     def append_checkpoint(self, checkpoint: Checkpoint) -> None:
         """Keep a signed head."""
@@ -226,11 +252,6 @@ class SqlRecordWriter(SqlRecordReader):
         self._connection.execute(
             insert(ANSWER), {"account_id": account_id, "key": key, "answer": dict(answer)}
         )
-
-    def _seal(self, change: Change) -> Change:
-        old = None if change.old is None else seal(change.old, key=self._key)
-        new = None if change.new is None else seal(change.new, key=self._key)
-        return Change(field=change.field, old=old, new=new)
 
     def _put(self, table: Any, key: dict[str, Any], values: dict[str, Any]) -> None:
         upsert: Callable[..., Any] = (
@@ -258,17 +279,22 @@ class SqlRecordStore:
     @contextmanager
     def reading(self) -> Iterator[SqlRecordReader]:
         """Open a view."""
-        with _refusals(), open_view(self.engine) as connection:
+        with refusing(), open_view(self.engine) as connection:
             yield SqlRecordReader(connection)
 
     @contextmanager
     def writing(self) -> Iterator[SqlRecordWriter]:
         """Begin a change; durable when the block ends, undone if it raises."""
-        with _refusals(), open_change(self.engine) as connection:
+        with refusing(), open_change(self.engine) as connection:
             yield SqlRecordWriter(connection, sealing_key=self._key)
 
-    def list_sealed_current(self, reader: SqlRecordReader, kind: str) -> Iterator[Item]:
-        """Return every item of a kind with its sealed values as seals, as the trail knows them.
+    def purge_erased(self) -> None:
+        """Have the database let go of the bytes of what was erased."""
+        with refusing():
+            purge(self.engine)
+
+    def list_sealed_current(self, reader: SqlRecordReader, kind: str) -> Iterator[tuple[Item, bool]]:
+        """Return every item of a kind as the trail knows it, and whether its own texts find it.
 
         Parameters
         ----------
@@ -277,21 +303,17 @@ class SqlRecordStore:
         kind
             Kind of item.
         """
-        sealed = _list_sealed(find_kind(kind))
-        after = ""
-        while True:
-            page = reader.list_items(ItemFilter(kind=kind, after=after, limit=PAGE_MAX))
-            for item in page.items:
-                shown = {
-                    name: seal(value, key=self._key) if name in sealed else value
-                    for name, value in item.values.items()
-                }
-                if item.locked:
-                    shown["locked"] = True
-                yield replace(item, values=shown)
-            if not page.next:
-                return
-            after = page.next
+        return list_current(reader.connection, find_kind(kind), key=self._key)
+
+    def list_sealed_changes(self, reader: SqlRecordReader) -> Iterator[SealedChange]:
+        """Return seals made anew from the values kept behind those in the trail.
+
+        Parameters
+        ----------
+        reader
+            View to read in.
+        """
+        return list_changes_kept(reader.connection, key=self._key)
 
 
 def read_meta(engine: Engine) -> dict[str, str]:
@@ -316,77 +338,11 @@ def read_meta(engine: Engine) -> dict[str, str]:
 
 def to_event_row(event: Event) -> dict[str, JsonValue]:
     """Return the row that keeps an event: canonical text, and the columns it is searched by."""
-    document = json.dumps(to_document(event), sort_keys=True, separators=(",", ":"), ensure_ascii=True)
     return {
         "number": event.number,
         "hash": event.hash,
         "kind": event.kind,
         "item_id": event.item_id,
         "patient_id": event.patient_id,
-        "document": document,
+        "document": to_text(event),
     }
-
-
-@contextmanager
-def _refusals() -> Iterator[None]:
-    try:
-        yield
-    except OperationalError as problem:
-        raise ConflictError(
-            expected="a record that answers",
-            given="a busy or unreachable database",
-            where="record",
-            action="try again",
-        ) from problem
-
-
-def _to_item(row: Any) -> Item:
-    return Item(
-        kind=row.kind,
-        item_id=row.item_id,
-        site_id=row.site_id,
-        patient_id=row.patient_id,
-        version=row.version,
-        values=row.content,
-        locked=row.locked,
-    )
-
-
-def _to_condition(wanted: ItemFilter) -> Any:
-    parts = [ITEM.c.kind == wanted.kind]
-    if wanted.site_ids is not None:
-        parts.append(ITEM.c.site_id.in_(["", *sorted(wanted.site_ids)]))
-    if wanted.patient_id:
-        parts.append(ITEM.c.patient_id == wanted.patient_id)
-    parts += [_to_equal(name, value) for name, value in sorted(wanted.where.items())]
-    if wanted.search.strip():
-        parts.append(ITEM.c.search.contains(wanted.search.strip().casefold(), autoescape=True))
-    return and_(*parts)
-
-
-def _to_equal(name: str, value: JsonValue) -> Any:
-    field = ITEM.c.content[name]
-    match value:
-        case None:
-            return field.as_string().is_(None)
-        case bool():
-            return field.as_boolean() == value
-        case int():
-            return field.as_integer() == value
-        case float():
-            return field.as_float() == value
-        case _:
-            return field.as_string() == str(value)
-
-
-def _list_sealed(kind: Kind) -> frozenset[str]:
-    return frozenset(rule.name for rule in kind.fields if rule.sealed)
-
-
-def _to_search(kind: Kind, content: Mapping[str, JsonValue]) -> str:
-    texts = (
-        str(content[rule.name])
-        for rule in kind.fields
-        if rule.type in (FieldType.TEXT, FieldType.CODE) and rule.name in content
-    )
-    return "\n".join(texts).casefold()

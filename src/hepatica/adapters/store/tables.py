@@ -25,7 +25,20 @@ NAMING: Final = {
 METADATA: Final = MetaData(naming_convention=NAMING)
 # Plain JSON on PostgreSQL too: it keeps a number as it was written, and digests depend on that.
 Document: Final[Any] = JSON(none_as_null=True)
-Time: Final[Any] = String(40)
+
+
+def word(length: int) -> Any:
+    """Return the type of a short text that sorts by its bytes on every database, whatever language it speaks.
+
+    Parameters
+    ----------
+    length
+        Most characters.
+    """
+    return String(length).with_variant(String(length, collation="C"), "postgresql")
+
+
+Time: Final[Any] = word(40)
 """ISO 8601 in UTC with microseconds, which sorts as text; SQLite has no time with zone."""
 # SQLite gives a row number only to plain INTEGER keys.
 Number: Final[Any] = BigInteger().with_variant(Integer, "sqlite")
@@ -34,7 +47,7 @@ KEY_LENGTH: Final = 200
 META = Table(
     "record_meta",
     METADATA,
-    Column("name", String(60), primary_key=True),
+    Column("name", word(60), primary_key=True),
     Column("value", Text, nullable=False),
 )
 """Record identifier, mode, time of making, digest of the sealing key."""
@@ -42,10 +55,10 @@ META = Table(
 ITEM = Table(
     "item",
     METADATA,
-    Column("kind", String(60), primary_key=True),
-    Column("item_id", String(KEY_LENGTH), primary_key=True),
-    Column("site_id", String(KEY_LENGTH), nullable=False),
-    Column("patient_id", String(KEY_LENGTH), nullable=False),
+    Column("kind", word(60), primary_key=True),
+    Column("item_id", word(KEY_LENGTH), primary_key=True),
+    Column("site_id", word(KEY_LENGTH), nullable=False),
+    Column("patient_id", word(KEY_LENGTH), nullable=False),
     Column("version", Integer, nullable=False),
     Column("locked", Boolean, nullable=False),
     Column("content", Document, nullable=False),
@@ -58,8 +71,8 @@ ITEM = Table(
 SEALED = Table(
     "sealed_item",
     METADATA,
-    Column("kind", String(60), primary_key=True),
-    Column("item_id", String(KEY_LENGTH), primary_key=True),
+    Column("kind", word(60), primary_key=True),
+    Column("item_id", word(KEY_LENGTH), primary_key=True),
     Column("content", Document, nullable=False),
 )
 """Current values of sealed fields: who a patient is. Grant it apart where the database can."""
@@ -68,20 +81,29 @@ SEALED_CHANGE = Table(
     "sealed_change",
     METADATA,
     Column("event_number", Number, primary_key=True, autoincrement=False),
-    Column("field", String(60), primary_key=True),
+    Column("field", word(60), primary_key=True),
     Column("old", Document),
     Column("new", Document),
 )
 """What the seals in the trail stand for. May be erased; the chain stays whole."""
 
+SALT = Table(
+    "seal_salt",
+    METADATA,
+    Column("kind", word(60), primary_key=True),
+    Column("item_id", word(KEY_LENGTH), primary_key=True),
+    Column("salt", word(64), nullable=False),
+)
+"""What each item's seals are mixed with: once it is erased, nobody can try values against the seals."""
+
 EVENT = Table(
     "event",
     METADATA,
     Column("number", Number, primary_key=True, autoincrement=False),
-    Column("hash", String(64), nullable=False),
-    Column("kind", String(60), nullable=False),
-    Column("item_id", String(KEY_LENGTH), nullable=False),
-    Column("patient_id", String(KEY_LENGTH), nullable=False),
+    Column("hash", word(64), nullable=False),
+    Column("kind", word(60), nullable=False),
+    Column("item_id", word(KEY_LENGTH), nullable=False),
+    Column("patient_id", word(KEY_LENGTH), nullable=False),
     Column("document", Text, nullable=False),
     Index(None, "kind", "item_id", "number"),
     Index(None, "patient_id", "number"),
@@ -92,16 +114,16 @@ CHECKPOINT = Table(
     "checkpoint",
     METADATA,
     Column("number", Number, primary_key=True, autoincrement=False),
-    Column("hash", String(64), nullable=False),
+    Column("hash", word(64), nullable=False),
     Column("time_utc", Time, nullable=False),
-    Column("signature", String(64), nullable=False),
+    Column("signature", word(64), nullable=False),
 )
 
 ANSWER = Table(
     "answer",
     METADATA,
-    Column("account_id", String(KEY_LENGTH), primary_key=True),
-    Column("key", String(KEY_LENGTH), primary_key=True),
+    Column("account_id", word(KEY_LENGTH), primary_key=True),
+    Column("key", word(KEY_LENGTH), primary_key=True),
     Column("answer", Document, nullable=False),
 )
 """What requests with an idempotency key were answered."""
@@ -109,10 +131,10 @@ ANSWER = Table(
 CREDENTIAL = Table(
     "credential",
     METADATA,
-    Column("account_id", String(KEY_LENGTH), primary_key=True),
-    Column("login", String(KEY_LENGTH), nullable=False, unique=True),
+    Column("account_id", word(KEY_LENGTH), primary_key=True),
+    Column("login", word(KEY_LENGTH), nullable=False, unique=True),
     Column("password_hash", Text),
-    Column("oidc_subject", String(KEY_LENGTH), unique=True),
+    Column("oidc_subject", word(KEY_LENGTH), unique=True),
     Column("failures", Integer, nullable=False),
     Column("barred_until", Time),
     Column("changed_at", Time, nullable=False),
@@ -121,9 +143,9 @@ CREDENTIAL = Table(
 SESSION = Table(
     "session",
     METADATA,
-    Column("token_digest", String(64), primary_key=True),
-    Column("account_id", String(KEY_LENGTH), nullable=False, index=True),
-    Column("purpose", String(20), nullable=False),
+    Column("token_digest", word(64), primary_key=True),
+    Column("account_id", word(KEY_LENGTH), nullable=False, index=True),
+    Column("purpose", word(20), nullable=False),
     Column("created_at", Time, nullable=False),
     Column("seen_at", Time, nullable=False),
     Column("expires_at", Time, nullable=False),
@@ -133,15 +155,15 @@ SESSION = Table(
 JOB = Table(
     "job",
     METADATA,
-    Column("job_id", String(KEY_LENGTH), primary_key=True),
-    Column("kind", String(60), nullable=False),
-    Column("account_id", String(KEY_LENGTH), nullable=False),
-    Column("site_id", String(KEY_LENGTH), nullable=False),
-    Column("patient_id", String(KEY_LENGTH), nullable=False),
-    Column("state", String(20), nullable=False, index=True),
+    Column("job_id", word(KEY_LENGTH), primary_key=True),
+    Column("kind", word(60), nullable=False),
+    Column("account_id", word(KEY_LENGTH), nullable=False),
+    Column("site_id", word(KEY_LENGTH), nullable=False),
+    Column("patient_id", word(KEY_LENGTH), nullable=False),
+    Column("state", word(20), nullable=False, index=True),
     Column("request", Document, nullable=False),
     Column("result", Document),
-    Column("stage", String(KEY_LENGTH), nullable=False),
+    Column("stage", word(KEY_LENGTH), nullable=False),
     Column("fraction", Integer, nullable=False),
     Column("created_at", Time, nullable=False),
     Column("seen_at", Time, nullable=False),
@@ -151,8 +173,8 @@ JOB = Table(
 VAULT = Table(
     "vault",
     METADATA,
-    Column("purpose", String(40), primary_key=True),
-    Column("pseudonym", String(KEY_LENGTH), primary_key=True),
+    Column("purpose", word(40), primary_key=True),
+    Column("pseudonym", word(KEY_LENGTH), primary_key=True),
     Column("original", Text, nullable=False),
     Index(None, "purpose", "original"),
 )

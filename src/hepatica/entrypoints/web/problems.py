@@ -21,6 +21,7 @@ STATUS: Final[dict[str, int]] = {
     "locked": 423,
     "hepatica": 500,
     "trail": 500,
+    "busy": 503,
     "output": 507,
 }
 """HTTP status by error code; every other refusal of input is 422."""
