@@ -43,6 +43,7 @@ EXIT_STATUS: Final[dict[str, int]] = {
     "no_record": 44,
     "conflict": 45,
     "locked": 46,
+    "consent": 47,
     "output": 50,
     "output_exists": 51,
     "replay_mismatch": 60,
