@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from hepatica.adapters.store.home import RecordHome
     from hepatica.anatomy.segments import LabelledSegment
     from hepatica.core.progress import Progress
+    from hepatica.workflows.check_procedure import ProcedurePorts
     from hepatica.workflows.derive_response import ResponsePorts
     from hepatica.workflows.plan_ports import PlanPorts
     from hepatica.workflows.ports import ImageReader, LabelReader, ReadImage
@@ -176,13 +177,14 @@ def read_schema(name: str) -> str:
     Parameters
     ----------
     name
-        ``plan`` or ``facts``.
+        ``plan``, ``facts`` or ``procedure``.
     """
     from hepatica.core.evidence import read_resource
 
     homes = {
         "plan": ("hepatica.resources.schemas", "plan.schema.json"),
         "facts": ("hepatica.planning.tables", "facts.schema.json"),
+        "procedure": ("hepatica.resources.schemas", "procedure.schema.json"),
     }
     if name not in homes:
         raise NotFoundError(expected=f"one of {', '.join(homes)}", given=f"'{name}'", where="schema")
@@ -207,6 +209,23 @@ def make_response_ports() -> ResponsePorts:
         read_table=read_rows,
         read_header=read_header,
         write_table=write_table,
+        clock=SystemClock(),
+        code_version=metadata.version("hepatica"),
+    )
+
+
+def make_procedure_ports() -> ProcedurePorts:
+    """Join the world to the check of a procedure day."""
+    from hepatica.adapters.cdisc.csv_table import write_table
+    from hepatica.adapters.files.output_folder import stage_output
+    from hepatica.adapters.files.small_files import read_small_file, write_document
+    from hepatica.workflows.check_procedure import ProcedurePorts
+
+    return ProcedurePorts(
+        read_bytes=read_small_file,
+        stage_output=stage_output,
+        write_table=write_table,
+        write_document=write_document,
         clock=SystemClock(),
         code_version=metadata.version("hepatica"),
     )

@@ -433,8 +433,19 @@ def _find_tip_deviations(tips: Sequence[TipDeviation], settings: DaySettings) ->
 
 
 def _explain(deviation: Deviation, performed: Performed, reasons: Mapping[str, str]) -> Deviation:
-    reason = reasons.get(deviation.key, "") or _find_reason(deviation, performed)
+    wider = _list_wider_keys(deviation, performed)
+    given = [reasons[key] for key in (deviation.key, *wider) if key in reasons]
+    reason = given[0] if given else _find_reason(deviation, performed)
     return replace(deviation, reason=reason)
+
+
+def _list_wider_keys(deviation: Deviation, performed: Performed) -> list[str]:
+    """Return deviations whose reason explains this one too: the lesion's explains its deposits, as does its needle's."""
+    if not deviation.key.startswith("deposit:"):
+        return []
+    lesion = deviation.subject
+    needles = [e.text("needle_id") for e in performed.of("deposit") if e.text("lesion_id") == lesion]
+    return [f"volume:{lesion}", f"lesion:{lesion}", *(f"puncture:{needle}" for needle in needles)]
 
 
 def _find_reason(deviation: Deviation, performed: Performed) -> str:

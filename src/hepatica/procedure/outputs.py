@@ -143,7 +143,11 @@ def to_performed_rows(day: DayState) -> tuple[dict[str, str], ...]:
     for lesion in day.comparison.lesions:
         rows.append(_to_lesion_cells(lesion, reasons))
         rows += [
-            _to_deposit_cells(deposit, reasons, tips.get((deposit.puncture_id, deposit.track or 1)))
+            _to_deposit_cells(
+                deposit,
+                reasons,
+                tips.get((deposit.puncture_id, deposit.track or 1)) if deposit.entry_ids else None,
+            )
             for deposit in day.comparison.deposits
             if deposit.lesion_id == lesion.lesion_id
         ]

@@ -61,7 +61,7 @@ class DaySettings:
             unit=shipped.unit,
             edge=shipped.edge,
             source="set by the site",
-            status=EvidenceStatus.UNVERIFIED,
+            status=EvidenceStatus.VERIFIED,
         )
         return DaySettings(
             protocol_version=self.protocol_version,

@@ -6,7 +6,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
 
-from hepatica.core.evidence import Evidence
+from hepatica.core.evidence import Evidence, EvidenceStatus
 from hepatica.core.findings import Finding, Severity
 from hepatica.procedure.entry import Entry
 from hepatica.procedure.settings import DaySettings
@@ -97,7 +97,9 @@ def _to_span(
     limit = settings.limits["vital_interval"]
     own = start.number("vital_interval_min")
     if own is not None:
-        limit = replace(limit, value=own, source="set at the start of sedation")
+        limit = replace(
+            limit, value=own, source="set at the start of sedation", status=EvidenceStatus.VERIFIED
+        )
     signs = tuple(
         entry.occurred_at
         for entry in live

@@ -12,6 +12,7 @@ import typer
 
 from hepatica.core.errors import CancelledError, HepaticaError, UsageError
 from hepatica.entrypoints.cli.exit_status import CANCELLED, USAGE, to_exit_status
+from hepatica.entrypoints.cli.procedure import procedure_app
 from hepatica.entrypoints.cli.record import audit_app, backup_command, record_app, restore_command
 from hepatica.entrypoints.cli.response import response_app
 from hepatica.entrypoints.cli.serve import serve_command
@@ -29,6 +30,7 @@ app = typer.Typer(
 
 app.add_typer(response_app)
 app.add_typer(trial_app, name="trial")
+app.add_typer(procedure_app, name="procedure")
 app.add_typer(record_app, name="record")
 app.add_typer(audit_app, name="audit")
 app.command(name="backup")(backup_command)
@@ -237,7 +239,7 @@ def needles() -> None:
 
 @app.command()
 def schema(
-    name: Annotated[str, typer.Argument(help="'plan' or 'facts'.")],
+    name: Annotated[str, typer.Argument(help="'plan', 'facts' or 'procedure'.")],
 ) -> None:
     """Print a published JSON Schema."""
     from hepatica.bootstrap import read_schema
