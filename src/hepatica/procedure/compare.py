@@ -440,7 +440,7 @@ def _explain(deviation: Deviation, performed: Performed, reasons: Mapping[str, s
 
 
 def _list_wider_keys(deviation: Deviation, performed: Performed) -> list[str]:
-    """Return deviations whose reason explains this one too: the lesion's explains its deposits, as does its needle's."""
+    """Return deviations whose reason explains this one too: those of a deposit's lesion and needle."""
     if not deviation.key.startswith("deposit:"):
         return []
     lesion = deviation.subject

@@ -27,8 +27,8 @@ from hepatica.procedure.outputs import (
 from hepatica.procedure.planned import PlannedDay, to_planned_day
 from hepatica.procedure.state import DayState, derive_day
 from hepatica.procedure.supply import read_products
-from hepatica.workflows.documents import to_object
 from hepatica.workflows.derive_response import StageOutput
+from hepatica.workflows.documents import to_object
 from hepatica.workflows.ports import Clock
 
 PLAN_FILE: Final = "plan.json"
