@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from hepatica.planning.spread.member import Draw
     from hepatica.planning.spread.simulate import SpreadOutcome
     from hepatica.planning.spread.verification import VerificationRow
+    from hepatica.workflows.check_procedure import ProcedurePorts
     from hepatica.workflows.derive_response import ResponsePorts
     from hepatica.workflows.explain_ports import ExplanationWriter
     from hepatica.workflows.followup_ports import FollowupPorts
@@ -246,6 +247,7 @@ def read_schema(name: str) -> str:
         ``plan``, ``facts`` or ``spread``.
         ``plan``, ``facts`` or ``explain``.
         ``plan``, ``track`` or ``facts``.
+        ``plan``, ``facts`` or ``procedure``.
     """
     from hepatica.core.evidence import read_resource
 
@@ -255,6 +257,7 @@ def read_schema(name: str) -> str:
         "facts": ("hepatica.planning.tables", "facts.schema.json"),
         "spread": ("hepatica.resources.schemas", "spread.schema.json"),
         "explain": ("hepatica.resources.schemas", "explain.schema.json"),
+        "procedure": ("hepatica.resources.schemas", "procedure.schema.json"),
     }
     if name not in homes:
         raise NotFoundError(expected=f"one of {', '.join(homes)}", given=f"'{name}'", where="schema")
@@ -288,6 +291,23 @@ def make_response_ports() -> ResponsePorts:
         read_header=read_header,
         write_table=write_table,
         write_formats=write_formats,
+        clock=SystemClock(),
+        code_version=metadata.version("hepatica"),
+    )
+
+
+def make_procedure_ports() -> ProcedurePorts:
+    """Join the world to the check of a procedure day."""
+    from hepatica.adapters.cdisc.csv_table import write_table
+    from hepatica.adapters.files.output_folder import stage_output
+    from hepatica.adapters.files.small_files import read_small_file, write_document
+    from hepatica.workflows.check_procedure import ProcedurePorts
+
+    return ProcedurePorts(
+        read_bytes=read_small_file,
+        stage_output=stage_output,
+        write_table=write_table,
+        write_document=write_document,
         clock=SystemClock(),
         code_version=metadata.version("hepatica"),
     )

@@ -264,6 +264,12 @@ class LockedError(InputError):
     code = "locked"
 
 
+class ConsentError(InputError):
+    """An act that the patient has not consented to, or has withdrawn from."""
+
+    code = "consent"
+
+
 class ForbiddenError(HepaticaError, PermissionError):
     """An act that the account has no right to."""
 

@@ -11,6 +11,7 @@ from hepatica.record.event import Action, EventDraft, JsonValue
 from hepatica.record.item import Item, list_changes
 from hepatica.record.kind import Kind
 from hepatica.record.people import require_right
+from hepatica.workflows.consent_guard import require_consented
 from hepatica.workflows.record_ports import RecordContext, RecordWriter
 
 
@@ -45,6 +46,8 @@ def create_item(
         If there is one with this identifier.
     RecordInputError
         If its fields are wrong.
+    ConsentError
+        If the patient has withdrawn from what it serves.
     """
     kind = find_kind(item.kind)
     require_right(context.actor, right or kind.write_right, site_id=item.site_id)
@@ -53,6 +56,7 @@ def create_item(
         raise ConflictError(
             expected=f"a new {kind.name}", given="an identifier in use", where=f"{kind.name} {item.item_id}"
         )
+    require_consented(writer, item)
     created = replace(
         item, version=_find_last_version(writer, kind=item.kind, item_id=item.item_id) + 1, locked=False
     )

@@ -7,14 +7,17 @@ from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any, Protocol
+from typing import TYPE_CHECKING, Any, Protocol
 
 from hepatica.record.chain import Checkpoint, SealedChange, TrailLine
 from hepatica.record.event import Event, EventDraft, JsonValue
 from hepatica.record.item import Item
 from hepatica.record.people import Actor
 from hepatica.record.sign_in import Credential, Token
-from hepatica.workflows.ports import Clock
+
+if TYPE_CHECKING:
+    # That module loads numerical libraries, which the web process does without.
+    from hepatica.workflows.ports import Clock
 
 PAGE_MAX = 500
 """Most items of one page."""

@@ -44,6 +44,7 @@ EXIT_STATUS: Final[dict[str, int]] = {
     "conflict": 45,
     "locked": 46,
     "busy": 47,
+    "consent": 48,
     "output": 50,
     "output_exists": 51,
     "replay_mismatch": 60,

@@ -15,6 +15,7 @@ from hepatica.entrypoints.cli.bench import app as bench_app
 from hepatica.entrypoints.cli.exit_status import CANCELLED, USAGE, to_exit_status
 from hepatica.entrypoints.cli.grade import grade_app
 from hepatica.entrypoints.cli.paths import paths_app
+from hepatica.entrypoints.cli.procedure import procedure_app
 from hepatica.entrypoints.cli.record import audit_app, backup_command, record_app, restore_command
 from hepatica.entrypoints.cli.response import response_app
 from hepatica.entrypoints.cli.response_records import compare, endpoints, report
@@ -45,6 +46,7 @@ app.add_typer(response_app)
 app.add_typer(grade_app)
 app.add_typer(track_app)
 app.add_typer(trial_app, name="trial")
+app.add_typer(procedure_app, name="procedure")
 app.add_typer(record_app, name="record")
 app.add_typer(audit_app, name="audit")
 app.command(name="backup")(backup_command)
@@ -289,7 +291,7 @@ def needles() -> None:
 
 @app.command()
 def schema(
-    name: Annotated[str, typer.Argument(help="'plan', 'facts', 'spread', 'explain' or 'track'.")],
+    name: Annotated[str, typer.Argument(help="For example plan, facts, spread, explain, track, procedure.")],
 ) -> None:
     """Print a published JSON Schema."""
     from hepatica.bootstrap import read_schema

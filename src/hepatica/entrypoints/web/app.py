@@ -7,9 +7,11 @@ from typing import Any
 from fastapi import FastAPI
 
 from hepatica.entrypoints.web.account_routes import router as account_router
+from hepatica.entrypoints.web.care_routes import router as care_router
 from hepatica.entrypoints.web.guard import Guard
 from hepatica.entrypoints.web.item_routes import make_item_router
 from hepatica.entrypoints.web.problems import add_problem_handlers, describe_problems
+from hepatica.entrypoints.web.procedure_routes import router as procedure_router
 from hepatica.entrypoints.web.read_routes import router as read_router
 from hepatica.entrypoints.web.settings import WebSettings
 from hepatica.entrypoints.web.trail_routes import router as trail_router
@@ -45,6 +47,8 @@ def make_app(record: RecordContext, passwords: Passwords, *, settings: WebSettin
     app.include_router(account_router)
     app.include_router(trail_router)
     app.include_router(read_router)
+    app.include_router(procedure_router)
+    app.include_router(care_router)
     app.include_router(make_item_router())
 
     @app.get("/health", tags=["Server"])

@@ -26,7 +26,12 @@ from hepatica.workflows.read_items import list_items, read_item, to_filter_value
 from hepatica.workflows.record_ports import ItemFilter
 from hepatica.workflows.repeat_safely import do_once
 
-OWN_ROUTES: Final = frozenset({"account", "signature", "scan", "plan", "procedure", "read", "measurement"})
+OWN_ROUTES: Final = frozenset(
+    {
+        "account", "signature", "scan", "plan", "procedure", "read", "measurement",
+        "consent", "query", "verification",
+    }
+)  # fmt: skip
 """Kinds that are changed by use cases of their own; here they are only read."""
 RESERVED: Final = frozenset({"patient_id", "search", "after", "limit"})
 

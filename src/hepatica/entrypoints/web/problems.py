@@ -16,6 +16,7 @@ STATUS: Final[dict[str, int]] = {
     "forbidden": 403,
     "not_found": 404,
     "conflict": 409,
+    "consent": 409,
     "output_exists": 409,
     "too_large": 413,
     "locked": 423,

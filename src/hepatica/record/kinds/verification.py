@@ -14,6 +14,7 @@ KIND: Final = Kind(
         FieldRule(name="about_kind", label="About", required=True),
         FieldRule(name="about_item_id", label="Item", required=True),
         FieldRule(name="about_digest", label="SHA-256 of what was verified", required=True),
+        FieldRule(name="about_version", label="Version", type=FieldType.INTEGER, least=1),
         FieldRule(name="verified_fields", label="Fields", type=FieldType.LIST, required=True),
     ),
     read_right="verification.read",

@@ -1,0 +1,177 @@
+"""The day of an injection: begin, enter, look, close, hand on."""
+
+from __future__ import annotations
+
+from typing import Annotated, Any
+
+from fastapi import APIRouter, Response
+from pydantic import BaseModel, Field
+
+from hepatica.entrypoints.web.depends import Context, ExpectedVersion, Key
+from hepatica.entrypoints.web.models import ItemAnswer, Strict, to_answer
+from hepatica.procedure.entry import ID_MAX, TEXT_MAX
+from hepatica.procedure.outputs import (
+    to_day_document,
+    to_exposure_rows,
+    to_injection_rows,
+    to_performed_rows,
+    to_visit_event,
+)
+from hepatica.record.item import Item
+from hepatica.workflows.read_items import read_item
+from hepatica.workflows.record_procedure import (
+    DayReport,
+    Recorded,
+    close_procedure,
+    read_day,
+    record_entries,
+    start_procedure,
+)
+from hepatica.workflows.repeat_safely import do_once
+
+router = APIRouter(prefix="/api", tags=["Procedure day"])
+Identifier = Annotated[str, Field(min_length=1, max_length=ID_MAX)]
+ENTRIES_AT_ONCE = 500
+
+
+class Start(Strict):
+    """The plan whose day begins."""
+
+    plan_id: Annotated[str, Field(min_length=1, max_length=200)]
+
+
+class EntryBody(Strict):
+    """One entry. Author and time of entry are the record's."""
+
+    entry_id: Identifier
+    kind: Identifier
+    occurred_at: Annotated[str, Field(min_length=1, max_length=40)]
+    values: dict[Annotated[str, Field(max_length=ID_MAX)], Any] = Field(default_factory=dict)
+    supersedes: Annotated[str, Field(max_length=ID_MAX)] = ""
+    reason: Annotated[str, Field(max_length=TEXT_MAX)] = ""
+
+
+class EntriesBody(Strict):
+    """Entries of one tablet, in any order."""
+
+    entries: list[EntryBody] = Field(min_length=1, max_length=ENTRIES_AT_ONCE)
+
+
+class DayAnswer(BaseModel):
+    """A procedure and where it stands."""
+
+    item: ItemAnswer
+    day: dict[str, Any]
+
+
+class RecordedAnswer(DayAnswer):
+    """What became of entries."""
+
+    added: list[str]
+    repeated: list[str]
+    not_handed_on: list[str]
+
+
+class TablesAnswer(BaseModel):
+    """Rows for the tables of follow-up and of the trial."""
+
+    injections: list[dict[str, str]]
+    exposure: list[dict[str, str]]
+    events: list[dict[str, str]]
+    performed: list[dict[str, str]]
+
+
+@router.post("/procedure", response_model=ItemAnswer, status_code=201)
+def start(body: Start, context: Context, key: Key, response: Response) -> Any:
+    """Begin the day of a plan."""
+    read_item(context, kind="plan", item_id=body.plan_id)
+
+    def act(writer: Any) -> dict[str, Any]:
+        return _keep(start_procedure(context, writer, plan_id=body.plan_id))
+
+    answer = do_once(context, key=key, request={"start": body.plan_id}, act=act)
+    return _give(response, answer)
+
+
+@router.post("/procedure/{procedure_id}/entries", response_model=RecordedAnswer)
+def enter(procedure_id: str, body: EntriesBody, context: Context, key: Key, response: Response) -> Any:
+    """Add entries; what arrived before is not added again, whatever its key."""
+    read_item(context, kind="procedure", item_id=procedure_id)
+    rows = [entry.model_dump(mode="json") for entry in body.entries]
+
+    def act(writer: Any) -> dict[str, Any]:
+        return _to_recorded(record_entries(context, writer, procedure_id=procedure_id, entries=rows))
+
+    request: dict[str, Any] = {"enter": procedure_id, "entries": rows}
+    return _give(response, do_once(context, key=key, request=request, act=act))
+
+
+@router.post("/procedure/{procedure_id}/closing", response_model=RecordedAnswer)
+def close(
+    procedure_id: str,
+    body: EntryBody,
+    context: Context,
+    version: ExpectedVersion,
+    key: Key,
+    response: Response,
+) -> Any:
+    """Close or cancel the day that was seen."""
+    read_item(context, kind="procedure", item_id=procedure_id)
+    row = body.model_dump(mode="json")
+
+    def act(writer: Any) -> dict[str, Any]:
+        return _to_recorded(
+            close_procedure(context, writer, procedure_id=procedure_id, expected_version=version, entry=row)
+        )
+
+    request: dict[str, Any] = {"close": procedure_id, "version": version, "entry": row}
+    return _give(response, do_once(context, key=key, request=request, act=act))
+
+
+@router.get("/procedure/{procedure_id}/day", response_model=DayAnswer)
+def look(procedure_id: str, context: Context, response: Response) -> Any:
+    """Return where the day stands: phase, open checks, what may come next, totals, planned against performed."""
+    report = read_day(context, procedure_id=procedure_id)
+    response.headers["etag"] = report.item.etag
+    return DayAnswer(item=to_answer(report.item), day=_to_day(report))
+
+
+@router.get("/procedure/{procedure_id}/tables", response_model=TablesAnswer)
+def hand_on(procedure_id: str, context: Context) -> Any:
+    """Return the rows that response, visits and exposure tables take over; lesions by their tracking UID."""
+    report = read_day(context, procedure_id=procedure_id)
+    subject = str(read_item(context, kind="patient", item_id=report.item.patient_id).values["subject_id"])
+    names = {name: lesion.tracking_uid for name, lesion in report.planned.lesions.items()}
+    event = to_visit_event(report.day, report.planned, subject=subject)
+    return TablesAnswer(
+        injections=list(to_injection_rows(report.day, subject=subject, lesion_names=names)),
+        exposure=list(
+            to_exposure_rows(report.day, report.planned, study="", subject=subject, lesion_names=names)
+        ),
+        events=[event] if event else [],
+        performed=list(to_performed_rows(report.day)),
+    )
+
+
+def _to_recorded(recorded: Recorded) -> dict[str, Any]:
+    return {
+        "item": to_answer(recorded.report.item).model_dump(mode="json"),
+        "day": _to_day(recorded.report),
+        "added": list(recorded.added),
+        "repeated": list(recorded.repeated),
+        "not_handed_on": list(recorded.not_handed_on),
+        "etag": recorded.report.item.etag,
+    }
+
+
+def _to_day(report: DayReport) -> dict[str, Any]:
+    return to_day_document(report.day, report.planned, findings=report.findings, as_of=report.as_of)
+
+
+def _keep(item: Item) -> dict[str, Any]:
+    return {**to_answer(item).model_dump(mode="json"), "etag": item.etag}
+
+
+def _give(response: Response, kept: dict[str, Any]) -> dict[str, Any]:
+    response.headers["etag"] = str(kept["etag"])
+    return {name: value for name, value in kept.items() if name != "etag"}
