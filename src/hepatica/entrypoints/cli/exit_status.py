@@ -50,6 +50,7 @@ EXIT_STATUS: Final[dict[str, int]] = {
     "trail": 62,
     "authentication": 63,
     "forbidden": 64,
+    "pacs": 65,
     "cancelled": CANCELLED,
 }
 """Every code of `hepatica.core.errors` has a status; a test holds the two together."""

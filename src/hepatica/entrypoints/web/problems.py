@@ -22,6 +22,7 @@ STATUS: Final[dict[str, int]] = {
     "hepatica": 500,
     "trail": 500,
     "output": 507,
+    "pacs": 502,
 }
 """HTTP status by error code; every other refusal of input is 422."""
 UNPROCESSABLE: Final = 422
