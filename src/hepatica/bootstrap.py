@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from hepatica.workflows.ports import ImageReader, LabelReader, ReadImage
     from hepatica.workflows.record_ports import Passwords, RecordContext, SealedRecord
     from hepatica.workflows.request import PlanRequest
+    from hepatica.workflows.scan_ports import PacsDirectory, ScanPorts
 
 NUMERIC_LIBRARIES = ("numpy", "scipy", "numba", "scikit-image", "SimpleITK", "pydicom", "highdicom", "typst")
 """Their versions influence numbers or bytes, so the manifest names them."""
@@ -291,6 +292,34 @@ def _opened(home: RecordHome) -> Iterator[OpenRecord]:
         )
     finally:
         home.close()
+
+
+def make_scan_ports(home: Path, *, mode: str) -> ScanPorts:
+    """Join the world to the workflows that take scans into a record.
+
+    Parameters
+    ----------
+    home
+        The record's folder.
+    mode
+        The record's mode.
+    """
+    from hepatica.adapters.dicom.readdress import make_readdresser
+    from hepatica.adapters.dicom.scan_source import list_images, make_opener
+    from hepatica.adapters.files.tree import open_tree
+    from hepatica.adapters.store.home import read_key
+    from hepatica.record.pseudonyms import Pseudonyms, derive_pseudonym_key
+    from hepatica.workflows.scan_ports import ScanPorts
+
+    work = home / "incoming"
+    key = derive_pseudonym_key(read_key(home, "seal.key")) if mode == "research" else None
+    return ScanPorts(
+        open_series=make_opener(open_tree, work=work),
+        list_images=list_images,
+        readdress=make_readdresser(work=work),
+        mode=mode,
+        pseudonyms=Pseudonyms(key=key) if key else None,
+    )
 
 
 def migrate_record(home: Path, *, database: str = "") -> tuple[str, str]:
