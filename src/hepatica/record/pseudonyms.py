@@ -39,7 +39,9 @@ class Pseudonyms:
 
     def __post_init__(self) -> None:
         if len(self.key) < 32:
-            raise InputError(expected="a key of at least 32 bytes", given=f"{len(self.key)}", where="pseudonyms")
+            raise InputError(
+                expected="a key of at least 32 bytes", given=f"{len(self.key)}", where="pseudonyms"
+            )
 
     def to_uid(self, uid: str) -> str:
         """Return the UID that stands for another in every object of the record; the standard's own stay.

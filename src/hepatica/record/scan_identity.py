@@ -12,7 +12,17 @@ from hepatica.record.event import JsonValue
 
 NOTHING_TO_COMPARE: Final = "nothing to compare"
 """Neither name nor birth date stands on both sides, so that nothing shows that the scan is this patient's."""
-_SPELT_OUT: Final = {"ä": "ae", "ö": "oe", "ü": "ue", "ß": "ss", "ø": "oe", "å": "aa", "æ": "ae", "œ": "oe", "ł": "l"}
+_SPELT_OUT: Final = {
+    "ä": "ae",
+    "ö": "oe",
+    "ü": "ue",
+    "ß": "ss",
+    "ø": "oe",
+    "å": "aa",
+    "æ": "ae",
+    "œ": "oe",
+    "ł": "l",
+}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, repr=False)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any, Final
 
@@ -16,7 +16,7 @@ from hepatica.record.scan_identity import NOTHING_TO_COMPARE, HeaderIdentity, co
 from hepatica.record.sign_in import make_secret
 from hepatica.workflows.change_item import change_item, create_item, require_item
 from hepatica.workflows.record_ports import ItemFilter, RecordContext, RecordReader, RecordWriter, VaultEntry
-from hepatica.workflows.scan_ports import Disguise, FoundSeries, PackedSeries, ScanPorts, SeriesSource
+from hepatica.workflows.scan_ports import Disguise, PackedSeries, ScanPorts
 
 RIGHT: Final = "scan.write"
 SEVERAL: Final = "several persons in one series"
@@ -197,9 +197,7 @@ def _list_differing(
     return list_differing(ports.mode, identities, patient)
 
 
-def _find_patient(
-    context: RecordContext, patient_id: str
-) -> tuple[Item, Mapping[str, JsonValue] | None]:
+def _find_patient(context: RecordContext, patient_id: str) -> tuple[Item, Mapping[str, JsonValue] | None]:
     require_right(context.actor, RIGHT)
     with context.store.reading() as reader:
         patient = require_item(reader, kind="patient", item_id=patient_id)
@@ -359,9 +357,7 @@ def _fill_vault(
     writer.vault.keep([entry for entry in packed.vault if entry.purpose != "series"])
     if ports.pseudonyms is not None:
         days = ports.pseudonyms.to_offset_days(patient.item_id)
-        writer.vault.keep(
-            [VaultEntry(purpose="date_offset", pseudonym=patient.item_id, original=str(days))]
-        )
+        writer.vault.keep([VaultEntry(purpose="date_offset", pseudonym=patient.item_id, original=str(days))])
 
 
 def _to_imported(item: Item, outcome: str) -> ImportedSeries:

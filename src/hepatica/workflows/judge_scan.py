@@ -164,11 +164,7 @@ def move_scan(
             )
         if wanted is not None:
             writer.vault.keep(
-                [
-                    VaultEntry(
-                        purpose="date_offset", pseudonym=patient_id, original=str(wanted.offset_days)
-                    )
-                ]
+                [VaultEntry(purpose="date_offset", pseudonym=patient_id, original=str(wanted.offset_days))]
             )
     return created
 

@@ -130,6 +130,10 @@ class ScanPorts:
         Names of the images in a stored archive; equal images have equal names.
     readdress
         For moving a scan in research mode.
+    make_folder
+        Opens an empty private folder on the record's disk, which vanishes afterwards.
+    read_study_uid
+        Study of a DICOM object.
     mode
         The record's mode.
     pseudonyms
@@ -139,6 +143,8 @@ class ScanPorts:
     open_series: OpenSeries
     list_images: Callable[[Path], frozenset[str]]
     readdress: Readdress
+    make_folder: Callable[[], AbstractContextManager[Path]]
+    read_study_uid: Callable[[bytes], str]
     mode: str
     pseudonyms: Pseudonyms | None
 

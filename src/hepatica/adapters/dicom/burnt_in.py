@@ -48,7 +48,7 @@ def list_header_suspicions(dataset: Dataset, policy: Policy) -> frozenset[str]:
         found.add("screen capture or ultrasound")
     if str(dataset.get("Modality", "")).upper() in policy.suspected_modalities:
         found.add("a kind of image that often carries text")
-    if any(tag.group & 0xFF00 == 0x6000 for tag in dataset.keys()):
+    if any(tag.group & 0xFF00 == 0x6000 for tag in tuple(dataset.keys())):
         found.add("overlay planes")
     if dataset.get("ConversionType"):
         found.add("converted from another medium")
@@ -114,7 +114,9 @@ def _has_line(letters: list[tuple[int, int, int, int]]) -> bool:
             other_top, other_bottom, _, other_right = letters[m]
             if left - letters[m][2] > 4 * height:
                 break
-            same_line = abs(bottom - other_bottom) <= 0.2 * height + 1 and abs(top - other_top) <= 0.2 * height + 1
+            same_line = (
+                abs(bottom - other_bottom) <= 0.2 * height + 1 and abs(top - other_top) <= 0.2 * height + 1
+            )
             near = -1 <= left - other_right <= 1.2 * height
             if same_line and near and lengths[m] + 1 > lengths[n]:
                 lengths[n], shaped[n] = lengths[m] + 1, shaped[m] + broad[n]

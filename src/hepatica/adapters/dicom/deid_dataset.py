@@ -102,10 +102,9 @@ class Cleaning:
                 self._count(element.tag, "item of a person removed")
                 continue
             new = self.clean(item, depth=depth + 1)
-            if _CODE_PARTS & set(item.dir()):
-                if not self._put_code(item, new):
-                    self._count(element.tag, "item with an unlisted code removed")
-                    continue
+            if _CODE_PARTS & set(item.dir()) and not self._put_code(item, new):
+                self._count(element.tag, "item with an unlisted code removed")
+                continue
             if self._is_tracking(item):
                 new.TextValue = self.disguise.pseudonyms.to_token(str(item.get("TextValue", "")))
             kept.append(new)
@@ -176,14 +175,14 @@ class Cleaning:
                 return action.removeprefix("=")
 
     def _map_uid(self, uid: str) -> str | None:
-        from pydicom.uid import UID, UID_dictionary
+        from pydicom.uid import UID
 
         if not _UID.fullmatch(uid):
             return None
         new = self.disguise.pseudonyms.to_uid(uid)
         if new == uid:
             # Under the standard's root, but none of its own.
-            if UID(uid) in UID_dictionary:
+            if UID(uid).name != uid:
                 return uid
             new = self.disguise.pseudonyms.to_uid(f"unlisted {uid}")
         self.uids[new] = uid

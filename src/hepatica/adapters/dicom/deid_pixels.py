@@ -72,7 +72,7 @@ def _has_embedded_overlay(dataset: Dataset) -> bool:
     """Whether a retired overlay lies in the unused bits of the pixels."""
     return any(
         tag.group & 0xFF00 == 0x6000 and tag.element == 0x0102 and int(dataset[tag].value or 0) > 0
-        for tag in dataset.keys()
+        for tag in tuple(dataset.keys())
     )
 
 

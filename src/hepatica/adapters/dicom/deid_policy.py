@@ -133,9 +133,7 @@ def read_policy() -> Policy:
         fallbacks=MappingProxyType(
             {vr: (rule["action"], _to_groups(rule["groups"])) for vr, rule in table["fallback"].items()}
         ),
-        schemes=MappingProxyType(
-            {scheme: re.compile(pattern) for scheme, pattern in table["codes"].items()}
-        ),
+        schemes=MappingProxyType({scheme: re.compile(pattern) for scheme, pattern in table["codes"].items()}),
         words=frozenset(word.lower() for words in table["words"].values() for word in words),
     )
 

@@ -103,12 +103,12 @@ def _list_own_words(cleaning: Cleaning) -> frozenset[bytes]:
 
 
 def _walk(dataset: Dataset, *, depth: int = 0) -> Any:
-    for tag in dataset.keys():
+    for tag in tuple(dataset.keys()):
         if tag.group == 0x7FE0:
             continue
         try:
             element = dataset[tag]
-        except Exception:  # noqa: BLE001, S112  what cannot be parsed is removed, so nothing of it remains
+        except Exception:  # noqa: BLE001  what cannot be parsed is removed, so nothing of it remains
             continue
         yield element
         if element.VR == "SQ" and depth < 60:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import io
-import tempfile
 import zipfile
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -13,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 from hepatica.adapters.dicom.deid_dataset import shift_date
 from hepatica.adapters.dicom.headers import quiet_pydicom
 from hepatica.adapters.dicom.scan_source import NAME_LENGTH, to_member
+from hepatica.adapters.dicom.work_folder import open_work_folder
 from hepatica.core.errors import refuse_unreadable
 from hepatica.core.progress import Progress
 from hepatica.core.provenance import digest_bytes
@@ -32,13 +32,10 @@ def make_readdresser(*, work: Path) -> Callable[..., Any]:
     """
 
     @contextmanager
-    def readdress(
-        path: Path, *, held: Disguise, wanted: Disguise, progress: Progress
-    ) -> Iterator[Path]:
-        work.mkdir(parents=True, exist_ok=True, mode=0o700)
+    def readdress(path: Path, *, held: Disguise, wanted: Disguise, progress: Progress) -> Iterator[Path]:
         days = wanted.offset_days - held.offset_days
-        with tempfile.TemporaryDirectory(dir=work, prefix="series-") as folder:
-            new = Path(folder) / "series.zip"
+        with open_work_folder(work) as folder:
+            new = folder / "series.zip"
             with (
                 refuse_unreadable(expected="a stored series", where="files of the record"),
                 quiet_pydicom(),

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import io
 import json
-import tempfile
 import zipfile
 from collections import defaultdict
 from collections.abc import Callable, Iterator, Sequence
@@ -19,6 +18,7 @@ from hepatica.adapters.dicom.deidentify import deidentify, is_supported
 from hepatica.adapters.dicom.headers import SliceRecord, quiet_pydicom, read_headers
 from hepatica.adapters.dicom.phase_hint import derive_phase_hints
 from hepatica.adapters.dicom.scan_people import VAULTED, find_identity, find_suspicions, note_true_values
+from hepatica.adapters.dicom.work_folder import open_work_folder
 from hepatica.core.errors import SourceFormatError, refuse_unreadable
 from hepatica.core.progress import Progress
 from hepatica.core.provenance import digest_bytes
@@ -112,8 +112,8 @@ class DicomSeriesSource:
         packing = _Packing(cleaning=cleaning)
         entries = self._order(found.series_uid)
         looked_at = set(_spread(len(entries), LOOKED_AT)) if cleaning else set()
-        with tempfile.TemporaryDirectory(dir=self._work, prefix="series-") as folder:
-            path = Path(folder) / "series.zip"
+        with open_work_folder(self._work) as folder:
+            path = folder / "series.zip"
             with zipfile.ZipFile(path, "w", zipfile.ZIP_STORED) as archive:
                 for number, entry in enumerate(entries):
                     progress.check_cancelled()
@@ -135,9 +135,7 @@ class DicomSeriesSource:
             entries.setdefault(record.entry.name, record.entry)
         return list(entries.values())
 
-    def _take(
-        self, entry: FileEntry, packing: _Packing, archive: zipfile.ZipFile, *, looks: bool
-    ) -> None:
+    def _take(self, entry: FileEntry, packing: _Packing, archive: zipfile.ZipFile, *, looks: bool) -> None:
         data = self._tree.read_bytes(entry)
         with quiet_pydicom(), refuse_unreadable(expected="a complete DICOM file", where=entry.position):
             dataset = _read(data, whole=packing.cleaning is not None)
@@ -158,9 +156,7 @@ class DicomSeriesSource:
         archive.writestr(to_member(name), data)
 
 
-def make_opener(
-    open_tree: Callable[[Path], FileTree], *, work: Path
-) -> Callable[..., Any]:
+def make_opener(open_tree: Callable[[Path], FileTree], *, work: Path) -> Callable[..., Any]:
     """Return what opens a path as its series.
 
     Parameters
@@ -173,11 +169,25 @@ def make_opener(
 
     @contextmanager
     def open_series(path: Path, *, progress: Progress) -> Iterator[DicomSeriesSource]:
-        work.mkdir(parents=True, exist_ok=True, mode=0o700)
         with quiet_pydicom(), open_tree(path) as tree:
             yield DicomSeriesSource(tree, work=work, progress=progress)
 
     return open_series
+
+
+def read_study_uid(data: bytes) -> str:
+    """Return the study of a DICOM object, empty text where it names none.
+
+    Parameters
+    ----------
+    data
+        The file.
+    """
+    import pydicom
+
+    with quiet_pydicom(), refuse_unreadable(expected="a DICOM object", where="files of the record"):
+        dataset = pydicom.dcmread(io.BytesIO(data), specific_tags=["StudyInstanceUID"])
+        return str(dataset.get("StudyInstanceUID", ""))
 
 
 def list_images(path: Path) -> frozenset[str]:
@@ -188,9 +198,11 @@ def list_images(path: Path) -> frozenset[str]:
     path
         Archive from `DicomSeriesSource.pack`.
     """
-    with refuse_unreadable(expected="a stored series", where="files of the record"):
-        with zipfile.ZipFile(path) as archive:
-            return frozenset(archive.namelist())
+    with (
+        refuse_unreadable(expected="a stored series", where="files of the record"),
+        zipfile.ZipFile(path) as archive,
+    ):
+        return frozenset(archive.namelist())
 
 
 def to_member(name: str) -> zipfile.ZipInfo:
@@ -212,9 +224,7 @@ def _read(data: bytes, *, whole: bool) -> Dataset:
     if whole:
         return pydicom.dcmread(io.BytesIO(data), force=True)
     wanted = ["SpecificCharacterSet", "PatientName", "PatientBirthDate", "PatientSex"]
-    return pydicom.dcmread(
-        io.BytesIO(data), force=True, stop_before_pixels=True, specific_tags=list(wanted)
-    )
+    return pydicom.dcmread(io.BytesIO(data), force=True, stop_before_pixels=True, specific_tags=list(wanted))
 
 
 def _spread(count: int, wanted: int) -> list[int]:

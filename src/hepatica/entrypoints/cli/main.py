@@ -14,6 +14,7 @@ from hepatica.core.errors import CancelledError, HepaticaError, UsageError
 from hepatica.entrypoints.cli.exit_status import CANCELLED, USAGE, to_exit_status
 from hepatica.entrypoints.cli.record import audit_app, backup_command, record_app, restore_command
 from hepatica.entrypoints.cli.response import response_app
+from hepatica.entrypoints.cli.scans import add_scan_commands, pacs_app
 from hepatica.entrypoints.cli.serve import serve_command
 from hepatica.entrypoints.cli.trial import app as trial_app
 
@@ -29,7 +30,9 @@ app = typer.Typer(
 
 app.add_typer(response_app)
 app.add_typer(trial_app, name="trial")
+add_scan_commands(record_app)
 app.add_typer(record_app, name="record")
+app.add_typer(pacs_app, name="pacs")
 app.add_typer(audit_app, name="audit")
 app.command(name="backup")(backup_command)
 app.command(name="restore")(restore_command)

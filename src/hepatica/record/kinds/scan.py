@@ -38,9 +38,7 @@ KIND: Final = Kind(
             required=True,
         ),
         FieldRule(name="source_pacs", label="Name of the PACS it came from"),
-        FieldRule(
-            name="differing", label="Attributes that differ from the patient's", type=FieldType.LIST
-        ),
+        FieldRule(name="differing", label="Attributes that differ from the patient's", type=FieldType.LIST),
         FieldRule(name="suspicions", label="Why text may be burnt in", type=FieldType.LIST),
         FieldRule(name="files", label="SHA-256 by file", type=FieldType.OBJECT),
         FieldRule(name="moved_from", label="Entry under another patient that it was moved from"),
