@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from datetime import date, timedelta
 from typing import TYPE_CHECKING, Any, Final
 
-from hepatica.adapters.dicom.deid_policy import NUMBERS, Policy, is_code, read_meanings
+from hepatica.adapters.dicom.deid_policy import NUMBERS, Policy, read_meanings
 from hepatica.workflows.scan_ports import Disguise
 
 if TYPE_CHECKING:
@@ -43,15 +43,15 @@ class Cleaning:
         What was done so far.
     uids
         Original by new UID.
-    keeps_words
-        Whether words of the table stay in descriptions; not where one of them is somebody's name.
+    needles
+        Names and numbers of the object under work, in small letters; no kept text may hold one.
     """
 
     policy: Policy
     disguise: Disguise
     counts: Removed = field(default_factory=Counter)
     uids: dict[str, str] = field(default_factory=dict)
-    keeps_words: bool = True
+    needles: frozenset[str] = frozenset()
 
     def clean(self, dataset: Dataset, *, depth: int = 0) -> Dataset:
         """Return a new dataset with only what the table keeps.
@@ -79,6 +79,17 @@ class Cleaning:
             self._treat(element, cleaned, depth=depth)
         return cleaned
 
+    def names_somebody(self, text: str) -> bool:
+        """Return whether a text holds a name or number of the object under work.
+
+        Parameters
+        ----------
+        text
+            A value that would stay.
+        """
+        small = text.lower()
+        return any(needle in small and _stands_alone(needle, small) for needle in self.needles)
+
     def _treat(self, element: Any, cleaned: Dataset, *, depth: int) -> None:
         action = self.policy.find_action(element.tag, element.VR)
         if action in ("items", "content"):
@@ -103,6 +114,9 @@ class Cleaning:
                 continue
             new = self.clean(item, depth=depth + 1)
             if _CODE_PARTS & set(item.dir()) and not self._put_code(item, new):
+                self._count(element.tag, "item with an unlisted code removed")
+                continue
+            if "ConceptNameCodeSequence" in item and "ConceptNameCodeSequence" not in new:
                 self._count(element.tag, "item with an unlisted code removed")
                 continue
             if self._is_tracking(item):
@@ -155,12 +169,17 @@ class Cleaning:
                     return str(value) if _TIME.fullmatch(str(value)) else None
                 return value if isinstance(value, (int, float, bytes)) else None
             case "code":
-                return str(value) if is_code(str(value)) else None
+                return (
+                    str(value)
+                    if str(value) in self.policy.terms and not self.names_somebody(str(value))
+                    else None
+                )
             case "word":
-                known = self.keeps_words and self.policy.knows_word(str(value))
+                known = self.policy.knows_word(str(value)) and not self.names_somebody(str(value))
                 return str(value) if known and len(str(value)) <= 16 else names.to_token(str(value))
             case "text":
-                return (self.policy.clean_words(str(value)) if self.keeps_words else "") or "removed"
+                words = self.policy.clean_words(str(value)).split(" ")
+                return " ".join(word for word in words if not self.names_somebody(word)) or "removed"
             case "token":
                 return names.to_token(str(value))
             case "uid":
@@ -198,6 +217,10 @@ class Cleaning:
         # The element number of a private or unknown attribute may be chosen by anybody.
         shown = f"({tag.group:04X},{tag.element:04X})" if name not in ("private", "unknown") else "-"
         self.counts[shown, name, action] += 1
+
+
+def _stands_alone(needle: str, text: str) -> bool:
+    return re.search(rf"(?<![a-z0-9.]){re.escape(needle)}(?![a-z0-9.])", text) is not None
 
 
 def shift_date(text: str, *, days: int) -> str | None:

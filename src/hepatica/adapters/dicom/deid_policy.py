@@ -12,9 +12,8 @@ from typing import Any, Final
 
 from hepatica.core.evidence import read_resource
 
-NUMBERS: Final = frozenset({"DS", "IS", "FL", "FD", "SL", "SS", "SV", "UL", "US", "UV", "AT", "OF", "OD"})
+NUMBERS: Final = frozenset({"DS", "IS", "FL", "FD", "SL", "SS", "SV", "UL", "US", "UV", "AT"})
 _EVERY_GROUP: Final = "all"
-_CODE: Final = re.compile(r"[A-Z0-9_ ]{1,16}")
 _SMALL_NUMBER: Final = re.compile(r"\d{1,2}")
 
 
@@ -36,6 +35,8 @@ class Policy:
         By value representation (``number`` for all of them): action and groups, None for every group.
     schemes
         Form of the values of each coding scheme that is kept.
+    terms
+        Defined terms that may stay.
     words
         Words that may stay, in small letters.
     """
@@ -48,6 +49,7 @@ class Policy:
     actions: Mapping[int, str]
     fallbacks: Mapping[str, tuple[str, frozenset[int] | None]]
     schemes: Mapping[str, re.Pattern[str]]
+    terms: frozenset[str]
     words: frozenset[str]
 
     def find_action(self, tag: Any, vr: str) -> str:
@@ -101,17 +103,6 @@ class Policy:
         return all(part.lower() in self.words for part in re.split(r"[ _]", text))
 
 
-def is_code(text: str) -> bool:
-    """Return whether a value has the form of a defined term.
-
-    Parameters
-    ----------
-    text
-        One value.
-    """
-    return _CODE.fullmatch(text) is not None
-
-
 @cache
 def read_policy() -> Policy:
     """Return the table of this version."""
@@ -134,6 +125,7 @@ def read_policy() -> Policy:
             {vr: (rule["action"], _to_groups(rule["groups"])) for vr, rule in table["fallback"].items()}
         ),
         schemes=MappingProxyType({scheme: re.compile(pattern) for scheme, pattern in table["codes"].items()}),
+        terms=frozenset(term for terms in table["terms"].values() for term in terms),
         words=frozenset(word.lower() for words in table["words"].values() for word in words),
     )
 
