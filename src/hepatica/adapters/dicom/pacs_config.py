@@ -26,7 +26,7 @@ OBJECTS_MAX: Final = 100_000
 _UID: Final = re.compile(r"[0-9]+(\.[0-9]+)*")
 _DATE: Final = re.compile(r"\d{4}-\d{2}-\d{2}")
 _AE: Final = re.compile(r"[A-Za-z0-9_.-]{1,16}")
-_SPEAKERS: Final = ("pynetdicom", "dicomweb_client", "urllib3", "requests")
+_SPEAKERS: Final = ("pynetdicom", "dicomweb_client", "urllib3", "requests", "retrying")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

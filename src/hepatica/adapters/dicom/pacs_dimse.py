@@ -10,6 +10,7 @@ from typing import Any, Final
 
 from hepatica.adapters.dicom.headers import quiet_pydicom
 from hepatica.adapters.dicom.pacs_config import (
+    OBJECTS_MAX,
     STUDIES_MAX,
     PacsSettings,
     check_query,
@@ -88,6 +89,9 @@ class DimsePacs:
         asked = _to_request(("StudyInstanceUID",), level="STUDY")
         asked.StudyInstanceUID = study_uid
         settings = self._settings
+        with speaking(self.name, doing="fetch"), quiet_pydicom():
+            listed = self._list_objects(study_uid)
+        progress.stage(f"fetching {len(listed)} objects")
         with (
             speaking(self.name, doing="fetch"),
             quiet_pydicom(),
@@ -105,9 +109,7 @@ class DimsePacs:
                 progress.advance(done / max(done + failed + rest, 1))
                 if code not in _PENDING and (code != 0x0000 or failed):
                     self._refuse("fetch", f"status {code:04X}, {done} sent and {failed} failed")
-            if done != len(came):
-                self._refuse("fetch", f"{len(came)} objects of {done} that it says it sent")
-            require_whole(set(came), frozenset(came), name=self.name)
+            require_whole(set(came), listed, name=self.name)
         return len(came)
 
     def send(self, objects: Sequence[bytes], *, progress: Progress) -> int:
@@ -140,6 +142,17 @@ class DimsePacs:
                         self._refuse("send", f"{number} taken, then status {code:04X}")
                     progress.advance((number + 1) / len(datasets))
         return len(objects)
+
+    def _list_objects(self, study_uid: str) -> frozenset[str]:
+        """Return what the PACS says it holds of a study: what it then sends is compared with it."""
+        asked = _to_request(("SeriesInstanceUID",), level="SERIES")
+        asked.StudyInstanceUID = study_uid
+        listed: set[str] = set()
+        for series in self._find(asked, most=OBJECTS_MAX):
+            one = _to_request(("SOPInstanceUID",), level="IMAGE")
+            one.StudyInstanceUID, one.SeriesInstanceUID = study_uid, series.SeriesInstanceUID
+            listed |= {str(image.SOPInstanceUID) for image in self._find(one, most=OBJECTS_MAX)}
+        return frozenset(listed)
 
     def _find(self, asked: Any, *, most: int) -> list[Any]:
         found = []
