@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from hepatica.planning.spread.member import Draw
     from hepatica.planning.spread.simulate import SpreadOutcome
     from hepatica.planning.spread.verification import VerificationRow
+    from hepatica.record.people import Actor
     from hepatica.workflows.check_procedure import ProcedurePorts
     from hepatica.workflows.derive_response import ResponsePorts
     from hepatica.workflows.explain_ports import ExplanationWriter
@@ -33,6 +34,7 @@ if TYPE_CHECKING:
     from hepatica.workflows.report_response import WriteReport
     from hepatica.workflows.request import PlanRequest
     from hepatica.workflows.response_endpoints import EndpointPorts
+    from hepatica.workflows.scan_ports import PacsDirectory, ScanPorts
     from hepatica.workflows.track_request import TrackPorts
 
 NUMERIC_LIBRARIES = ("numpy", "scipy", "numba", "scikit-image", "SimpleITK", "pydicom", "highdicom", "typst")
@@ -395,6 +397,68 @@ def _opened(home: RecordHome) -> Iterator[OpenRecord]:
         )
     finally:
         home.close()
+
+
+def make_scan_ports(home: Path, *, mode: str) -> ScanPorts:
+    """Join the world to the workflows that take scans into a record.
+
+    Parameters
+    ----------
+    home
+        The record's folder.
+    mode
+        The record's mode.
+    """
+    from hepatica.adapters.dicom.readdress import make_readdresser
+    from hepatica.adapters.dicom.scan_source import list_images, make_opener, read_study_uid
+    from hepatica.adapters.dicom.work_folder import open_work_folder
+    from hepatica.adapters.files.tree import open_tree
+    from hepatica.adapters.store.home import read_key
+    from hepatica.record.pseudonyms import Pseudonyms, derive_pseudonym_key
+    from hepatica.workflows.scan_ports import ScanPorts
+
+    work = home / "incoming"
+    key = derive_pseudonym_key(read_key(home, "seal.key")) if mode == "research" else None
+    return ScanPorts(
+        open_series=make_opener(open_tree, work=work),
+        list_images=list_images,
+        readdress=make_readdresser(work=work),
+        make_folder=lambda: open_work_folder(work),
+        read_study_uid=read_study_uid,
+        mode=mode,
+        pseudonyms=Pseudonyms(key=key) if key else None,
+    )
+
+
+def make_pacs_directory(home: Path) -> PacsDirectory:
+    """Return the archives that the configuration in a record's folder names."""
+    from hepatica.adapters.dicom.pacs_directory import ConfiguredPacs
+
+    return ConfiguredPacs(home)
+
+
+def find_studies_apart(home: str, name: str, query: dict[str, str]) -> list[dict[str, Any]]:
+    """Search a PACS; made for a process of its own, see `hepatica.entrypoints.web.apart`."""
+    from dataclasses import asdict
+
+    from hepatica.workflows.scan_ports import StudyQuery
+
+    found = make_pacs_directory(Path(home)).open(name).find_studies(StudyQuery(**query))
+    return [asdict(study) for study in found]
+
+
+def move_scan_apart(
+    home: str, database: str, actor: Actor, request_id: str, move: dict[str, Any]
+) -> dict[str, Any]:
+    """Move a scan; made for a process of its own, as images may have to be rewritten."""
+    from dataclasses import replace
+
+    from hepatica.workflows.judge_scan import move_scan
+
+    with open_record(Path(home), database=database) as record:
+        context = replace(record.context, actor=actor, request_id=request_id)
+        item = move_scan(context, make_scan_ports(Path(home), mode=record.mode), **move)
+        return {"item_id": item.item_id}
 
 
 def migrate_record(home: Path, *, database: str = "") -> tuple[str, str]:

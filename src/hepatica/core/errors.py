@@ -288,6 +288,12 @@ class TrailError(HepaticaError):
     code = "trail"
 
 
+class PacsError(HepaticaError, OSError):
+    """A PACS that does not answer, refuses, or answers with something else. Never names its address."""
+
+    code = "pacs"
+
+
 class OutputError(HepaticaError, OSError):
     """A result that could not be written. Nothing half-written is left behind."""
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
@@ -93,6 +93,42 @@ class AccountWriter(AccountReader, Protocol):
         """Forget tokens whose time is over."""
 
 
+@dataclass(frozen=True, slots=True, kw_only=True, repr=False)
+class VaultEntry:
+    """What lies behind one pseudonym. Its value never stands in a message or a printed form.
+
+    Parameters
+    ----------
+    purpose
+        ``uid``, ``series``, ``scan_identity`` or ``date_offset``.
+    pseudonym
+        What the record shows instead.
+    original
+        The true value, or a JSON document of several.
+    """
+
+    purpose: str
+    pseudonym: str
+    original: str
+
+
+class VaultReader(Protocol):
+    """The table of true names, UIDs and dates."""
+
+    def find(self, purpose: str, pseudonym: str) -> VaultEntry | None:
+        """Return what lies behind a pseudonym, or None."""
+
+
+class VaultWriter(VaultReader, Protocol):
+    """The same, to be added to."""
+
+    def keep(self, entries: Sequence[VaultEntry]) -> None:
+        """Add entries; one that is there stays as it is."""
+
+    def replace(self, entry: VaultEntry) -> None:
+        """Add an entry, or put it in the place of the one there."""
+
+
 class Passwords(Protocol):
     """Keeps passwords so that nobody can read them."""
 
@@ -109,6 +145,10 @@ class RecordReader(Protocol):
     @property
     def accounts(self) -> AccountReader:
         """How accounts show who they are."""
+
+    @property
+    def vault(self) -> VaultReader:
+        """What lies behind pseudonyms."""
 
     def find_item(self, kind: str, item_id: str) -> Item | None:
         """Return an item with its sealed values, or None."""
@@ -140,6 +180,10 @@ class RecordWriter(RecordReader, Protocol):
     @property
     def accounts(self) -> AccountWriter:
         """How accounts show who they are."""
+
+    @property
+    def vault(self) -> VaultWriter:
+        """What lies behind pseudonyms."""
 
     def write_item(self, item: Item) -> None:
         """Make this the item's current version; the caller appends the event."""

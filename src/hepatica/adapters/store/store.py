@@ -27,6 +27,7 @@ from hepatica.adapters.store.tables import (
     SEALED,
     SEALED_CHANGE,
 )
+from hepatica.adapters.store.vault import SqlVault
 from hepatica.core.errors import NoRecordError
 from hepatica.record.catalogue import find_kind
 from hepatica.record.chain import Checkpoint, SealedChange, TrailLine
@@ -58,6 +59,12 @@ class SqlRecordReader:
     def __init__(self, connection: Connection) -> None:
         self._connection = connection
         self._accounts = SqlAccounts(connection)
+        self._vault = SqlVault(connection)
+
+    @property
+    def vault(self) -> SqlVault:
+        """What lies behind pseudonyms."""
+        return self._vault
 
     @property
     def connection(self) -> Connection:

@@ -53,6 +53,7 @@ EXIT_STATUS: Final[dict[str, int]] = {
     "authentication": 63,
     "forbidden": 64,
     "compute": 65,
+    "pacs": 66,
     "cancelled": CANCELLED,
 }
 """Every code of `hepatica.core.errors` has a status; a test holds the two together."""

@@ -19,6 +19,7 @@ from hepatica.entrypoints.cli.procedure import procedure_app
 from hepatica.entrypoints.cli.record import audit_app, backup_command, record_app, restore_command
 from hepatica.entrypoints.cli.response import response_app
 from hepatica.entrypoints.cli.response_records import compare, endpoints, report
+from hepatica.entrypoints.cli.scans import add_scan_commands, pacs_app
 from hepatica.entrypoints.cli.serve import serve_command
 from hepatica.entrypoints.cli.spread import Rate, Scheduler, Workers, count_workers, spread
 from hepatica.entrypoints.cli.track import track_app
@@ -47,7 +48,9 @@ app.add_typer(grade_app)
 app.add_typer(track_app)
 app.add_typer(trial_app, name="trial")
 app.add_typer(procedure_app, name="procedure")
+add_scan_commands(record_app)
 app.add_typer(record_app, name="record")
+app.add_typer(pacs_app, name="pacs")
 app.add_typer(audit_app, name="audit")
 app.command(name="backup")(backup_command)
 app.command(name="restore")(restore_command)
