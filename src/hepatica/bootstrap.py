@@ -16,14 +16,17 @@ from hepatica.core.errors import NotFoundError
 if TYPE_CHECKING:
     from concurrent.futures import Executor
 
+    from hepatica.adapters.compute.worker_process import WorkerProcess
     from hepatica.adapters.store.backup import BackupSummary
     from hepatica.adapters.store.home import RecordHome
+    from hepatica.adapters.store.incoming import IncomingFolder
     from hepatica.anatomy.segments import LabelledSegment
     from hepatica.core.progress import Progress
     from hepatica.planning.spread.member import Draw
     from hepatica.planning.spread.simulate import SpreadOutcome
     from hepatica.planning.spread.verification import VerificationRow
     from hepatica.workflows.derive_response import ResponsePorts
+    from hepatica.workflows.job_ports import JobWorld, ScanImporter
     from hepatica.workflows.plan_ports import PlanPorts
     from hepatica.workflows.ports import ImageReader, LabelReader, ReadImage
     from hepatica.workflows.record_ports import Passwords, RecordContext, SealedRecord
@@ -292,6 +295,10 @@ class OpenRecord:
         Hashes and verifies them.
     version
         Of the program.
+    database
+        Address of its database, empty for SQLite in the home; it may hold a password.
+    incoming
+        Uploads on their way in.
     """
 
     record_id: str
@@ -301,6 +308,8 @@ class OpenRecord:
     folder: Path
     passwords: Passwords
     version: str
+    database: str
+    incoming: IncomingFolder
 
     def read_checkpoint_key(self, path: Path | None) -> bytes | None:
         """Return the checkpoint key from where it is kept, None where it is not in the home."""
@@ -320,7 +329,7 @@ def open_record(home: Path, *, database: str = "") -> Iterator[OpenRecord]:
     """Open a record for the program itself."""
     from hepatica.adapters.store.home import open_home
 
-    with _opened(open_home(home, database=database)) as record:
+    with _opened(open_home(home, database=database), database=database) as record:
         yield record
 
 
@@ -329,12 +338,13 @@ def make_record(home: Path, *, mode: str, database: str = "") -> Iterator[OpenRe
     """Make a record and open it."""
     from hepatica.adapters.store.home import make_home
 
-    with _opened(make_home(home, mode=mode, database=database)) as record:
+    with _opened(make_home(home, mode=mode, database=database), database=database) as record:
         yield record
 
 
 @contextmanager
-def _opened(home: RecordHome) -> Iterator[OpenRecord]:
+def _opened(home: RecordHome, *, database: str) -> Iterator[OpenRecord]:
+    from hepatica.adapters.store.incoming import IncomingFolder
     from hepatica.adapters.store.passwords import ArgonPasswords
     from hepatica.record.people import make_system_actor
     from hepatica.workflows.record_ports import RecordContext
@@ -350,9 +360,87 @@ def _opened(home: RecordHome) -> Iterator[OpenRecord]:
             folder=home.folder,
             passwords=ArgonPasswords(),
             version=metadata.version("hepatica"),
+            database=database,
+            incoming=IncomingFolder(home.folder / "incoming"),
         )
     finally:
         home.close()
+
+
+def make_job_world(record: OpenRecord) -> JobWorld:
+    """Return what long work of a record may use."""
+    import tempfile
+
+    from hepatica.workflows.job_ports import JobWorld
+
+    @contextmanager
+    def open_scratch() -> Iterator[Path]:
+        # In the home, not in the system's folder for all: it may hold scans for a while.
+        root = record.folder / "scratch"
+        root.mkdir(exist_ok=True, mode=0o700)
+        with tempfile.TemporaryDirectory(dir=root) as folder:
+            yield Path(folder)
+
+    def check_archive(path: Path) -> None:
+        from hepatica.adapters.files.tree import open_tree
+
+        with open_tree(path):
+            pass
+
+    return JobWorld(
+        make_plan_ports=make_plan_ports,
+        sealed=record.sealed,
+        read_checkpoint_key=lambda: record.read_checkpoint_key(None),
+        open_scratch=open_scratch,
+        incoming=record.incoming,
+        check_archive=check_archive,
+        importer=find_scan_importer(record),
+    )
+
+
+def find_scan_importer(record: OpenRecord) -> ScanImporter | None:
+    """Return what takes scans into a record; None where it is absent."""
+    return None
+
+
+@contextmanager
+def serving_alone(record: OpenRecord) -> Iterator[None]:
+    """Refuse a second server of one record: each would take the other's jobs for interrupted."""
+    import fcntl
+
+    from hepatica.core.errors import ConflictError
+
+    with (record.folder / "serve.lock").open("a") as file:
+        try:
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except OSError as problem:
+            raise ConflictError(
+                expected="one server of a record", given="a second", where="--home", action="stop the first"
+            ) from problem
+        yield
+
+
+def clear_left(record: OpenRecord) -> None:
+    """Remove what an earlier server left: scratch folders, and uploads that no job waits for."""
+    import shutil
+
+    from hepatica.record.job import JobState
+
+    shutil.rmtree(record.folder / "scratch", ignore_errors=True)
+    waiting = frozenset({JobState.QUEUED, JobState.RUNNING, JobState.INTERRUPTED})
+    with record.context.store.reading() as reader:
+        jobs = reader.jobs.list_jobs(states=waiting, limit=10_000)
+    kept = {job.request.get("upload_id") for job in jobs}
+    for upload_id in record.incoming.list_uploads():
+        if upload_id not in kept:
+            record.incoming.remove(upload_id)
+
+
+def start_worker(task: Mapping[str, Any]) -> WorkerProcess:
+    """Start a process of this program that works for the server."""
+    from hepatica.adapters.compute.worker_process import WorkerProcess
+
+    return WorkerProcess(task)
 
 
 def migrate_record(home: Path, *, database: str = "") -> tuple[str, str]:

@@ -14,7 +14,8 @@ from hepatica.record.event import Event, EventDraft, JsonValue
 from hepatica.record.item import Item
 from hepatica.record.people import Actor
 from hepatica.record.sign_in import Credential, Token
-from hepatica.workflows.ports import Clock
+from hepatica.workflows.clock import Clock
+from hepatica.workflows.job_rows import JobReader, JobWriter
 
 PAGE_MAX = 500
 """Most items of one page."""
@@ -107,6 +108,10 @@ class RecordReader(Protocol):
     def accounts(self) -> AccountReader:
         """How accounts show who they are."""
 
+    @property
+    def jobs(self) -> JobReader:
+        """Long work."""
+
     def find_item(self, kind: str, item_id: str) -> Item | None:
         """Return an item with its sealed values, or None."""
 
@@ -134,6 +139,10 @@ class RecordWriter(RecordReader, Protocol):
     @property
     def accounts(self) -> AccountWriter:
         """How accounts show who they are."""
+
+    @property
+    def jobs(self) -> JobWriter:
+        """Long work, to be changed."""
 
     def write_item(self, item: Item) -> None:
         """Make this the item's current version; the caller appends the event."""

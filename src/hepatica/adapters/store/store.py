@@ -15,6 +15,7 @@ from sqlalchemy.exc import DBAPIError, OperationalError
 
 from hepatica.adapters.store.accounts import SqlAccounts
 from hepatica.adapters.store.database import open_change, open_view
+from hepatica.adapters.store.jobs import SqlJobs
 from hepatica.adapters.store.tables import (
     ANSWER,
     CHECKPOINT,
@@ -58,11 +59,17 @@ class SqlRecordReader:
     def __init__(self, connection: Connection) -> None:
         self._connection = connection
         self._accounts = SqlAccounts(connection)
+        self._jobs = SqlJobs(connection)
 
     @property
     def accounts(self) -> SqlAccounts:
         """How accounts show who they are."""
         return self._accounts
+
+    @property
+    def jobs(self) -> SqlJobs:
+        """Long work."""
+        return self._jobs
 
     def find_item(self, kind: str, item_id: str) -> Item | None:
         """Return an item with its sealed values, or None."""
