@@ -70,7 +70,9 @@ def wait_for(read, *states):
 @pytest.mark.parametrize("after", list(JobState))
 def test_a_job_takes_only_the_steps_that_are_written_down(before, after):
     now = SystemClock().now()
-    job = Job(job_id="j", kind="verify", account_id="u", request={}, created_at=now, seen_at=now, state=before)
+    job = Job(
+        job_id="j", kind="verify", account_id="u", request={}, created_at=now, seen_at=now, state=before
+    )
     if after in FOLLOWS[before]:
         assert job.step(after, now=now).state is after
     else:
@@ -103,7 +105,9 @@ def test_a_request_with_a_path_or_an_unknown_field_is_refused_before_it_is_queue
         {"visit": 0},
         {"surprise": 1},
     ):
-        answer = doctor.post("/api/job", json={"kind": "plan", "patient_id": "p1", "request": {**good, **wrong}})
+        answer = doctor.post(
+            "/api/job", json={"kind": "plan", "patient_id": "p1", "request": {**good, **wrong}}
+        )
         assert (answer.status_code, answer.json()["code"]) == (422, "record_input"), wrong
         assert "passwd" not in answer.text
     made = doctor.post("/api/job", json={"kind": "plan", "patient_id": "p1", "request": good})
@@ -238,7 +242,9 @@ def test_a_job_runs_in_a_process_of_its_own_to_its_end(home):
         assert status == 202
         path = f"/api/job/{json.loads(content)['job_id']}"
         status, headers, stream = server.ask("GET", path + "/events", cookie=cookie)
-        states = [json.loads(line[6:])["state"] for line in stream.decode().splitlines() if line[:6] == "data: "]
+        states = [
+            json.loads(line[6:])["state"] for line in stream.decode().splitlines() if line[:6] == "data: "
+        ]
         assert states[-1] == "done" and set(states) <= {"queued", "running", "done"}
     finally:
         assert server.stop() == 0

@@ -34,7 +34,9 @@ class LiveServer:
         self.process.send_signal(number)
         return self.process.wait(PATIENCE_S)
 
-    def ask(self, method: str, path: str, body=None, *, cookie: str = "", headers=None, raw: bytes | None = None):
+    def ask(
+        self, method: str, path: str, body=None, *, cookie: str = "", headers=None, raw: bytes | None = None
+    ):
         """One request; returns status, headers and bytes."""
         connection = http.client.HTTPConnection("127.0.0.1", self.port, timeout=PATIENCE_S)
         sent = {**WRITES, **({"cookie": cookie} if cookie else {}), **(headers or {})}

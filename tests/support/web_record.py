@@ -65,7 +65,9 @@ class WebRecord:
         assert client.post("/api/login", json={"login": login, "password": PASSWORD}).status_code == 200
         return client
 
-    def add(self, kind: str, item_id: str, values: dict, *, patient_id: str = "p1", site_id: str = "s1") -> Item:
+    def add(
+        self, kind: str, item_id: str, values: dict, *, patient_id: str = "p1", site_id: str = "s1"
+    ) -> Item:
         """Put an item into the record as the program itself."""
         item = Item(
             kind=kind, item_id=item_id, site_id=site_id, patient_id=patient_id, version=1, values=values

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Protocol
 
 from hepatica.record.job import Job, JobState
@@ -17,6 +18,9 @@ class JobReader(Protocol):
         self, *, states: frozenset[JobState] = frozenset(), after: str = "", limit: int = 100
     ) -> tuple[Job, ...]:
         """Return jobs in the order in which they were asked for; ``after`` is a job's identifier."""
+
+    def count_jobs(self) -> Mapping[JobState, int]:
+        """Return how many jobs there are in each state."""
 
 
 class JobWriter(JobReader, Protocol):

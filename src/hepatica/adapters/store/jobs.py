@@ -5,7 +5,7 @@ from __future__ import annotations
 from datetime import datetime
 from typing import Any, Final
 
-from sqlalchemy import Connection, insert, or_, select, update
+from sqlalchemy import Connection, func, insert, or_, select, update
 
 from hepatica.adapters.store.tables import JOB
 from hepatica.record.job import Job, JobState
@@ -44,6 +44,11 @@ class SqlJobs:
             later = (JOB.c.created_at == time) & (JOB.c.job_id > before.job_id)
             statement = statement.where(or_(JOB.c.created_at > time, later))
         return tuple(_to_job(row) for row in self._connection.execute(statement))
+
+    def count_jobs(self) -> dict[JobState, int]:
+        """Return how many jobs there are in each state."""
+        rows = self._connection.execute(select(JOB.c.state, func.count()).group_by(JOB.c.state))
+        return {JobState(state): int(count) for state, count in rows}
 
     def write_job(self, job: Job) -> None:
         """Add or replace a job."""

@@ -12,6 +12,7 @@ from fastapi import APIRouter, FastAPI
 import hepatica.entrypoints.web as web
 from hepatica.entrypoints.web.guard import Guard
 from hepatica.entrypoints.web.item_routes import make_item_router
+from hepatica.entrypoints.web.pages import add_pages
 from hepatica.entrypoints.web.problems import add_problem_handlers, describe_problems
 from hepatica.entrypoints.web.rights import ANYBODY, needs
 from hepatica.entrypoints.web.services import WebServices
@@ -68,6 +69,7 @@ def make_app(
             reader.count_events()
         return {"status": "ok", "version": settings.version}
 
+    add_pages(app, app.state.services.pages)
     app.add_middleware(Guard, settings=settings)
     return app
 

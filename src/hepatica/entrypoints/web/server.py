@@ -77,6 +77,8 @@ def serve_record(home: Path, *, database: str, listening: Listening, hosts: tupl
             secure_cookies=listening.tls is not None or bool(listening.trusted_proxy),
             version=record.version,
             mode=record.mode,
+            database="postgresql" if database else "sqlite",
+            folder=record.folder,
         )
         clear_left(record)
         task = {"home": str(record.folder), "database": record.database}

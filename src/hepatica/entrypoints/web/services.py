@@ -5,7 +5,10 @@ from __future__ import annotations
 import threading
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import TYPE_CHECKING, BinaryIO, Protocol
+
+from hepatica.entrypoints.web.pages import find_pages
 
 if TYPE_CHECKING:
     from hepatica.entrypoints.web.plan_sessions import PlanSessions
@@ -59,6 +62,8 @@ class WebServices:
         Where they wait; None refuses them.
     sessions
         Live plan sessions; None refuses them.
+    pages
+        Built front end; may not be there.
     stopping
         Set when the server was told to stop: streams end then.
     """
@@ -66,4 +71,5 @@ class WebServices:
     jobs: Jobs = field(default_factory=NoJobs)
     uploads: Uploads | None = None
     sessions: PlanSessions | None = None
+    pages: Path = field(default_factory=find_pages)
     stopping: threading.Event = field(default_factory=threading.Event)
