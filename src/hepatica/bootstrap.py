@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from hepatica.planning.spread.member import Draw
     from hepatica.planning.spread.simulate import SpreadOutcome
     from hepatica.planning.spread.verification import VerificationRow
+    from hepatica.record.event import JsonValue
     from hepatica.workflows.derive_response import ResponsePorts
     from hepatica.workflows.job_ports import JobWorld, ScanImporter
     from hepatica.workflows.plan_ports import PlanPorts
@@ -361,7 +362,7 @@ def _opened(home: RecordHome, *, database: str) -> Iterator[OpenRecord]:
             passwords=ArgonPasswords(),
             version=metadata.version("hepatica"),
             database=database,
-            incoming=IncomingFolder(home.folder / "incoming"),
+            incoming=IncomingFolder(home.folder / "uploads"),
         )
     finally:
         home.close()
@@ -400,7 +401,22 @@ def make_job_world(record: OpenRecord) -> JobWorld:
 
 def find_scan_importer(record: OpenRecord) -> ScanImporter | None:
     """Return what takes scans into a record; None where it is absent."""
-    return None
+    from importlib import import_module, util
+
+    make_ports = globals().get("make_scan_ports")
+    if make_ports is None or util.find_spec("hepatica.workflows.import_scan") is None:
+        return None
+    import_scan = import_module("hepatica.workflows.import_scan").import_scan
+
+    def take(
+        context: RecordContext, *, patient_id: str, path: Path, progress: Progress
+    ) -> dict[str, JsonValue]:
+        ports = make_ports(record.folder, mode=record.mode)
+        report = import_scan(context, ports, patient_id=patient_id, path=path, progress=progress)
+        document: dict[str, JsonValue] = report.to_document()
+        return document
+
+    return take
 
 
 @contextmanager

@@ -27,9 +27,9 @@ class ScanImporter(Protocol):
     """Takes uploaded bytes into the record; written by the room that reads DICOM."""
 
     def __call__(
-        self, context: RecordContext, *, source: Path, patient_id: str, request: Request, progress: Progress
-    ) -> Commit:
-        """Read a file, folder or archive and return what writes its scans."""
+        self, context: RecordContext, *, patient_id: str, path: Path, progress: Progress
+    ) -> JobResult:
+        """Take every series of a file or archive, each in one change; the same import again takes the rest."""
 
 
 class Incoming(Protocol):

@@ -6,17 +6,14 @@ from typing import Any, Final
 
 from hepatica.core.errors import NotSetError
 from hepatica.record.job import Job
-from hepatica.workflows.job_ports import Commit, JobKind, JobRun, JobWorld, Request
+from hepatica.workflows.job_ports import Commit, JobKind, JobResult, JobRun, JobWorld, Request
 from hepatica.workflows.job_requests import RequestFields
+from hepatica.workflows.record_ports import RecordWriter
 
 
 def _check(request: Request) -> dict[str, Any]:
     fields = RequestFields(request)
-    asked: dict[str, Any] = {
-        "upload_id": fields.take_name("upload_id", required=True),
-        "visit_number": fields.take_integer("visit_number", least=0, most=999, default=0),
-        "phase_hint": fields.take_name("phase_hint"),
-    }
+    asked: dict[str, Any] = {"upload_id": fields.take_name("upload_id", required=True)}
     fields.require_empty()
     return asked
 
@@ -26,17 +23,16 @@ def _run(run: JobRun) -> Commit:
         raise NotSetError(
             expected="an importer of scans", given="an installation without one", where="import"
         )
-    source = run.world.incoming.find_path(str(run.job.request["upload_id"]))
+    path = run.world.incoming.find_path(str(run.job.request["upload_id"]))
     # First of all: nothing looks into an archive before its announced size is known to be sane.
-    run.world.check_archive(source)
+    run.world.check_archive(path)
     run.progress.check_cancelled()
-    return run.world.importer(
-        run.context,
-        source=source,
-        patient_id=run.job.patient_id,
-        request=run.job.request,
-        progress=run.progress,
-    )
+    result = run.world.importer(run.context, patient_id=run.job.patient_id, path=path, progress=run.progress)
+
+    def commit(_writer: RecordWriter) -> JobResult:
+        return result
+
+    return commit
 
 
 def _clean(world: JobWorld, job: Job) -> None:
