@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     from hepatica.planning.spread.simulate import SpreadOutcome
     from hepatica.planning.spread.verification import VerificationRow
     from hepatica.record.event import JsonValue
+    from hepatica.workflows.ask_session import OpenPlan
     from hepatica.workflows.derive_response import ResponsePorts
     from hepatica.workflows.job_ports import JobWorld, ScanImporter
     from hepatica.workflows.plan_ports import PlanPorts
@@ -417,6 +418,49 @@ def find_scan_importer(record: OpenRecord) -> ScanImporter | None:
         return document
 
     return take
+
+
+def open_stored_session(record: OpenRecord, *, plan_id: str, account_id: str, folder: Path) -> OpenPlan:
+    """Rebuild a plan session from the record, for a person who may plan.
+
+    Parameters
+    ----------
+    record
+        The record.
+    plan_id
+        The plan.
+    account_id
+        The person.
+    folder
+        Private folder to lay it out in.
+
+    Raises
+    ------
+    NotSetError
+        If this installation has no plan sessions.
+    HepaticaError
+        If the person may not, or a file has changed.
+    """
+    from dataclasses import replace
+    from importlib import import_module, util
+
+    from hepatica.core.errors import NotSetError
+    from hepatica.workflows.accounts import to_actor
+    from hepatica.workflows.change_item import require_item
+    from hepatica.workflows.lay_out_plan import lay_out_stored_plan
+    from hepatica.workflows.read_items import read_item
+
+    if util.find_spec("hepatica.workflows.plan_session") is None:
+        raise NotSetError(expected="plan sessions", given="an installation without", where="plan session")
+    with record.context.store.reading() as reader:
+        actor = to_actor(require_item(reader, kind="account", item_id=account_id))
+    context = replace(record.context, actor=actor)
+    plan = read_item(context, kind="plan", item_id=plan_id)
+    laid = lay_out_stored_plan(context, plan, folder / "plan")
+    opened: OpenPlan = import_module("hepatica.workflows.plan_session").open_plan_session(
+        laid, ports=make_plan_ports()
+    )
+    return opened
 
 
 @contextmanager

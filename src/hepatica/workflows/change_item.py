@@ -11,7 +11,7 @@ from hepatica.record.event import Action, EventDraft, JsonValue
 from hepatica.record.item import Item, list_changes
 from hepatica.record.kind import Kind
 from hepatica.record.people import require_right
-from hepatica.workflows.record_ports import RecordContext, RecordWriter
+from hepatica.workflows.record_ports import RecordContext, RecordReader, RecordWriter
 
 
 def create_item(
@@ -168,7 +168,7 @@ def remove_item(
     writer.append_event(_to_draft(context, before, after, action=Action.REMOVE, reason=reason))
 
 
-def require_item(writer: RecordWriter, *, kind: str, item_id: str) -> Item:
+def require_item(writer: RecordReader, *, kind: str, item_id: str) -> Item:
     """Return an item.
 
     Raises

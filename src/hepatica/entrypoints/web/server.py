@@ -70,6 +70,7 @@ def serve_record(home: Path, *, database: str, listening: Listening, hosts: tupl
     )
     from hepatica.entrypoints.web.app import make_app
     from hepatica.entrypoints.web.job_keeper import JobKeeper
+    from hepatica.entrypoints.web.plan_sessions import PlanSessions
 
     with open_record(home, database=database) as record, serving_alone(record):
         settings = WebSettings(
@@ -83,12 +84,15 @@ def serve_record(home: Path, *, database: str, listening: Listening, hosts: tupl
         clear_left(record)
         task = {"home": str(record.folder), "database": record.database}
         jobs = JobKeeper(record.context, make_job_world(record), start_worker=start_worker, task=task)
-        services = WebServices(jobs=jobs, uploads=record.incoming)
+        sessions = PlanSessions(start_worker, task)
+        services = WebServices(jobs=jobs, uploads=record.incoming, sessions=sessions)
         app = make_app(record.context, record.passwords, settings=settings, services=services)
         jobs.start()
+        sessions.start()
         try:
             run_server(app, listening=listening, record=record.context, stopping=services.stopping)
         finally:
+            sessions.stop()
             jobs.stop()
 
 

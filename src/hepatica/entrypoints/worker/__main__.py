@@ -11,7 +11,6 @@ import os
 import signal
 import sys
 import threading
-from collections.abc import Iterator
 from pathlib import Path
 from queue import Queue
 from typing import Any, Final
@@ -25,7 +24,7 @@ def main() -> int:
     logging.basicConfig(level=logging.INFO, format="%(message)s", stream=sys.stderr)
     sys.excepthook = _log_fault
     messages = _listen()
-    task = next(messages)
+    task = messages.get()
     # Nothing but answers may reach standard output, whatever a library prints.
     answers = os.fdopen(os.dup(1), "w", buffering=1)
     os.dup2(2, 1)
@@ -40,8 +39,32 @@ def main() -> int:
             except Exception:
                 _fail(record.context, task)
                 raise
+        elif task["task"] == "session":
+            _serve_session(record, task, messages, answers)
     answers.close()
     return 0
+
+
+def _serve_session(record: Any, task: dict[str, Any], messages: Queue[dict[str, Any]], answers: Any) -> None:
+    """Rebuild a plan session from the record and answer its questions."""
+    from hepatica.bootstrap import make_job_world, open_stored_session
+    from hepatica.core.errors import HepaticaError
+    from hepatica.entrypoints.worker.session_loop import answer_questions
+
+    def say(message: dict[str, Any]) -> None:
+        answers.write(json.dumps(message) + "\n")
+
+    with make_job_world(record).open_scratch() as scratch:
+        try:
+            session = open_stored_session(
+                record, plan_id=task["plan_id"], account_id=task["account_id"], folder=scratch
+            )
+        except HepaticaError as problem:
+            where = problem.where.replace(str(scratch), "").strip("/")
+            say({"ready": False, "error": {**problem.to_dict(), "where": where}})
+            return
+        say({"ready": True})
+        answer_questions(session, messages, say)
 
 
 def _fail(record: Any, task: dict[str, Any]) -> None:
@@ -69,8 +92,8 @@ def _log_fault(kind: type[BaseException], _fault: BaseException, trace: Any) -> 
     LOG.error(json.dumps({"fault": kind.__name__, "at": places[-8:]}))
 
 
-def _listen() -> Iterator[dict[str, Any]]:
-    """Yield messages; end the process when the server has gone."""
+def _listen() -> Queue[dict[str, Any]]:
+    """Return the queue of messages; the process ends when the server has gone."""
     lines: Queue[dict[str, Any]] = Queue()
 
     def read() -> None:
@@ -79,8 +102,7 @@ def _listen() -> Iterator[dict[str, Any]]:
         os._exit(0)
 
     threading.Thread(target=read, daemon=True).start()
-    while True:
-        yield lines.get()
+    return lines
 
 
 if __name__ == "__main__":
