@@ -62,6 +62,8 @@ def invite_account(
     ForbiddenError, ConflictError, InputError
         Without the right; if the login is in use; if roles do not go together.
     """
+    # Before anything else: the answer must not tell others which logins exist.
+    require_right(context.actor, "account.write")
     check_roles(frozenset(roles))
     folded = login.strip().casefold()
     if not folded or not roles:

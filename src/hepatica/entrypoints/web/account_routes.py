@@ -9,6 +9,7 @@ from fastapi import APIRouter, Cookie, Response
 from pydantic import BaseModel, Field
 
 from hepatica.entrypoints.web.depends import Context, ExpectedVersion, ServiceContext, State
+from hepatica.entrypoints.web.login_gate import taking_turns
 from hepatica.entrypoints.web.models import ItemAnswer, Strict, to_answer
 from hepatica.entrypoints.web.rights import ANYBODY, LOGGED_IN, needs
 from hepatica.entrypoints.web.settings import COOKIE, WebSettings
@@ -84,7 +85,8 @@ class Link(BaseModel):
 def log_in_route(body: Login, context: ServiceContext, state: State, response: Response) -> Me:
     """Open a session."""
     settings: WebSettings = state.settings
-    entered = log_in(context, state.passwords, login=body.login, password=body.password)
+    with taking_turns():
+        entered = log_in(context, state.passwords, login=body.login, password=body.password)
     response.set_cookie(
         COOKIE,
         entered.secret,
@@ -118,7 +120,8 @@ def read_me(context: Context, state: State) -> Me:
 @router.post("/password", status_code=204, openapi_extra=needs(ANYBODY))
 def set_password(body: NewPassword, context: ServiceContext, state: State) -> None:
     """Set a password by the secret of an invitation or reset."""
-    accept_link(context, state.passwords, secret=body.secret, password=body.password)
+    with taking_turns():
+        accept_link(context, state.passwords, secret=body.secret, password=body.password)
 
 
 @router.post("/account", response_model=Link, status_code=201, openapi_extra=needs("account.write"))

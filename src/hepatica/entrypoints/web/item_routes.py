@@ -109,7 +109,8 @@ def _add_creation(router: APIRouter, kind: Kind) -> None:
             item = Item(
                 kind=kind.name,
                 item_id=item_id,
-                site_id=item_id if kind.name == "site" else site_id,
+                # A site lies at no site: whoever makes it is at none of it yet.
+                site_id="" if kind.name == "site" else site_id,
                 patient_id=patient_id,
                 version=1,
                 values=asked["values"],

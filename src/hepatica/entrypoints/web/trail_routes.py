@@ -9,6 +9,7 @@ from fastapi import APIRouter, Query
 from pydantic import BaseModel, Field
 
 from hepatica.entrypoints.web.depends import Context, ExpectedVersion, State
+from hepatica.entrypoints.web.login_gate import taking_turns
 from hepatica.entrypoints.web.models import ItemAnswer, Strict, to_answer
 from hepatica.entrypoints.web.rights import KIND_READ, needs
 from hepatica.record.event import Event, to_document
@@ -83,15 +84,16 @@ def sign(
 ) -> Any:
     """Sign an item as it was read."""
     read_item(context, kind=kind, item_id=item_id)
-    mark = sign_item(
-        context,
-        state.passwords,
-        kind=kind,
-        item_id=item_id,
-        expected_version=version,
-        meaning=body.meaning,
-        password=body.password,
-    )
+    with taking_turns():
+        mark = sign_item(
+            context,
+            state.passwords,
+            kind=kind,
+            item_id=item_id,
+            expected_version=version,
+            meaning=body.meaning,
+            password=body.password,
+        )
     return {**mark.values, "signature_id": mark.item_id, "state": "valid"}
 
 
