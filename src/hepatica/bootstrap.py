@@ -16,18 +16,23 @@ from hepatica.core.errors import NotFoundError
 if TYPE_CHECKING:
     from concurrent.futures import Executor
 
+    from hepatica.adapters.compute.worker_process import WorkerProcess
     from hepatica.adapters.store.backup import BackupSummary
     from hepatica.adapters.store.home import RecordHome
+    from hepatica.adapters.store.incoming import IncomingFolder
     from hepatica.anatomy.segments import LabelledSegment
     from hepatica.core.progress import Progress
     from hepatica.planning.spread.member import Draw
     from hepatica.planning.spread.simulate import SpreadOutcome
     from hepatica.planning.spread.verification import VerificationRow
+    from hepatica.record.event import JsonValue
     from hepatica.record.people import Actor
+    from hepatica.workflows.ask_session import OpenPlan
     from hepatica.workflows.check_procedure import ProcedurePorts
     from hepatica.workflows.derive_response import ResponsePorts
     from hepatica.workflows.explain_ports import ExplanationWriter
     from hepatica.workflows.followup_ports import FollowupPorts
+    from hepatica.workflows.job_ports import JobWorld, ScanImporter
     from hepatica.workflows.plan_ports import PlanPorts
     from hepatica.workflows.ports import ImageReader, LabelReader, ReadImage
     from hepatica.workflows.record_ports import Passwords, RecordContext, SealedRecord
@@ -333,6 +338,10 @@ class OpenRecord:
         Hashes and verifies them.
     version
         Of the program.
+    database
+        Address of its database, empty for SQLite in the home; it may hold a password.
+    incoming
+        Uploads on their way in.
     """
 
     record_id: str
@@ -342,6 +351,8 @@ class OpenRecord:
     folder: Path
     passwords: Passwords
     version: str
+    database: str
+    incoming: IncomingFolder
 
     def read_checkpoint_key(self, path: Path | None) -> bytes | None:
         """Return the checkpoint key from where it is kept, None where it is not in the home."""
@@ -361,7 +372,7 @@ def open_record(home: Path, *, database: str = "") -> Iterator[OpenRecord]:
     """Open a record for the program itself."""
     from hepatica.adapters.store.home import open_home
 
-    with _opened(open_home(home, database=database)) as record:
+    with _opened(open_home(home, database=database), database=database) as record:
         yield record
 
 
@@ -373,12 +384,13 @@ def make_record(
     from hepatica.adapters.store.home import make_home
 
     made = make_home(home, mode=mode, database=database, checkpoint_key=checkpoint_key)
-    with _opened(made) as record:
+    with _opened(made, database=database) as record:
         yield record
 
 
 @contextmanager
-def _opened(home: RecordHome) -> Iterator[OpenRecord]:
+def _opened(home: RecordHome, *, database: str) -> Iterator[OpenRecord]:
+    from hepatica.adapters.store.incoming import IncomingFolder
     from hepatica.adapters.store.passwords import ArgonPasswords
     from hepatica.record.people import make_system_actor
     from hepatica.workflows.record_ports import RecordContext
@@ -394,6 +406,8 @@ def _opened(home: RecordHome) -> Iterator[OpenRecord]:
             folder=home.folder,
             passwords=ArgonPasswords(),
             version=metadata.version("hepatica"),
+            database=database,
+            incoming=IncomingFolder(home.folder / "uploads"),
         )
     finally:
         home.close()
@@ -459,6 +473,140 @@ def move_scan_apart(
         context = replace(record.context, actor=actor, request_id=request_id)
         item = move_scan(context, make_scan_ports(Path(home), mode=record.mode), **move)
         return {"item_id": item.item_id}
+
+
+def make_job_world(record: OpenRecord) -> JobWorld:
+    """Return what long work of a record may use."""
+    import tempfile
+
+    from hepatica.workflows.job_ports import JobWorld
+
+    @contextmanager
+    def open_scratch() -> Iterator[Path]:
+        # In the home, not in the system's folder for all: it may hold scans for a while.
+        root = record.folder / "scratch"
+        root.mkdir(exist_ok=True, mode=0o700)
+        with tempfile.TemporaryDirectory(dir=root) as folder:
+            yield Path(folder)
+
+    def check_archive(path: Path) -> None:
+        from hepatica.adapters.files.tree import open_tree
+
+        with open_tree(path):
+            pass
+
+    return JobWorld(
+        make_plan_ports=make_plan_ports,
+        sealed=record.sealed,
+        read_checkpoint_key=lambda: record.read_checkpoint_key(None),
+        open_scratch=open_scratch,
+        incoming=record.incoming,
+        check_archive=check_archive,
+        importer=find_scan_importer(record),
+    )
+
+
+def find_scan_importer(record: OpenRecord) -> ScanImporter | None:
+    """Return what takes scans into a record; None where it is absent."""
+    from importlib import import_module, util
+
+    make_ports = globals().get("make_scan_ports")
+    if make_ports is None or util.find_spec("hepatica.workflows.import_scan") is None:
+        return None
+    import_scan = import_module("hepatica.workflows.import_scan").import_scan
+
+    def take(
+        context: RecordContext, *, patient_id: str, path: Path, progress: Progress
+    ) -> dict[str, JsonValue]:
+        ports = make_ports(record.folder, mode=record.mode)
+        report = import_scan(context, ports, patient_id=patient_id, path=path, progress=progress)
+        document: dict[str, JsonValue] = report.to_document()
+        return document
+
+    return take
+
+
+def open_stored_session(record: OpenRecord, *, plan_id: str, account_id: str, folder: Path) -> OpenPlan:
+    """Rebuild a plan session from the record, for a person who may plan.
+
+    Parameters
+    ----------
+    record
+        The record.
+    plan_id
+        The plan.
+    account_id
+        The person.
+    folder
+        Private folder to lay it out in.
+
+    Raises
+    ------
+    NotSetError
+        If this installation has no plan sessions.
+    HepaticaError
+        If the person may not, or a file has changed.
+    """
+    from dataclasses import replace
+    from importlib import import_module, util
+
+    from hepatica.core.errors import NotSetError
+    from hepatica.workflows.accounts import to_actor
+    from hepatica.workflows.change_item import require_item
+    from hepatica.workflows.lay_out_plan import lay_out_stored_plan
+    from hepatica.workflows.read_items import read_item
+
+    if util.find_spec("hepatica.workflows.plan_session") is None:
+        raise NotSetError(expected="plan sessions", given="an installation without", where="plan session")
+    with record.context.store.reading() as reader:
+        actor = to_actor(require_item(reader, kind="account", item_id=account_id))
+    context = replace(record.context, actor=actor)
+    plan = read_item(context, kind="plan", item_id=plan_id)
+    laid = lay_out_stored_plan(context, plan, folder / "plan")
+    opened: OpenPlan = import_module("hepatica.workflows.plan_session").open_plan_session(
+        laid, ports=make_plan_ports()
+    )
+    return opened
+
+
+@contextmanager
+def serving_alone(record: OpenRecord) -> Iterator[None]:
+    """Refuse a second server of one record: each would take the other's jobs for interrupted."""
+    import fcntl
+
+    from hepatica.core.errors import ConflictError
+
+    with (record.folder / "serve.lock").open("a") as file:
+        try:
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except OSError as problem:
+            raise ConflictError(
+                expected="one server of a record", given="a second", where="--home", action="stop the first"
+            ) from problem
+        yield
+
+
+def clear_left(record: OpenRecord) -> None:
+    """Remove what an earlier server left: scratch folders, and uploads that no job waits for."""
+    import shutil
+
+    from hepatica.record.job import JobState
+
+    shutil.rmtree(record.folder / "scratch", ignore_errors=True)
+    waiting = frozenset({JobState.QUEUED, JobState.RUNNING, JobState.INTERRUPTED})
+    with record.context.store.reading() as reader:
+        jobs = reader.jobs.list_jobs(states=waiting, limit=10_000)
+    kept = {job.request.get("upload_id") for job in jobs}
+    for upload_id in record.incoming.list_uploads():
+        if upload_id not in kept:
+            record.incoming.remove(upload_id)
+
+
+def start_worker(task: Mapping[str, Any]) -> WorkerProcess:
+    """Start a process of this program that works for the server."""
+    from hepatica.adapters.compute.worker_process import WorkerProcess
+
+    return WorkerProcess(task)
 
 
 def migrate_record(home: Path, *, database: str = "") -> tuple[str, str]:

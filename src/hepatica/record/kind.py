@@ -161,6 +161,8 @@ def _find_problem(rule: FieldRule, value: JsonValue) -> str:
         case FieldType.TEXT | FieldType.REFERENCE:
             if not isinstance(value, str):
                 return "must be text"
+            if "\x00" in value:
+                return "must not hold the character NUL"
             return f"is longer than {TEXT_MAX} characters" if len(value) > TEXT_MAX else ""
         case FieldType.CODE:
             return "" if value in rule.codes else f"must be one of {', '.join(rule.codes)}"

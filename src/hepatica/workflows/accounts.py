@@ -62,6 +62,8 @@ def invite_account(
     ForbiddenError, ConflictError, InputError
         Without the right; if the login is in use; if roles do not go together.
     """
+    # Before anything else: the answer must not tell others which logins exist.
+    require_right(context.actor, "account.write")
     check_roles(frozenset(roles))
     folded = login.strip().casefold()
     if not folded or not roles:
@@ -209,7 +211,7 @@ def log_in(context: RecordContext, passwords: Passwords, *, login: str, password
     with context.store.writing() as writer:
         if credential is not None:
             account = require_item(writer, kind="account", item_id=credential.account_id)
-            if right and _may_enter(account, now):
+            if right and may_enter(account, now):
                 entered = _enter(context, writer, account, credential)
             elif not barred:
                 _count_failure(context, writer, account, now=now)
@@ -238,7 +240,7 @@ def find_session(context: RecordContext, *, secret: str) -> Actor:
         token = reader.accounts.find_token(digest)
         account = reader.find_item("account", token.account_id) if token else None
     live = token is not None and token.purpose is Purpose.SESSION and token.is_live(now)
-    if token is None or account is None or not live or not _may_enter(account, now):
+    if token is None or account is None or not live or not may_enter(account, now):
         raise _refuse("a session")
     if now - token.seen_at > timedelta(minutes=1):
         with context.store.writing() as writer:
@@ -374,7 +376,16 @@ def _to_list(value: JsonValue) -> list[JsonValue]:
     return value if isinstance(value, list) else []
 
 
-def _may_enter(account: Item, now: datetime) -> bool:
+def may_enter(account: Item, now: datetime) -> bool:
+    """Return whether an account is active and not expired.
+
+    Parameters
+    ----------
+    account
+        Item of kind ``account``.
+    now
+        Time in UTC.
+    """
     expires = account.values.get("expires_date")
     return account.values["state"] == "active" and (
         not isinstance(expires, str) or now.date().isoformat() <= expires
@@ -407,7 +418,7 @@ def _list_administrators(reader: RecordReader, *, now: datetime) -> list[str]:
     return [
         account.item_id
         for account in page.items
-        if Role.ADMINISTRATOR.value in _to_list(account.values["roles"]) and _may_enter(account, now)
+        if Role.ADMINISTRATOR.value in _to_list(account.values["roles"]) and may_enter(account, now)
     ]
 
 

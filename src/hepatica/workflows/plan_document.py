@@ -30,7 +30,14 @@ from hepatica.workflows.document_values import (
 from hepatica.workflows.ports import ImageFacts
 from hepatica.workflows.prior_plan import SCHEMA_VERSION, from_plan_document
 
-__all__ = ["NUMBER_DECIMALS", "SCHEMA_VERSION", "from_plan_document", "read_plan_schema", "to_plan_document"]
+__all__ = [
+    "NUMBER_DECIMALS",
+    "SCHEMA_VERSION",
+    "from_plan_document",
+    "read_plan_schema",
+    "to_plan_document",
+    "to_puncture_document",
+]
 
 _NO_PRIOR: Final[Mapping[str, str]] = MappingProxyType({})
 
@@ -214,6 +221,17 @@ def _to_allocation(allocation: Allocation) -> dict[str, Any]:
         "draw_up_ml": to_number(allocation.draw_up_ml),
         "findings": to_finding_rows(allocation.findings),
     }
+
+
+def to_puncture_document(puncture: Puncture) -> dict[str, Any]:
+    """Return one puncture as it stands in the document.
+
+    Parameters
+    ----------
+    puncture
+        The puncture.
+    """
+    return _to_puncture(puncture)
 
 
 def _to_puncture(puncture: Puncture) -> dict[str, Any]:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from datetime import datetime
 from pathlib import Path
 from typing import Any, BinaryIO, Protocol, Self
 
@@ -15,6 +14,7 @@ from hepatica.core.provenance import Manifest
 from hepatica.imaging.mask import Mask
 from hepatica.imaging.volume import Volume
 from hepatica.planning.plan import Plan
+from hepatica.workflows.clock import Clock as Clock
 from hepatica.workflows.spread_values import PlanSpread
 
 
@@ -220,10 +220,3 @@ class PlanWriter(Protocol):
 
     def write_plan(self, context: PlanContext, folder: Path, *, progress: Progress) -> tuple[str, ...]:
         """Write and return the file names, relative to the folder."""
-
-
-class Clock(Protocol):
-    """Tells the time of a run; a replay returns the manifest's."""
-
-    def now(self) -> datetime:
-        """Return a timezone-aware time."""

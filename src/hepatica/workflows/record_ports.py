@@ -7,17 +7,15 @@ from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import Any, Protocol
 
 from hepatica.record.chain import Checkpoint, SealedChange, TrailLine
 from hepatica.record.event import Event, EventDraft, JsonValue
 from hepatica.record.item import Item
 from hepatica.record.people import Actor
 from hepatica.record.sign_in import Credential, Token
-
-if TYPE_CHECKING:
-    # That module loads numerical libraries, which the web process does without.
-    from hepatica.workflows.ports import Clock
+from hepatica.workflows.clock import Clock
+from hepatica.workflows.job_rows import JobReader, JobWriter
 
 PAGE_MAX = 500
 """Most items of one page."""
@@ -150,6 +148,10 @@ class RecordReader(Protocol):
     def vault(self) -> VaultReader:
         """What lies behind pseudonyms."""
 
+    @property
+    def jobs(self) -> JobReader:
+        """Long work."""
+
     def find_item(self, kind: str, item_id: str) -> Item | None:
         """Return an item with its sealed values, or None."""
 
@@ -184,6 +186,10 @@ class RecordWriter(RecordReader, Protocol):
     @property
     def vault(self) -> VaultWriter:
         """What lies behind pseudonyms."""
+
+    @property
+    def jobs(self) -> JobWriter:
+        """Long work, to be changed."""
 
     def write_item(self, item: Item) -> None:
         """Make this the item's current version; the caller appends the event."""

@@ -16,6 +16,7 @@ from sqlalchemy.exc import DBAPIError
 from hepatica.adapters.store.accounts import SqlAccounts
 from hepatica.adapters.store.conditions import require_keys, to_condition, to_item, to_search
 from hepatica.adapters.store.database import open_change, open_view
+from hepatica.adapters.store.jobs import SqlJobs
 from hepatica.adapters.store.refusals import refusing
 from hepatica.adapters.store.seals import Seals, list_changes_kept, list_current, list_sealed, purge
 from hepatica.adapters.store.tables import (
@@ -60,6 +61,7 @@ class SqlRecordReader:
         self._connection = connection
         self._accounts = SqlAccounts(connection)
         self._vault = SqlVault(connection)
+        self._jobs = SqlJobs(connection)
 
     @property
     def vault(self) -> SqlVault:
@@ -75,6 +77,11 @@ class SqlRecordReader:
     def accounts(self) -> SqlAccounts:
         """How accounts show who they are."""
         return self._accounts
+
+    @property
+    def jobs(self) -> SqlJobs:
+        """Long work."""
+        return self._jobs
 
     def find_item(self, kind: str, item_id: str) -> Item | None:
         """Return an item with its sealed values, or None."""

@@ -9,7 +9,9 @@ from fastapi import APIRouter, Cookie, Response
 from pydantic import BaseModel, Field
 
 from hepatica.entrypoints.web.depends import Context, ExpectedVersion, ServiceContext, State
+from hepatica.entrypoints.web.login_gate import taking_turns
 from hepatica.entrypoints.web.models import ItemAnswer, Strict, to_answer
+from hepatica.entrypoints.web.rights import ANYBODY, LOGGED_IN, needs
 from hepatica.entrypoints.web.settings import COOKIE, WebSettings
 from hepatica.record.people import Actor, Role, read_rights
 from hepatica.record.sign_in import SESSION_LIFE
@@ -79,11 +81,12 @@ class Link(BaseModel):
     secret: str
 
 
-@router.post("/login", response_model=Me)
+@router.post("/login", response_model=Me, openapi_extra=needs(ANYBODY))
 def log_in_route(body: Login, context: ServiceContext, state: State, response: Response) -> Me:
     """Open a session."""
     settings: WebSettings = state.settings
-    entered = log_in(context, state.passwords, login=body.login, password=body.password)
+    with taking_turns():
+        entered = log_in(context, state.passwords, login=body.login, password=body.password)
     response.set_cookie(
         COOKIE,
         entered.secret,
@@ -96,7 +99,7 @@ def log_in_route(body: Login, context: ServiceContext, state: State, response: R
     return _to_me(entered.actor, settings)
 
 
-@router.post("/logout", status_code=204)
+@router.post("/logout", status_code=204, openapi_extra=needs(ANYBODY))
 def log_out_route(
     context: ServiceContext,
     response: Response,
@@ -108,19 +111,20 @@ def log_out_route(
     response.delete_cookie(COOKIE, path="/")
 
 
-@router.get("/me", response_model=Me)
+@router.get("/me", response_model=Me, openapi_extra=needs(LOGGED_IN))
 def read_me(context: Context, state: State) -> Me:
     """Return who is logged in."""
     return _to_me(context.actor, state.settings)
 
 
-@router.post("/password", status_code=204)
+@router.post("/password", status_code=204, openapi_extra=needs(ANYBODY))
 def set_password(body: NewPassword, context: ServiceContext, state: State) -> None:
     """Set a password by the secret of an invitation or reset."""
-    accept_link(context, state.passwords, secret=body.secret, password=body.password)
+    with taking_turns():
+        accept_link(context, state.passwords, secret=body.secret, password=body.password)
 
 
-@router.post("/account", response_model=Link, status_code=201)
+@router.post("/account", response_model=Link, status_code=201, openapi_extra=needs("account.write"))
 def invite(body: Invitation, context: Context) -> Link:
     """Invite a person; the link's secret is shown once."""
     account, secret = invite_account(
@@ -134,7 +138,7 @@ def invite(body: Invitation, context: Context) -> Link:
     return Link(account_id=account.item_id, secret=secret)
 
 
-@router.patch("/account/{account_id}", response_model=ItemAnswer)
+@router.patch("/account/{account_id}", response_model=ItemAnswer, openapi_extra=needs("account.write"))
 def change(
     account_id: str, body: AccountChange, context: Context, version: ExpectedVersion, response: Response
 ) -> Any:
@@ -151,7 +155,9 @@ def change(
     return to_answer(account)
 
 
-@router.post("/account/{account_id}/reset", response_model=Link, status_code=201)
+@router.post(
+    "/account/{account_id}/reset", response_model=Link, status_code=201, openapi_extra=needs("account.write")
+)
 def reset(account_id: str, context: Context) -> Link:
     """Make a link with which the person sets a new password."""
     return Link(account_id=account_id, secret=reset_account(context, account_id=account_id))

@@ -2,23 +2,34 @@
 
 from __future__ import annotations
 
-from typing import Any
+import importlib
+import pkgutil
+from collections.abc import Iterator
+from typing import Any, Final
 
-from fastapi import FastAPI
+from fastapi import APIRouter, FastAPI
 
-from hepatica.entrypoints.web.account_routes import router as account_router
-from hepatica.entrypoints.web.care_routes import router as care_router
+import hepatica.entrypoints.web as web
 from hepatica.entrypoints.web.guard import Guard
 from hepatica.entrypoints.web.item_routes import make_item_router
+from hepatica.entrypoints.web.pages import add_pages
 from hepatica.entrypoints.web.problems import add_problem_handlers, describe_problems
-from hepatica.entrypoints.web.procedure_routes import router as procedure_router
-from hepatica.entrypoints.web.read_routes import router as read_router
+from hepatica.entrypoints.web.rights import ANYBODY, needs
+from hepatica.entrypoints.web.services import WebServices
 from hepatica.entrypoints.web.settings import WebSettings
-from hepatica.entrypoints.web.trail_routes import router as trail_router
 from hepatica.workflows.record_ports import Passwords, RecordContext
 
+ENDING: Final = "_routes"
+"""Modules of this package with this ending hold a ``router`` of their own."""
 
-def make_app(record: RecordContext, passwords: Passwords, *, settings: WebSettings) -> Any:
+
+def make_app(
+    record: RecordContext,
+    passwords: Passwords,
+    *,
+    settings: WebSettings,
+    services: WebServices | None = None,
+) -> Any:
     """Return the ASGI application of a record.
 
     Parameters
@@ -29,6 +40,8 @@ def make_app(record: RecordContext, passwords: Passwords, *, settings: WebSettin
         Hashes and verifies them.
     settings
         Of the server.
+    services
+        What works beside the record; None runs no jobs and takes no uploads.
     """
     app = FastAPI(
         title="Hepatica",
@@ -42,21 +55,29 @@ def make_app(record: RecordContext, passwords: Passwords, *, settings: WebSettin
     app.state.record = record
     app.state.passwords = passwords
     app.state.settings = settings
+    app.state.services = services or WebServices()
     add_problem_handlers(app)
     # Routes of their own come before those of all kinds: the first that fits answers.
-    app.include_router(account_router)
-    app.include_router(trail_router)
-    app.include_router(read_router)
-    app.include_router(procedure_router)
-    app.include_router(care_router)
+    for router in _find_routers():
+        app.include_router(router)
     app.include_router(make_item_router())
 
-    @app.get("/health", tags=["Server"])
+    @app.get("/health", tags=["Server"], openapi_extra=needs(ANYBODY))
     def read_health() -> dict[str, str]:
         """Say that the server answers and can read its record."""
         with record.store.reading() as reader:
             reader.count_events()
         return {"status": "ok", "version": settings.version}
 
+    add_pages(app, app.state.services.pages)
     app.add_middleware(Guard, settings=settings)
     return app
+
+
+def _find_routers() -> Iterator[APIRouter]:
+    """Yield the router of every module that has one, by looking."""
+    for module in sorted(found.name for found in pkgutil.iter_modules(web.__path__)):
+        if module.endswith(ENDING):
+            router = getattr(importlib.import_module(f"{web.__name__}.{module}"), "router", None)
+            if isinstance(router, APIRouter):
+                yield router

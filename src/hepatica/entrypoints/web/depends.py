@@ -9,6 +9,7 @@ from fastapi import Cookie, Depends, Header, Request
 from starlette.exceptions import HTTPException
 
 from hepatica.core.errors import AuthenticationError
+from hepatica.entrypoints.web.services import WebServices
 from hepatica.entrypoints.web.settings import COOKIE
 from hepatica.workflows.accounts import find_session
 from hepatica.workflows.record_ports import RecordContext
@@ -71,3 +72,12 @@ def get_state(request: Request) -> Any:
 
 
 State = Annotated[Any, Depends(get_state)]
+
+
+def get_services(request: Request) -> WebServices:
+    """Return what works beside the record."""
+    services: WebServices = request.app.state.services
+    return services
+
+
+Services = Annotated[WebServices, Depends(get_services)]

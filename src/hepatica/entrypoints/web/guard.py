@@ -89,6 +89,9 @@ class Guard:
         host = headers.get("host", "").rsplit(":", 1)[0].strip("[]").casefold()
         if host not in self.settings.hosts:
             return 421, "host", "a host name this server answers to"
+        if "\x00" in scope["path"] or b"%00" in scope["query_string"]:
+            # Databases take it for the end of a text, or refuse it.
+            return 400, "input", "an address without NUL"
         length = headers.get("content-length", "0")
         if not length.isdigit():
             return 400, "input", "a length that is a number"

@@ -17,6 +17,7 @@ from hepatica.entrypoints.web.models import (
     make_creation_model,
     to_answer,
 )
+from hepatica.entrypoints.web.rights import needs
 from hepatica.record.catalogue import read_kinds
 from hepatica.record.item import Item
 from hepatica.record.kind import Kind
@@ -50,7 +51,13 @@ def make_item_router() -> APIRouter:
 def _add_reading(router: APIRouter, kind: Kind) -> None:
     path, tag = f"/{kind.name}", kind.label
 
-    @router.get(path, name=f"list_{kind.name}", tags=[tag], response_model=PageAnswer)
+    @router.get(
+        path,
+        name=f"list_{kind.name}",
+        tags=[tag],
+        response_model=PageAnswer,
+        openapi_extra=needs(kind.read_right),
+    )
     def list_kind(
         request: Request,
         context: Context,
@@ -70,7 +77,13 @@ def _add_reading(router: APIRouter, kind: Kind) -> None:
         page, total = list_items(context, wanted)
         return PageAnswer(items=[to_answer(item) for item in page.items], next=page.next, total=total)
 
-    @router.get(path + "/{item_id}", name=f"read_{kind.name}", tags=[tag], response_model=ItemAnswer)
+    @router.get(
+        path + "/{item_id}",
+        name=f"read_{kind.name}",
+        tags=[tag],
+        response_model=ItemAnswer,
+        openapi_extra=needs(kind.read_right),
+    )
     def read_kind(item_id: str, context: Context, response: Response) -> ItemAnswer:
         item = read_item(context, kind=kind.name, item_id=item_id)
         response.headers["etag"] = item.etag
@@ -80,7 +93,14 @@ def _add_reading(router: APIRouter, kind: Kind) -> None:
 def _add_creation(router: APIRouter, kind: Kind) -> None:
     path, tag, creation = f"/{kind.name}", kind.label, make_creation_model(kind)
 
-    @router.post(path, name=f"create_{kind.name}", tags=[tag], response_model=ItemAnswer, status_code=201)
+    @router.post(
+        path,
+        name=f"create_{kind.name}",
+        tags=[tag],
+        response_model=ItemAnswer,
+        status_code=201,
+        openapi_extra=needs(kind.write_right),
+    )
     def create_kind(body: creation, context: Context, key: Key, response: Response) -> Any:  # type: ignore[valid-type]
         asked: dict[str, Any] = _dump(body)
         item_id = make_secret()[:16]
@@ -94,7 +114,8 @@ def _add_creation(router: APIRouter, kind: Kind) -> None:
             item = Item(
                 kind=kind.name,
                 item_id=item_id,
-                site_id=item_id if kind.name == "site" else site_id,
+                # A site lies at no site: whoever makes it is at none of it yet.
+                site_id="" if kind.name == "site" else site_id,
                 patient_id=patient_id,
                 version=1,
                 values=asked["values"],
@@ -107,7 +128,13 @@ def _add_creation(router: APIRouter, kind: Kind) -> None:
 def _add_change(router: APIRouter, kind: Kind) -> None:
     path, tag, change = f"/{kind.name}", kind.label, make_change_model(kind)
 
-    @router.patch(path + "/{item_id}", name=f"change_{kind.name}", tags=[tag], response_model=ItemAnswer)
+    @router.patch(
+        path + "/{item_id}",
+        name=f"change_{kind.name}",
+        tags=[tag],
+        response_model=ItemAnswer,
+        openapi_extra=needs(kind.read_right, kind.write_right),
+    )
     def change_kind(
         item_id: str,
         body: change,  # type: ignore[valid-type]
@@ -139,7 +166,13 @@ def _add_change(router: APIRouter, kind: Kind) -> None:
 def _add_removal(router: APIRouter, kind: Kind) -> None:
     path, tag = f"/{kind.name}", kind.label
 
-    @router.post(path + "/{item_id}/removal", name=f"remove_{kind.name}", tags=[tag], status_code=204)
+    @router.post(
+        path + "/{item_id}/removal",
+        name=f"remove_{kind.name}",
+        tags=[tag],
+        status_code=204,
+        openapi_extra=needs(kind.read_right, kind.write_right),
+    )
     def remove_kind(item_id: str, body: Removal, context: Context, version: ExpectedVersion) -> None:
         read_item(context, kind=kind.name, item_id=item_id)
         with context.store.writing() as writer:

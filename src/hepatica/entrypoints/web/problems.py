@@ -90,7 +90,14 @@ def add_problem_handlers(app: FastAPI) -> None:
 
     @app.exception_handler(HTTPException)
     async def refuse_http(_request: Request, error: HTTPException) -> JSONResponse:
-        codes = {404: "not_found", 405: "method", 413: "too_large", 401: "authentication", 403: "forbidden"}
+        codes = {
+            404: "not_found",
+            405: "method",
+            429: "too_many",
+            413: "too_large",
+            401: "authentication",
+            403: "forbidden",
+        }
         return to_problem(
             status=error.status_code,
             code=codes.get(error.status_code, "input"),
@@ -128,5 +135,6 @@ def describe_problems() -> dict[int | str, dict[str, Any]]:
             (422, "Cannot be used as given"),
             (423, "Locked"),
             (428, "The version must be named"),
+            (429, "Too many at once"),
         )
     }

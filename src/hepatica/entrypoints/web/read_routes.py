@@ -9,6 +9,7 @@ from pydantic import Field
 
 from hepatica.entrypoints.web.depends import Context, ExpectedVersion
 from hepatica.entrypoints.web.models import ItemAnswer, Strict, to_answer
+from hepatica.entrypoints.web.rights import needs
 from hepatica.record.item import Item
 from hepatica.workflows.reads import assign_read, choose_read, lock_read, record_measurement
 
@@ -44,13 +45,18 @@ class Choice(Strict):
     reason: str = Field(min_length=1, max_length=2000)
 
 
-@router.post("/read", response_model=ItemAnswer, status_code=201)
+@router.post("/read", response_model=ItemAnswer, status_code=201, openapi_extra=needs("read.assign"))
 def assign(body: Assignment, context: Context, response: Response) -> Any:
     """Give a patient's scans to a reader, or two locked reads to an adjudicator."""
     return _answer(response, assign_read(context, **body.model_dump()))
 
 
-@router.post("/read/{read_id}/measurement", response_model=ItemAnswer, status_code=201)
+@router.post(
+    "/read/{read_id}/measurement",
+    response_model=ItemAnswer,
+    status_code=201,
+    openapi_extra=needs("read.write"),
+)
 def measure(read_id: str, body: Measured, context: Context, response: Response) -> Any:
     """Enter what the reader measured of one lesion."""
     values = body.model_dump(exclude_unset=True, exclude={"lesion_id"})
@@ -58,7 +64,7 @@ def measure(read_id: str, body: Measured, context: Context, response: Response) 
     return _answer(response, item)
 
 
-@router.post("/read/{read_id}/choice", response_model=ItemAnswer)
+@router.post("/read/{read_id}/choice", response_model=ItemAnswer, openapi_extra=needs("read.write"))
 def choose(read_id: str, body: Choice, context: Context, version: ExpectedVersion, response: Response) -> Any:
     """Say which of two reads holds."""
     item = choose_read(
@@ -71,7 +77,7 @@ def choose(read_id: str, body: Choice, context: Context, version: ExpectedVersio
     return _answer(response, item)
 
 
-@router.post("/read/{read_id}/lock", response_model=ItemAnswer)
+@router.post("/read/{read_id}/lock", response_model=ItemAnswer, openapi_extra=needs("read.write"))
 def lock(read_id: str, context: Context, version: ExpectedVersion, response: Response) -> Any:
     """Close a read with the reader's marks."""
     return _answer(response, lock_read(context, read_id=read_id, expected_version=version))

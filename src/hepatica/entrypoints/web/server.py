@@ -3,13 +3,18 @@
 from __future__ import annotations
 
 import logging
+import signal
 import socket
 import sys
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
 
 from hepatica.core.errors import OutputError
+from hepatica.entrypoints.web.services import WebServices
 from hepatica.entrypoints.web.settings import WebSettings
 from hepatica.record.people import Role
 from hepatica.workflows.accounts import invite_account, renew_invitation
@@ -17,6 +22,8 @@ from hepatica.workflows.record_ports import ItemFilter, RecordContext
 
 GRACE_S: Final = 10
 """How long requests under way may go on after the server was told to stop."""
+
+STOPS: Final = (signal.SIGTERM, signal.SIGINT)
 
 OWN_NAMES: Final = ("127.0.0.1", "localhost", "::1")
 """Names of the machine for itself."""
@@ -54,22 +61,43 @@ def serve_record(home: Path, *, database: str, listening: Listening, hosts: tupl
     hosts
         Host names it answers to, besides the machine's own.
     """
-    from hepatica.bootstrap import open_record
+    from hepatica.bootstrap import (
+        clear_left,
+        make_job_world,
+        open_record,
+        serving_alone,
+        start_worker,
+    )
     from hepatica.entrypoints.web.app import make_app
+    from hepatica.entrypoints.web.job_keeper import JobKeeper
+    from hepatica.entrypoints.web.plan_sessions import PlanSessions
 
-    with open_record(home, database=database) as record:
+    with open_record(home, database=database) as record, serving_alone(record):
         settings = WebSettings(
             hosts=frozenset(host.casefold() for host in (*OWN_NAMES, *hosts)),
             secure_cookies=listening.tls is not None or bool(listening.trusted_proxy),
             version=record.version,
             mode=record.mode,
+            database="postgresql" if database else "sqlite",
+            folder=record.folder,
         )
-        app = make_app(record.context, record.passwords, settings=settings)
-        run_server(app, listening=listening, record=record.context)
+        clear_left(record)
+        task = {"home": str(record.folder), "database": record.database}
+        jobs = JobKeeper(record.context, make_job_world(record), start_worker=start_worker, task=task)
+        sessions = PlanSessions(start_worker, task)
+        services = WebServices(jobs=jobs, uploads=record.incoming, sessions=sessions)
+        app = make_app(record.context, record.passwords, settings=settings, services=services)
+        jobs.start()
+        sessions.start()
+        try:
+            run_server(app, listening=listening, record=record.context, stopping=services.stopping)
+        finally:
+            sessions.stop()
+            jobs.stop()
 
 
-def run_server(app: Any, *, listening: Listening, record: RecordContext) -> None:
-    """Serve until told to stop.
+def run_server(app: Any, *, listening: Listening, record: RecordContext, stopping: threading.Event) -> None:
+    """Serve until told to stop; returns then, so that the program ends with status 0.
 
     Parameters
     ----------
@@ -79,6 +107,8 @@ def run_server(app: Any, *, listening: Listening, record: RecordContext) -> None
         Where.
     record
         The record, with the program itself as actor.
+    stopping
+        Set as soon as the server is told to stop.
 
     Raises
     ------
@@ -87,33 +117,67 @@ def run_server(app: Any, *, listening: Listening, record: RecordContext) -> None
     """
     import uvicorn
 
-    logging.basicConfig(level=logging.INFO, format="%(message)s", stream=sys.stderr)
+    class Server(uvicorn.Server):
+        """Stops in order on SIGTERM and SIGINT; the library would end with the signal again."""
+
+        @contextmanager
+        def capture_signals(self) -> Iterator[None]:
+            """Take both signals as the wish to stop."""
+            before = {number: signal.signal(number, self.handle_exit) for number in STOPS}
+            try:
+                yield
+            finally:
+                for number, handler in before.items():
+                    signal.signal(number, handler)
+
+        def handle_exit(self, sig: int, frame: Any) -> None:
+            """End streams, let requests finish; a second wish does not wait for them."""
+            stopping.set()
+            self.force_exit = self.should_exit
+            self.should_exit = True
+
+    _log_to_stderr()
     with _bind(listening) as bound:
-        port = bound.getsockname()[1]
-        scheme = "https" if listening.tls else "http"
-        where = f"{scheme}://{_to_host(listening.address)}:{port}"
-        # A scheduler or a test reads this line to learn the port.
-        sys.stdout.write(f"Serving on {where}\n")
-        sys.stdout.flush()
-        link = _invite_first(record)
-        if link:
-            sys.stdout.write(
-                f"First start. Make the administrator's password here, once: {where}/#/link/{link}\n"
-            )
-            sys.stdout.flush()
+        _announce(record, listening, port=bound.getsockname()[1])
         certificate, key = listening.tls or (None, None)
         config = uvicorn.Config(
             app,
             log_config=None,
             access_log=False,
             server_header=False,
+            lifespan="off",
             ssl_certfile=certificate,
             ssl_keyfile=key,
             proxy_headers=bool(listening.trusted_proxy),
             forwarded_allow_ips=listening.trusted_proxy or None,
             timeout_graceful_shutdown=GRACE_S,
         )
-        uvicorn.Server(config).run(sockets=[bound])
+        Server(config).run(sockets=[bound])
+
+
+def _announce(record: RecordContext, listening: Listening, *, port: int) -> None:
+    """Say on standard output where the server is: a scheduler or a test reads the port there."""
+    where = f"{'https' if listening.tls else 'http'}://{_to_host(listening.address)}:{port}"
+    lines = [f"Serving on {where}"]
+    link = _invite_first(record)
+    if link:
+        lines.append(f"First start. Make the administrator's password here, once: {where}/#/link/{link}")
+    sys.stdout.write("".join(f"{line}\n" for line in lines))
+    sys.stdout.flush()
+
+
+def _log_to_stderr() -> None:
+    """Send requests to standard error, one JSON object a line; what libraries say, as warnings only."""
+    handler = logging.StreamHandler(sys.stderr)
+    handler.setFormatter(logging.Formatter("%(message)s"))
+    own = logging.getLogger("hepatica")
+    # Migrations and libraries may have set up or switched off loggers before.
+    own.handlers, own.propagate, own.disabled = [handler], False, False
+    own.setLevel(logging.INFO)
+    logging.getLogger("hepatica.web").disabled = False
+    for name in ("uvicorn", "uvicorn.error", "asyncio"):
+        logger = logging.getLogger(name)
+        logger.handlers, logger.propagate = [logging.NullHandler()], False
 
 
 def _bind(listening: Listening) -> socket.socket:

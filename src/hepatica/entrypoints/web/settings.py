@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Final
 
 COOKIE: Final = "hepatica_session"
@@ -29,9 +30,15 @@ class WebSettings:
         Of the program.
     mode
         ``clinical``, ``research`` or ``demo``.
+    database
+        ``sqlite`` or ``postgresql``; for the health page.
+    folder
+        Folder whose disk the health page tells of.
     """
 
     hosts: frozenset[str]
     secure_cookies: bool
     version: str
     mode: str
+    database: str = "sqlite"
+    folder: Path = Path()

@@ -9,7 +9,9 @@ from fastapi import APIRouter, Query
 from pydantic import BaseModel, Field
 
 from hepatica.entrypoints.web.depends import Context, ExpectedVersion, State
+from hepatica.entrypoints.web.login_gate import taking_turns
 from hepatica.entrypoints.web.models import ItemAnswer, Strict, to_answer
+from hepatica.entrypoints.web.rights import KIND_READ, needs
 from hepatica.record.event import Event, to_document
 from hepatica.workflows.read_items import read_history, read_item
 from hepatica.workflows.sign_item import list_signatures, lock_item, sign_item
@@ -48,7 +50,7 @@ class SignatureAnswer(BaseModel):
     state: str
 
 
-@router.get("/events", response_model=Trail)
+@router.get("/events", response_model=Trail, openapi_extra=needs("audit.read"))
 def list_events(
     context: Context,
     patient_id: Annotated[str, Query(max_length=200)] = "",
@@ -59,7 +61,7 @@ def list_events(
     return _to_trail(read_history(context, patient_id=patient_id, after=after, limit=limit), limit)
 
 
-@router.get("/events/{kind}/{item_id}", response_model=Trail)
+@router.get("/events/{kind}/{item_id}", response_model=Trail, openapi_extra=needs(KIND_READ))
 def list_item_events(
     kind: str,
     item_id: str,
@@ -71,25 +73,35 @@ def list_item_events(
     return _to_trail(read_history(context, kind=kind, item_id=item_id, after=after, limit=limit), limit)
 
 
-@router.post("/signatures/{kind}/{item_id}", response_model=SignatureAnswer, status_code=201)
+@router.post(
+    "/signatures/{kind}/{item_id}",
+    response_model=SignatureAnswer,
+    status_code=201,
+    openapi_extra=needs(KIND_READ, "signature.write"),
+)
 def sign(
     kind: str, item_id: str, body: Signing, context: Context, state: State, version: ExpectedVersion
 ) -> Any:
     """Sign an item as it was read."""
     read_item(context, kind=kind, item_id=item_id)
-    mark = sign_item(
-        context,
-        state.passwords,
-        kind=kind,
-        item_id=item_id,
-        expected_version=version,
-        meaning=body.meaning,
-        password=body.password,
-    )
+    with taking_turns():
+        mark = sign_item(
+            context,
+            state.passwords,
+            kind=kind,
+            item_id=item_id,
+            expected_version=version,
+            meaning=body.meaning,
+            password=body.password,
+        )
     return {**mark.values, "signature_id": mark.item_id, "state": "valid"}
 
 
-@router.get("/signatures/{kind}/{item_id}", response_model=list[SignatureAnswer])
+@router.get(
+    "/signatures/{kind}/{item_id}",
+    response_model=list[SignatureAnswer],
+    openapi_extra=needs(KIND_READ, "signature.read"),
+)
 def list_signed(kind: str, item_id: str, context: Context) -> Any:
     """Return an item's signatures, each with whether it still holds."""
     read_item(context, kind=kind, item_id=item_id)
@@ -99,7 +111,9 @@ def list_signed(kind: str, item_id: str, context: Context) -> Any:
     ]
 
 
-@router.post("/locks/{kind}/{item_id}", response_model=ItemAnswer)
+@router.post(
+    "/locks/{kind}/{item_id}", response_model=ItemAnswer, openapi_extra=needs(KIND_READ, "item.lock")
+)
 def lock(kind: str, item_id: str, body: Locking, context: Context, version: ExpectedVersion) -> Any:
     """Lock or unlock an item."""
     read_item(context, kind=kind, item_id=item_id)

@@ -1,0 +1,1 @@
+"""Processes that work for the server: everything that computes runs here."""

@@ -1,0 +1,114 @@
+"""Plan a scan of the record: stored bytes in, a plan item with its files out."""
+
+from __future__ import annotations
+
+from typing import Any, Final
+
+from hepatica.core.errors import ConflictError
+from hepatica.record.event import JsonValue
+from hepatica.record.item import Item
+from hepatica.record.sign_in import make_secret
+from hepatica.workflows.change_item import create_item
+from hepatica.workflows.job_ports import Commit, JobKind, JobResult, JobRun, Request
+from hepatica.workflows.job_requests import RequestFields, refuse_field
+from hepatica.workflows.lay_out_plan import LABELS_MOST, lay_out_plan
+from hepatica.workflows.record_ports import RecordWriter
+
+
+def _check(request: Request) -> dict[str, Any]:
+    fields = RequestFields(request)
+    asked: dict[str, Any] = {
+        "scan_id": fields.take_name("scan_id", required=True),
+        "arterial_scan_id": fields.take_name("arterial_scan_id"),
+        "labels": [_check_label(label) for label in fields.take_objects("labels")],
+        "prior_plan_ids": fields.take_names("prior_plan_ids"),
+        "visit": fields.take_integer("visit", least=1, most=999),
+        "protocol": fields.take_name("protocol", required=True),
+        "facts": fields.take_object("facts"),
+        "absent": fields.take_names("absent"),
+        "tumour_type": fields.take_name("tumour_type"),
+        "needle": fields.take_name("needle"),
+        "position": fields.take_name("position"),
+        "series": fields.take_name("series"),
+        "resample": fields.take_flag("resample"),
+        "seed": fields.take_integer("seed", least=0, most=2**31 - 1, default=1),
+    }
+    fields.require_empty()
+    if not 1 <= len(asked["labels"]) <= LABELS_MOST:
+        raise refuse_field("labels", f"1 to {LABELS_MOST} label sources")
+    return asked
+
+
+def _check_label(label: dict[str, Any]) -> dict[str, Any]:
+    fields = RequestFields(label)
+    table = fields.take_object("names_by_value")
+    if not all(
+        value.isdecimal() and len(value) < 10 and isinstance(name, str) and 0 < len(name) < 100
+        for value, name in table.items()
+    ):
+        raise refuse_field("labels, names_by_value", "names by whole numbers")
+    asked = {
+        "scan_id": fields.take_name("scan_id", required=True),
+        "names": fields.take_name("names"),
+        "names_by_value": table,
+    }
+    fields.require_empty()
+    return asked
+
+
+def _run(run: JobRun) -> Commit:
+    from hepatica.workflows.plan_injection import plan_injection
+
+    asked = run.job.request
+    run.progress.stage("Laying out the scan")
+    laid = lay_out_plan(run.context, asked, patient_id=run.job.patient_id, folder=run.scratch)
+    out = run.scratch / "plan"
+    outcome = plan_injection(laid, ports=run.world.make_plan_ports(), out=out, progress=run.progress)
+    run.progress.stage("Keeping the plan")
+    files: dict[str, JsonValue] = {}
+    for name in outcome.files:
+        files[name] = run.context.files.keep_file(out / name)
+        run.progress.check_cancelled()
+    item = Item(
+        kind="plan",
+        item_id=make_secret()[:16],
+        site_id=run.job.site_id,
+        patient_id=run.job.patient_id,
+        version=1,
+        values={
+            "scan_id": asked["scan_id"],
+            "visit_number": asked["visit"],
+            "status": str(outcome.document["status"]),
+            "files": files,
+            "request": dict(asked),
+        },
+    )
+
+    def commit(writer: RecordWriter) -> JobResult:
+        _require_unmoved(run, writer)
+        created = create_item(run.context, writer, item=item)
+        return {"plan_id": created.item_id, "status": created.values["status"], "files": sorted(files)}
+
+    return commit
+
+
+def _require_unmoved(run: JobRun, writer: RecordWriter) -> None:
+    """Refuse a plan of a scan that was moved to another patient, or barred, while it was made."""
+    scan = writer.find_item("scan", str(run.job.request["scan_id"]))
+    if scan is None or scan.patient_id != run.job.patient_id or scan.values["state"] != "accepted":
+        raise ConflictError(
+            expected="the scan as it was",
+            given="one that was moved meanwhile",
+            where="scan",
+            action="plan again",
+        )
+
+
+JOB: Final = JobKind(
+    name="plan",
+    label="Plan an injection",
+    right="plan.write",
+    of_patient=True,
+    check=_check,
+    run=_run,
+)

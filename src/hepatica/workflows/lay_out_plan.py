@@ -1,0 +1,145 @@
+"""Lay stored bytes out as the files that the planner reads."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Final
+
+from hepatica.core.errors import ConflictError, NotFoundError
+from hepatica.record.item import Item
+from hepatica.workflows.read_items import read_item
+from hepatica.workflows.record_ports import RecordContext
+
+if TYPE_CHECKING:
+    from hepatica.workflows.request import PlanRequest
+
+LABELS_MOST: Final = 20
+
+
+def lay_out_plan(
+    context: RecordContext, asked: Mapping[str, Any], *, patient_id: str, folder: Path
+) -> PlanRequest:
+    """Return the planner's request, with everything it names in a folder.
+
+    Parameters
+    ----------
+    context
+        Who plans: every scan and earlier plan must be one that this person may see.
+    asked
+        Request of a ``plan`` job.
+    patient_id
+        Whose scans they must be.
+    folder
+        Private folder.
+
+    Raises
+    ------
+    NotFoundError
+        If a scan or plan is not there, or another patient's.
+    ConflictError
+        If a scan waits for a person's decision.
+    """
+    from hepatica.workflows.request import LabelInput, PlanRequest
+
+    sources = _Sources(context, patient_id=patient_id, folder=folder)
+    labels = []
+    for number, label in enumerate(asked["labels"]):
+        names = label["names"]
+        if label["names_by_value"]:
+            names = str(_write_names(folder / f"names-{number}.csv", label["names_by_value"]))
+        labels.append(LabelInput(path=sources.link_scan(label["scan_id"], f"labels-{number}"), names=names))
+    arterial = asked["arterial_scan_id"]
+    return PlanRequest(
+        image=sources.link_scan(asked["scan_id"], "ct"),
+        labels=tuple(labels),
+        protocol=asked["protocol"],
+        visit=int(asked["visit"]),
+        series=asked["series"] or None,
+        resample=bool(asked["resample"]),
+        arterial=sources.link_scan(arterial, "arterial") if arterial else None,
+        priors=tuple(
+            sources.link_plan(plan_id, f"prior-{number}")
+            for number, plan_id in enumerate(asked["prior_plan_ids"])
+        ),
+        facts=_write_facts(folder / "facts.json", asked["facts"]) if asked["facts"] else None,
+        absent=tuple(asked["absent"]),
+        tumour_type=asked["tumour_type"],
+        needle=asked["needle"],
+        position=asked["position"],
+        seed=int(asked["seed"]),
+    )
+
+
+def lay_out_stored_plan(context: RecordContext, item: Item, folder: Path) -> Path:
+    """Lay a plan of the record out as the folder that the planner wrote, its inputs beside it.
+
+    Parameters
+    ----------
+    context
+        Who opens it.
+    item
+        Item of kind ``plan``.
+    folder
+        New folder; returned.
+    """
+    folder.mkdir(parents=True)
+    files, asked = item.values["files"], item.values.get("request")
+    assert isinstance(files, Mapping)
+    for name, digest in files.items():
+        if Path(name).name != name:
+            raise NotFoundError(expected="a file name", given="a path", where=f"{item.kind} {item.item_id}")
+        (folder / name).symlink_to(context.files.open_path(str(digest)))
+    manifest = folder / "manifest.json"
+    if isinstance(asked, Mapping) and manifest.exists():
+        inputs = folder.with_name(f"{folder.name}-inputs")
+        inputs.mkdir()
+        request = lay_out_plan(context, asked, patient_id=item.patient_id, folder=inputs)
+        # Where the inputs lay when it was made is gone; their digests in the manifest are checked on reading.
+        document = {**json.loads(manifest.read_bytes()), "sources": request.sources}
+        manifest.unlink()
+        manifest.write_text(json.dumps(document), encoding="utf-8")
+    return folder
+
+
+class _Sources:
+    def __init__(self, context: RecordContext, *, patient_id: str, folder: Path) -> None:
+        self._context, self._patient_id, self._folder = context, patient_id, folder
+
+    def link_scan(self, scan_id: str, name: str) -> Path:
+        scan = self._require("scan", scan_id)
+        if scan.values["state"] != "accepted":
+            raise ConflictError(
+                expected="a scan that was accepted",
+                given=str(scan.values["state"]),
+                where=f"scan {scan_id}",
+                action="decide about the scan first",
+            )
+        path = self._folder / name
+        path.symlink_to(self._context.files.open_path(str(scan.values["content_digest"])))
+        return path
+
+    def link_plan(self, plan_id: str, name: str) -> Path:
+        return lay_out_stored_plan(self._context, self._require("plan", plan_id), self._folder / name)
+
+    def _require(self, kind: str, item_id: str) -> Item:
+        item = read_item(self._context, kind=kind, item_id=item_id)
+        if item.patient_id != self._patient_id:
+            raise NotFoundError(expected=f"a {kind} of this patient", given="another", where=kind)
+        return item
+
+
+def _write_names(path: Path, names: Mapping[str, str]) -> Path:
+    import csv
+
+    with path.open("w", newline="", encoding="utf-8") as file:
+        rows = csv.writer(file)
+        rows.writerow(("value", "name"))
+        rows.writerows(sorted(names.items(), key=lambda pair: int(pair[0])))
+    return path
+
+
+def _write_facts(path: Path, facts: Mapping[str, Any]) -> Path:
+    path.write_text(json.dumps(facts), encoding="utf-8")
+    return path
