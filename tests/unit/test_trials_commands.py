@@ -290,6 +290,44 @@ def test_an_event_code_other_than_0_or_1_is_an_error_unless_competing(tmp_path):
     assert [c["cause"] for c in found["groups"][0]["incidence"]] == [1, 2]
 
 
+@pytest.fixture
+def risks(tmp_path):
+    table = tmp_path / "risks.csv"
+    rows = zip(range(1, 25), [1, 2, 1, 0, 2, 1, 1, 2, 0, 1, 2, 1] * 2, "ABBABAABABBA" * 2)
+    table.write_text("t,e,arm\n" + "\n".join(",".join(map(str, row)) for row in rows) + "\n")
+    return str(table)
+
+
+@pytest.mark.requirement("E-gray")
+@pytest.mark.requirement("E-fine-gray")
+def test_competing_groups_are_compared_by_gray_and_with_cox_by_fine_gray(risks):
+    command = ("survival", risks, "--time", "t", "--event", "e", "--competing")
+    assert ask(*command)["gray"] is None
+    plain = ask(*command, "--group", "arm")
+    assert [(test["cause"], test["df"]) for test in plain["gray"]] == [(1, 1), (2, 1)]
+    assert all(0 < test["p"] <= 1 and test["chi2"] >= 0 for test in plain["gray"])
+    assert "fine_gray" not in plain
+    both = ask(*command, "--group", "arm", "--cox")
+    for model in both["fine_gray"]:
+        (term,) = model["terms"]
+        assert (term["group"], term["against"], model["not_evaluable"]) == ("B", "A", None)
+        assert term["lower"] < term["hazard_ratio"] < term["upper"]
+    words = RUNNER.invoke(app, [*command, "--group", "arm", "--cox"]).stdout
+    assert "Gray, kind 1" in words and "subdistribution hazard ratio, kind 2" in words
+
+
+@pytest.mark.requirement("E-fine-gray")
+def test_a_kind_of_event_that_one_group_lacks_is_not_evaluable_instead_of_an_error(tmp_path):
+    table = tmp_path / "one.csv"
+    table.write_text("t,e,arm\n1,1,A\n2,2,A\n3,1,B\n4,1,B\n5,2,A\n6,1,A\n7,0,B\n")
+    found = ask(
+        "survival", str(table), "--time", "t", "--event", "e", "--group", "arm", "--competing", "--cox"
+    )
+    first, second = found["fine_gray"]
+    assert first["terms"] and not second["terms"]
+    assert "maximum" in second["not_evaluable"]
+
+
 @pytest.mark.requirement("E-impossible-input")
 @pytest.mark.parametrize(
     "arguments",
