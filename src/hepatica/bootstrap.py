@@ -274,6 +274,37 @@ def make_response_ports() -> ResponsePorts:
     )
 
 
+def read_dataset_rows(path: Path) -> list[dict[str, str]]:
+    """Return the rows of a SAS transport or Dataset-JSON file by column name, as text.
+
+    Raises
+    ------
+    SourceFormatError
+        If the file cannot be read, or this installation reads CSV only.
+    InputError
+        If a row has another number of cells than there are columns.
+    """
+    from importlib import import_module, util
+
+    from hepatica.core.errors import InputError, SourceFormatError
+
+    if util.find_spec("hepatica.adapters.cdisc.tables") is None:
+        raise SourceFormatError(
+            expected="a CSV file",
+            given="SAS transport or Dataset-JSON",
+            where="table",
+            action="export as CSV",
+        )
+    tables = import_module("hepatica.adapters.cdisc.tables")
+    names = tables.read_header(path)
+    rows = []
+    for line, cells in tables.read_rows(path, required=names):
+        if cells is None:
+            raise InputError(expected=f"{len(names)} cells", given="another number", where=f"row {line - 1}")
+        rows.append(dict(zip(names, cells)))
+    return rows
+
+
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class OpenRecord:
     """A record that is open, and the program itself as the actor.

@@ -197,36 +197,57 @@ def read_trial_data(outcomes: str | None, patients: Any) -> TrialData:
 
 
 def read_table(path: Any) -> list[dict[str, str]]:
-    """Return the rows of a CSV file.
+    """Return the rows of a table: CSV, SAS transport version 5 or Dataset-JSON 1.1, told by its first bytes.
 
     Raises
     ------
     NotFoundError
         If there is no such file.
     SourceFormatError
-        If it is not a table in UTF-8 with a heading line and a row.
+        If it is not a table with a heading and a row.
     """
-    import csv
-
     from hepatica.core.errors import NotFoundError, SourceFormatError
 
     try:
+        with open(path, "rb") as file:
+            head = file.read(64)
+        rows = _read_dataset(path) if _is_dataset(head) else _read_csv(path)
+    except FileNotFoundError:
+        raise NotFoundError(expected="a table", given="no such file", where="table") from None
+    except (UnicodeDecodeError, OSError, AttributeError):
+        raise SourceFormatError(
+            expected="a CSV file in UTF-8 with one heading line", given="something else", where="table"
+        ) from None
+    if not rows:
+        raise SourceFormatError(expected="a heading line and at least one row", given="no row", where="table")
+    return rows
+
+
+def _is_dataset(head: bytes) -> bool:
+    return head.startswith(b"HEADER RECORD*******") or head.removeprefix(b"\xef\xbb\xbf").lstrip()[:1] == b"{"
+
+
+def _read_dataset(path: Any) -> list[dict[str, str]]:
+    from hepatica.bootstrap import read_dataset_rows
+
+    return read_dataset_rows(path)
+
+
+def _read_csv(path: Any) -> list[dict[str, str]]:
+    import csv
+
+    from hepatica.core.errors import SourceFormatError
+
+    try:
         with open(path, newline="", encoding="utf-8-sig") as file:
-            rows = [
+            return [
                 {(key or "").strip(): value or "" for key, value in row.items()}
                 for row in csv.DictReader(file)
             ]
-    except FileNotFoundError:
-        raise NotFoundError(expected="a CSV file", given="no such file", where=path.name) from None
-    except (UnicodeDecodeError, csv.Error, OSError, AttributeError):
+    except csv.Error:
         raise SourceFormatError(
-            expected="a CSV file in UTF-8 with one heading line", given="something else", where=path.name
+            expected="a CSV file in UTF-8 with one heading line", given="something else", where="table"
         ) from None
-    if not rows:
-        raise SourceFormatError(
-            expected="a heading line and at least one row", given="no row", where=path.name
-        )
-    return rows
 
 
 def _make_rules(chosen: Chosen) -> tuple[Rule, ...]:

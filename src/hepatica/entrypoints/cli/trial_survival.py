@@ -11,13 +11,18 @@ from hepatica.core.errors import InputError, NotFoundError
 
 
 def survival(
-    table: Annotated[Path, typer.Argument(metavar="F", help="CSV file, one row for each patient.")],
+    table: Annotated[
+        Path, typer.Argument(metavar="F", help="One row for each patient: CSV, XPT v5 or Dataset-JSON.")
+    ],
     time: Annotated[str, typer.Option("--time", help="Column with follow-up time.")],
     event: Annotated[str | None, typer.Option("--event", help="Column with 1 event, 0 censored.")] = None,
     censor: Annotated[
         str | None, typer.Option("--censor", help="Column with 0 event, other censored (ADTTE CNSR).")
     ] = None,
     group: Annotated[str | None, typer.Option("--group", help="Column with groups.")] = None,
+    param: Annotated[
+        str | None, typer.Option("--param", help="Only rows with this PARAMCD (ADTTE holds several).")
+    ] = None,
     conf_type: Annotated[str, typer.Option("--conf-type", help="log-log, log or plain.")] = "log-log",
     conf: Annotated[float, typer.Option("--conf")] = 0.95,
     cox: Annotated[bool, typer.Option("--cox", help="Hazard ratios against the first group.")] = False,
@@ -44,7 +49,7 @@ def survival(
     from hepatica.entrypoints.cli.screen import print_json
     from hepatica.entrypoints.cli.trial_options import read_table
 
-    rows = read_table(table)
+    rows = _choose_parameter(read_table(table), param)
     times = _read_column(rows, time)
     codes = _read_codes(rows, event=event, censor=censor)
     if group is not None and group not in rows[0]:
@@ -77,6 +82,20 @@ def survival(
         print_json(document)
     else:
         typer.echo("\n".join(_to_lines(document)))
+
+
+def _choose_parameter(rows: list[dict[str, str]], param: str | None) -> list[dict[str, str]]:
+    found = sorted({row.get("PARAMCD", "") for row in rows})
+    if param is None and len(found) < 2:
+        return rows
+    if param is None or param not in found:
+        raise InputError(
+            expected=f"--param with one of {', '.join(found) or 'no PARAMCD in this table'}",
+            given=param or "none, for a table of several",
+            where="--param",
+            action="choose one: rows of several endpoints are several rows of one patient",
+        )
+    return [row for row in rows if row["PARAMCD"] == param]
 
 
 def _describe_group(
