@@ -225,6 +225,25 @@ def test_phase_two_commands():
     )
 
 
+@pytest.mark.requirement("E-bop2-search")
+@pytest.mark.requirement("E-bop2-pairs")
+def test_bop2_searches_sizes_and_takes_pairs_of_endpoints():
+    words = ("phase2", "bop2", "--p0", ".2", "--p1", ".5", "--alpha", ".1")
+    found = ask(*words, "--search", "--first", "6", "--every", "6")
+    assert found["power"] >= 0.8 and found["n"] == found["boundaries"][-1]["n"]
+    pair = ask(*words, "--endpoint", "efficacy-toxicity", "--q0", ".4", "--q1", ".15", "--looks", "10,20")
+    assert pair["stop_when"] == "either fails"
+    assert set(pair["boundaries"][0]) == {"n", "first_fails_if_le", "second_fails_if_ge"}
+    for wrong in (
+        (),
+        ("--search", "--looks", "10,20"),
+        ("--endpoint", "nested", "--looks", "10"),
+        ("--endpoint", "x", "--looks", "10", "--q0", ".1", "--q1", ".2"),
+    ):
+        with pytest.raises(HepaticaError):
+            ask(*words, *wrong)
+
+
 @pytest.mark.requirement("E-intervals")
 def test_interval_command_gives_fractions():
     found = ask("interval", "--x", "2", "--n", "24", "--method", "clopper-pearson")
