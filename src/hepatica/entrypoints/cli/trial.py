@@ -301,12 +301,13 @@ def describe_assumptions(job: Any) -> Iterable[str]:
         f"treat the same patients."
     )
     yield f"Cohorts of {job.cohort_size}, at most {job.cohorts * job.cohort_size} patients."
-    if job.design == "tite-boin":
+    if job.in_time:
         yield (
             f"Arrivals follow a Poisson process, one in {job.gap:g} DLT windows; DLT times are "
             f"uniform in the window."
         )
         yield "Each cohort is assigned when its first patient arrives, or when suspended accrual may go on."
+        yield "After the last patient every window is followed to its end before the dose is selected."
     else:
         yield "Each cohort is followed for its whole DLT window before the next is assigned."
     if job.response:
