@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from hepatica.planning.spread.member import Draw
     from hepatica.planning.spread.simulate import SpreadOutcome
     from hepatica.planning.spread.verification import VerificationRow
+    from hepatica.workflows.compare_designs import ComparisonPorts
     from hepatica.workflows.derive_response import ResponsePorts
     from hepatica.workflows.plan_ports import PlanPorts
     from hepatica.workflows.ports import ImageReader, LabelReader, ReadImage
@@ -272,6 +273,29 @@ def make_response_ports() -> ResponsePorts:
         clock=SystemClock(),
         code_version=metadata.version("hepatica"),
     )
+
+
+def make_comparison_ports() -> ComparisonPorts:
+    """Join the world to the comparison of designs."""
+    from hepatica.adapters.files.output_folder import stage_output
+    from hepatica.adapters.files.small_files import write_document
+    from hepatica.adapters.reports.comparison import ComparisonPageWriter
+    from hepatica.workflows.compare_designs import ComparisonPorts
+
+    return ComparisonPorts(
+        stage_output=stage_output,
+        write_document=write_document,
+        writers=(ComparisonPageWriter(),),
+        clock=SystemClock(),
+        code_version=metadata.version("hepatica"),
+    )
+
+
+def open_checkpoint(path: Path, work: Mapping[str, Any]) -> AbstractContextManager[Any]:
+    """Open the file that keeps finished pieces of long work; see `hepatica.adapters.files.checkpoints`."""
+    from hepatica.adapters.files import checkpoints
+
+    return checkpoints.open_checkpoint(path, work)
 
 
 def read_dataset_rows(path: Path) -> list[dict[str, str]]:
