@@ -155,7 +155,7 @@ SIMULATE = (
     "--truth",
     ".05,.15,.3,.4",
     "--trials",
-    "60000",
+    "20480",
     "--seed",
     "5",
     "--json",
@@ -188,7 +188,7 @@ def wait_for_blocks(process, path, count):
 def test_an_interrupted_simulation_goes_on_where_it_stopped(tmp_path, number):
     path = tmp_path / "blocks.jsonl"
     process = start("--resume", str(path))
-    wait_for_blocks(process, path, 2)
+    wait_for_blocks(process, path, 1)
     process.send_signal(number)
     stdout, _ = process.communicate(timeout=WAIT_S)
     assert process.returncode == (130 if number == signal.SIGINT else -number)
@@ -196,11 +196,11 @@ def test_an_interrupted_simulation_goes_on_where_it_stopped(tmp_path, number):
         assert json.loads(stdout)["error"]["code"] == "cancelled"
     before = path.read_bytes().splitlines()
     kept = sum(line.endswith(b"]") for line in before[1:])
-    assert 2 <= kept < 15
+    assert 1 <= kept < 5
     again = ask(*SIMULATE[1:-1], "--resume", str(path))
     after = path.read_bytes().splitlines()
     assert after[: kept + 1] == before[: kept + 1]  # nothing done twice
-    assert len(after) == 16
+    assert len(after) == 6
     assert again == ask(*SIMULATE[1:-1])
 
 

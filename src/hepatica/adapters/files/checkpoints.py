@@ -13,7 +13,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from hepatica.core.errors import OutputError, OutputExistsError, SourceFormatError
+from hepatica.core.errors import HepaticaError, OutputError, OutputExistsError, SourceFormatError
 
 Keep = Callable[[int, Mapping[str, Any]], None]
 
@@ -39,18 +39,29 @@ def open_checkpoint(path: Path, work: Mapping[str, Any]) -> Iterator[tuple[dict[
         If the disk refuses.
     """
     header = json.dumps(work, sort_keys=True)
-    try:
+    with _telling():
         found, good = _read(path, header) if path.exists() else ({}, 0)
-        with open(path, "r+b" if path.exists() else "w+b") as stream:
+        stream = path.open("r+b" if path.exists() else "w+b")
+    with stream:
+        with _telling():
             stream.truncate(good)  # a torn last line must not join the next one
             stream.seek(good)
             if not good:
                 _append(stream, header)
 
-            def keep(number: int, piece: Mapping[str, Any]) -> None:
+        def keep(number: int, piece: Mapping[str, Any]) -> None:
+            with _telling():
                 _append(stream, json.dumps([number, piece], sort_keys=True))
 
-            yield found, keep
+        yield found, keep
+
+
+@contextmanager
+def _telling() -> Iterator[None]:
+    try:
+        yield
+    except HepaticaError:
+        raise
     except OSError as error:
         raise OutputError(
             expected="to keep finished pieces",

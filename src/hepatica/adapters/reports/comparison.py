@@ -167,6 +167,7 @@ def _draw_panel(
         axes.spines[side].set_visible(False)
     axes.grid(axis="y", linewidth=0.3, color="#c9d0d5")
     axes.set_axisbelow(True)
+    axes.set_ylim(bottom=0.0)
     note = f"; * nearest the target {target:g}" if target is not None else ""
     axes.set_title(f"{row['name']}: true DLT rates below the doses{note}", fontsize=7, loc="left")
 

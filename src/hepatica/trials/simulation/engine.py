@@ -225,7 +225,9 @@ def _make_plain_runner(job: SimulationJob, design: Design) -> Callable[[Any, int
                 p_response = job.response[dose - 1] if job.response else 0.0
                 data = data.extend(
                     Patient(
-                        dose=dose, dlt=tolerance[i] < job.truth[dose - 1], efficacy=response[i] < p_response
+                        dose=dose,
+                        dlt=bool(tolerance[i] < job.truth[dose - 1]),
+                        efficacy=bool(response[i] < p_response),
                     )
                     for i in range(given, min(given + job.cohort_size, most))
                 )
