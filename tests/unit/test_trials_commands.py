@@ -10,6 +10,7 @@ from typer.testing import CliRunner
 
 from hepatica.core.errors import HepaticaError
 from hepatica.entrypoints.cli.trial import app
+from hepatica.trials.rule_options import RULE_NAMES
 
 RUNNER = CliRunner()
 
@@ -396,3 +397,71 @@ def test_two_processes_print_the_bytes_of_one():
         "4",
     )
     assert ask(*words, "--workers", "2") == ask(*words)
+
+
+TOXIC = ("crm", "--doses", "5", "--target", "0.25", "--skeleton", ".05,.1,.25,.4,.6", "--outcomes")
+RULED = [
+    # rule and value, outcomes, (dose, goes on) without the rule, and with it
+    (("--stop-at-n", "6"), "1NNN 2NNN", (3, True), (3, False)),
+    (("--stop-n-at-dose", "3:any"), "1NNN", (2, True), (2, False)),
+    (("--stop-n-at-dose", "3:recommended"), "1NNN 2NTT", (1, True), (1, False)),
+    (("--stop-n-at-dose", "3:2"), "1NNN 2NTT", (1, True), (1, False)),
+    (("--stop-n-at-dose", "3"), "1NNN", (2, True), (2, False)),
+    (("--stop-at-n", "3", "--demand-n", "9"), "1NNN", (2, True), (2, True)),
+    (("--stop-too-toxic", "1,0.35,0.8"), "1TTT", (1, True), (None, False)),
+    (("--stop-too-toxic", "1,0.35,0.8", "--demand-n", "9"), "1TTT", (1, True), (None, False)),
+    (("--stop-ci-covered", "0.01,0.9"), "1NNN 2NNN 3NNT 3NNN", (3, True), (3, False)),
+    (("--stick-on", "0,3"), "1NNN", (2, True), (1, True)),
+    (("--stop-too-toxic", "1,0.35,0.8", "--rescue", "1,6"), "1TTT", (1, True), (1, True)),
+    (("--allow-skipping", "--no-skip", "up"), "1NNN", (2, True), (2, True)),
+    (("--no-skip", "both"), "1NNN 2N 3TTT", (1, True), (2, True)),
+    (("--unadmit-untested",), "1NNN", (2, True), (2, True)),
+    (("--follow-path", "1NNN 1NNN"), "1NNN", (2, True), (1, True)),
+    (("--follow-path", "1NN 2NN", "--expand-cohort", "3"), "1NT", (1, True), (1, True)),
+]
+
+
+@pytest.mark.requirement("E-rules")
+@pytest.mark.parametrize(("rule", "outcomes", "before", "after"), RULED, ids=str)
+def test_every_rule_acts_at_the_command_line(rule, outcomes, before, after):
+    plain, ruled = advise(*TOXIC, outcomes), advise(*TOXIC, outcomes, *rule)
+    assert (plain["recommended_dose"], plain["continue"]) == before
+    assert (ruled["recommended_dose"], ruled["continue"]) == after
+    assert ruled["reason"]
+
+
+@pytest.mark.requirement("E-rules")
+def test_no_rule_is_left_out_of_the_command_line_tests():
+    tried = {word[2:] for rule, *_ in RULED for word in rule if word.startswith("--")} - {"allow-skipping"}
+    assert tried == set(RULE_NAMES)
+
+
+@pytest.mark.requirement("E-interface-keys")
+def test_every_key_of_the_interface_is_in_the_document(follow_up):
+    advice = advise("boin", "--doses", "3", "--target", "0.3", "--outcomes", "1NNN")
+    assert {
+        "recommended_dose",
+        "continue",
+        "dose_admissible",
+        "prob_tox",
+        "estimate",
+        "hold",
+        "reason",
+    } <= set(advice)
+    for row in ask("table", "boin", "--target", "0.3", "--max-n", "30")["rows"]:
+        assert set(row) == {"n", "escalate_if_le", "deescalate_if_ge", "eliminate_if_ge"}
+    simon = ask("phase2", "simon", "--p0", ".1", "--p1", ".3")
+    for name in ("optimal", "minimax"):
+        assert set(simon[name]) == {"r1", "n1", "r", "n", "en", "pet", "alpha", "power"}
+    for method in ("clopper-pearson", "wilson", "wilson-cc", "jeffreys", "agresti-coull"):
+        found = ask("interval", "--x", "0", "--n", "10", "--method", method)
+        assert found["estimate"] == 0 and 0 <= found["lower"] < found["upper"] <= 1
+    words = ("survival", follow_up, "--time", "time", "--event", "event")
+    both = ask(*words, "--group", "arm")
+    assert set(both["logrank"]) == {"chi2", "df", "p"}
+    for document, names in ((ask(*words), ["all"]), (both, ["A", "B"])):
+        assert [group["name"] for group in document["groups"]] == names
+        for group in document["groups"]:
+            assert {"n", "events", "median", "median_lower", "median_upper", "curve"} <= set(group)
+            for point in group["curve"]:
+                assert set(point) == {"time", "n_risk", "n_event", "survival", "lower", "upper"}

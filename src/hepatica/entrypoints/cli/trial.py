@@ -7,6 +7,7 @@ from typing import Annotated, Any
 
 import typer
 
+from hepatica.entrypoints.cli.quick_command import QuickCommand, QuickGroup
 from hepatica.entrypoints.cli.trial_options import EPILOG, DesignCommand, take_chosen
 from hepatica.entrypoints.cli.trial_phase2 import phase2
 from hepatica.entrypoints.cli.trial_response import response
@@ -15,6 +16,7 @@ from hepatica.entrypoints.cli.trial_survival import survival
 
 app = typer.Typer(
     name="trial",
+    cls=QuickGroup,
     help="Run a trial and design the next one: escalation, phase II, intervals, survival, simulated trials.",
     no_args_is_help=True,
     context_settings={"help_option_names": ["-h", "--help"]},
@@ -195,7 +197,7 @@ def pathways(
         typer.echo(f"{'    ' * len(node.path)}{step} -> dose {node.dose}{end}{chance}")
 
 
-@app.command()
+@app.command(cls=QuickCommand)
 def interval(
     x: Annotated[int, typer.Option("--x", help="Patients with the event.")],
     n: Annotated[int, typer.Option("--n", help="Patients in the full group.")],

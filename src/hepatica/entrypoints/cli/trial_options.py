@@ -7,7 +7,8 @@ from dataclasses import dataclass, fields
 from typing import TYPE_CHECKING, Any
 
 from typer import BadParameter, Context
-from typer.core import TyperCommand
+
+from hepatica.entrypoints.cli.quick_command import QuickCommand
 
 if TYPE_CHECKING:
     from hepatica.trials.design import Design
@@ -41,10 +42,10 @@ class Chosen:
     rules: tuple[tuple[str, str], ...]
 
 
-class DesignCommand(TyperCommand):
+class DesignCommand(QuickCommand):
     """A command that also takes every option of every design, and rules whose order matters."""
 
-    def parse_args(self, ctx: Context, args: list[str]) -> list[str]:  # type: ignore[override]
+    def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
         """Take the options of designs and rules out, and leave the rest to the ordinary parser."""
         chosen, rest = split_arguments(args)
         ctx.meta[META_KEY] = chosen

@@ -6,7 +6,9 @@ from typing import Annotated, Any
 
 import typer
 
-phase2 = typer.Typer(help="Phase II designs and inference after them.", no_args_is_help=True)
+from hepatica.entrypoints.cli.quick_command import QuickCommand, QuickGroup
+
+phase2 = typer.Typer(cls=QuickGroup, help="Phase II designs and inference after them.", no_args_is_help=True)
 
 P0 = Annotated[float, typer.Option("--p0", help="Response probability that is not of interest.")]
 P1 = Annotated[float, typer.Option("--p1", help="Response probability that is of interest.")]
@@ -16,7 +18,7 @@ Nmax = Annotated[int, typer.Option("--nmax", min=2, help="Most patients searched
 Json = Annotated[bool, typer.Option("--json", help="Print exactly one JSON document on stdout.")]
 
 
-@phase2.command()
+@phase2.command(cls=QuickCommand)
 def simon(
     p0: P0, p1: P1, alpha: Alpha = 0.05, beta: Beta = 0.2, nmax: Nmax = 150, as_json: Json = False
 ) -> None:
@@ -35,7 +37,7 @@ def simon(
     _show(document, as_json, [f"{name}: {_say(getattr(found, name))}" for name in ("optimal", "minimax")])
 
 
-@phase2.command(name="single-stage")
+@phase2.command(name="single-stage", cls=QuickCommand)
 def single_stage(
     p0: P0, p1: P1, alpha: Alpha = 0.05, beta: Beta = 0.2, nmax: Nmax = 1000, as_json: Json = False
 ) -> None:
@@ -49,7 +51,7 @@ def single_stage(
     _show(found.to_dict(), as_json, [words])
 
 
-@phase2.command()
+@phase2.command(cls=QuickCommand)
 def admissible(
     p0: P0, p1: P1, alpha: Alpha = 0.05, beta: Beta = 0.2, nmax: Nmax = 150, as_json: Json = False
 ) -> None:
@@ -63,7 +65,7 @@ def admissible(
     )
 
 
-@phase2.command()
+@phase2.command(cls=QuickCommand)
 def inference(
     r1: Annotated[int, typer.Option("--r1")],
     n1: Annotated[int, typer.Option("--n1")],
@@ -85,7 +87,7 @@ def inference(
     _show(result.to_dict(), as_json, [words])
 
 
-@phase2.command()
+@phase2.command(cls=QuickCommand)
 def predictive(
     x: Annotated[int, typer.Option("--x", help="Responses so far.")],
     n: Annotated[int, typer.Option("--n", help="Patients so far.")],
@@ -118,7 +120,7 @@ def predictive(
     )
 
 
-@phase2.command()
+@phase2.command(cls=QuickCommand)
 def bop2(
     p0: P0,
     p1: P1,
@@ -160,7 +162,7 @@ def bop2(
             where="options",
             action="give one",
         )
-    sizes = {"beta": beta, "first": first, "every": every, "nmax": nmax}
+    sizes: dict[str, Any] = {"beta": beta, "first": first, "every": every, "nmax": nmax}
     totals = read_counts(looks, where="--looks") if looks else ()
     found: Any
     if endpoint == "binary":
@@ -220,7 +222,7 @@ def _describe_bop2(document: dict[str, Any]) -> Any:
         yield f"stop when {document['stop_when']}"
 
 
-@phase2.command()
+@phase2.command(cls=QuickCommand)
 def basket(
     x: Annotated[str, typer.Option("--x", help="Responses by basket: 2,3,3,0,1.")],
     n: Annotated[str, typer.Option("--n", help="Patients by basket.")],
