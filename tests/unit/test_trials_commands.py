@@ -410,7 +410,7 @@ RULED = [
     (("--stop-at-n", "3", "--demand-n", "9"), "1NNN", (2, True), (2, True)),
     (("--stop-too-toxic", "1,0.35,0.8"), "1TTT", (1, True), (None, False)),
     (("--stop-too-toxic", "1,0.35,0.8", "--demand-n", "9"), "1TTT", (1, True), (None, False)),
-    (("--stop-ci-covered", "0.01,0.9"), "1NNN 2NNN 3NNT 3NNN", (3, True), (3, False)),
+    (("--stop-ci-covered", "0.01,0.9"), "1NNN 2NNN 3NNT 3NNN", (4, True), (4, False)),
     (("--stick-on", "0,3"), "1NNN", (2, True), (1, True)),
     (("--stop-too-toxic", "1,0.35,0.8", "--rescue", "1,6"), "1TTT", (1, True), (1, True)),
     (("--allow-skipping", "--no-skip", "up"), "1NNN", (2, True), (2, True)),

@@ -8,11 +8,13 @@ import signal
 import subprocess
 import sys
 from math import sqrt
+from pathlib import Path
 
 import pytest
 from PIL import Image
 from typer.testing import CliRunner
 
+import hepatica
 from hepatica.adapters.files.checkpoints import open_checkpoint
 from hepatica.core.errors import HepaticaError, OutputError, OutputExistsError, SourceFormatError
 from hepatica.core.provenance import digest_bytes
@@ -167,7 +169,7 @@ def start(*arguments):
         [sys.executable, "-m", "hepatica.entrypoints.cli.main", *SIMULATE, *arguments],
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
-        env=dict(os.environ),
+        env={**os.environ, "PYTHONPATH": str(Path(hepatica.__file__).parents[1])},  # the code under test
     )
 
 

@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 import json
+import os
 import subprocess
 import sys
+from pathlib import Path
 from typing import Annotated
 
 import pytest
 import typer
 from typer.testing import CliRunner
 
+import hepatica
 from hepatica.entrypoints.cli.main import _narrow, app
 from hepatica.entrypoints.cli.quick_command import QuickCommand
 
@@ -42,6 +45,7 @@ def test_quick_answers_load_no_heavy_library(words, heavy):
         text=True,
         timeout=WAIT_S,
         check=True,
+        env={**os.environ, "PYTHONPATH": str(Path(hepatica.__file__).parents[1])},  # the code under test
     )
     assert json.loads(done.stdout)
     loaded = {line.rpartition("|")[2].strip().partition(".")[0] for line in done.stderr.splitlines()}
