@@ -16,6 +16,7 @@ from typer.testing import CliRunner
 
 import hepatica
 from hepatica.adapters.files.checkpoints import open_checkpoint
+from hepatica.adapters.reports.comparison import lay_out
 from hepatica.core.errors import HepaticaError, OutputError, OutputExistsError, SourceFormatError
 from hepatica.core.provenance import digest_bytes
 from hepatica.entrypoints.cli.trial import app
@@ -120,6 +121,26 @@ def test_designs_of_a_comparison_treat_the_same_patients(compared):
         "1000",
     )
     assert slow["designs"][0]["selected"] == slow["designs"][1]["selected"]
+
+
+@pytest.mark.requirement("E-compare-protocol")
+@pytest.mark.parametrize(
+    ("key", "error", "none"), [("selected", "selected_se", True), ("patients", None, False)]
+)
+def test_no_bar_leaves_its_panel_and_every_bar_has_the_height_of_its_number(compared, key, error, none):
+    document, _ = compared
+    figure = lay_out(document, key, error, label="x", none=none)
+    scale = 100.0 if none else 1.0
+    for axes, row in zip(figure.axes, document["scenarios"]):
+        low, high = axes.get_ylim()
+        heights = [patch.get_height() for patch in axes.patches]
+        wanted = [
+            scale * v
+            for design in row["designs"]
+            for v in (*design[key], *([design["selected_none"]] if none else []))
+        ]
+        assert heights == pytest.approx(wanted)
+        assert low == 0.0 and high > max(heights)
 
 
 @pytest.mark.requirement("E-compare-protocol")

@@ -109,6 +109,24 @@ def draw_patients(document: Mapping[str, Any]) -> Picture:
 
 def _draw(document: Mapping[str, Any], key: str, error: str | None, *, label: str, none: bool) -> bytes:
     from matplotlib.backends.backend_agg import FigureCanvasAgg
+
+    return to_png(FigureCanvasAgg(lay_out(document, key, error, label=label, none=none)))
+
+
+def lay_out(document: Mapping[str, Any], key: str, error: str | None, *, label: str, none: bool) -> Any:
+    """Return a figure with one panel of bars for each scenario, all on one scale from 0.
+
+    Parameters
+    ----------
+    document
+        The comparison.
+    key, error
+        Key of the values by dose, and of their standard errors where there are.
+    label
+        What the values are.
+    none
+        Whether the values are proportions, with one for no dose besides.
+    """
     from matplotlib.figure import Figure
 
     scenarios: Sequence[Any] = document["scenarios"]
@@ -117,11 +135,11 @@ def _draw(document: Mapping[str, Any], key: str, error: str | None, *, label: st
         dpi=DOTS_PER_INCH,
         layout="constrained",
     )
-    canvas = FigureCanvasAgg(figure)
     panels = figure.subplots(len(scenarios), 1, squeeze=False, sharey=True)[:, 0]
     for axes, row in zip(panels, scenarios):
         _draw_panel(axes, row, key, error, none=none, target=document["target"])
         axes.set_ylabel(label, fontsize=7)
+    panels[0].set_ylim(bottom=0.0)  # after all bars: a limit set ends the fitting of the shared axis
     panels[0].legend(
         fontsize=6.5,
         frameon=False,
@@ -130,7 +148,7 @@ def _draw(document: Mapping[str, Any], key: str, error: str | None, *, label: st
         ncols=6,
         borderaxespad=0.0,
     )
-    return to_png(canvas)
+    return figure
 
 
 def _draw_panel(
@@ -167,7 +185,6 @@ def _draw_panel(
         axes.spines[side].set_visible(False)
     axes.grid(axis="y", linewidth=0.3, color="#c9d0d5")
     axes.set_axisbelow(True)
-    axes.set_ylim(bottom=0.0)
     note = f"; * nearest the target {target:g}" if target is not None else ""
     axes.set_title(f"{row['name']}: true DLT rates below the doses{note}", fontsize=7, loc="left")
 
