@@ -29,6 +29,7 @@ if TYPE_CHECKING:
     from hepatica.record.people import Actor
     from hepatica.workflows.ask_session import OpenPlan
     from hepatica.workflows.check_procedure import ProcedurePorts
+    from hepatica.workflows.compare_designs import ComparisonPorts
     from hepatica.workflows.derive_response import ResponsePorts
     from hepatica.workflows.explain_ports import ExplanationWriter
     from hepatica.workflows.followup_ports import FollowupPorts
@@ -318,6 +319,60 @@ def make_procedure_ports() -> ProcedurePorts:
         clock=SystemClock(),
         code_version=metadata.version("hepatica"),
     )
+
+
+def make_comparison_ports() -> ComparisonPorts:
+    """Join the world to the comparison of designs."""
+    from hepatica.adapters.files.output_folder import stage_output
+    from hepatica.adapters.files.small_files import write_document
+    from hepatica.adapters.reports.comparison import ComparisonPageWriter
+    from hepatica.workflows.compare_designs import ComparisonPorts
+
+    return ComparisonPorts(
+        stage_output=stage_output,
+        write_document=write_document,
+        writers=(ComparisonPageWriter(),),
+        clock=SystemClock(),
+        code_version=metadata.version("hepatica"),
+    )
+
+
+def open_checkpoint(path: Path, work: Mapping[str, Any]) -> AbstractContextManager[Any]:
+    """Open the file that keeps finished pieces of long work; see `hepatica.adapters.files.checkpoints`."""
+    from hepatica.adapters.files import checkpoints
+
+    return checkpoints.open_checkpoint(path, work)
+
+
+def read_dataset_rows(path: Path) -> list[dict[str, str]]:
+    """Return the rows of a SAS transport or Dataset-JSON file by column name, as text.
+
+    Raises
+    ------
+    SourceFormatError
+        If the file cannot be read, or this installation reads CSV only.
+    InputError
+        If a row has another number of cells than there are columns.
+    """
+    from importlib import import_module, util
+
+    from hepatica.core.errors import InputError, SourceFormatError
+
+    if util.find_spec("hepatica.adapters.cdisc.tables") is None:
+        raise SourceFormatError(
+            expected="a CSV file",
+            given="SAS transport or Dataset-JSON",
+            where="table",
+            action="export as CSV",
+        )
+    tables = import_module("hepatica.adapters.cdisc.tables")
+    names = tables.read_header(path)
+    rows = []
+    for line, cells in tables.read_rows(path, required=names):
+        if cells is None:
+            raise InputError(expected=f"{len(names)} cells", given="another number", where=f"row {line - 1}")
+        rows.append(dict(zip(names, cells)))
+    return rows
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)

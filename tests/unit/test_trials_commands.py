@@ -10,6 +10,7 @@ from typer.testing import CliRunner
 
 from hepatica.core.errors import HepaticaError
 from hepatica.entrypoints.cli.trial import app
+from hepatica.trials.rule_options import RULE_NAMES
 
 RUNNER = CliRunner()
 
@@ -225,6 +226,25 @@ def test_phase_two_commands():
     )
 
 
+@pytest.mark.requirement("E-bop2-search")
+@pytest.mark.requirement("E-bop2-pairs")
+def test_bop2_searches_sizes_and_takes_pairs_of_endpoints():
+    words = ("phase2", "bop2", "--p0", ".2", "--p1", ".5", "--alpha", ".1")
+    found = ask(*words, "--search", "--first", "6", "--every", "6")
+    assert found["power"] >= 0.8 and found["n"] == found["boundaries"][-1]["n"]
+    pair = ask(*words, "--endpoint", "efficacy-toxicity", "--q0", ".4", "--q1", ".15", "--looks", "10,20")
+    assert pair["stop_when"] == "either fails"
+    assert set(pair["boundaries"][0]) == {"n", "first_fails_if_le", "second_fails_if_ge"}
+    for wrong in (
+        (),
+        ("--search", "--looks", "10,20"),
+        ("--endpoint", "nested", "--looks", "10"),
+        ("--endpoint", "x", "--looks", "10", "--q0", ".1", "--q1", ".2"),
+    ):
+        with pytest.raises(HepaticaError):
+            ask(*words, *wrong)
+
+
 @pytest.mark.requirement("E-intervals")
 def test_interval_command_gives_fractions():
     found = ask("interval", "--x", "2", "--n", "24", "--method", "clopper-pearson")
@@ -290,6 +310,44 @@ def test_an_event_code_other_than_0_or_1_is_an_error_unless_competing(tmp_path):
     assert [c["cause"] for c in found["groups"][0]["incidence"]] == [1, 2]
 
 
+@pytest.fixture
+def risks(tmp_path):
+    table = tmp_path / "risks.csv"
+    rows = zip(range(1, 25), [1, 2, 1, 0, 2, 1, 1, 2, 0, 1, 2, 1] * 2, "ABBABAABABBA" * 2)
+    table.write_text("t,e,arm\n" + "\n".join(",".join(map(str, row)) for row in rows) + "\n")
+    return str(table)
+
+
+@pytest.mark.requirement("E-gray")
+@pytest.mark.requirement("E-fine-gray")
+def test_competing_groups_are_compared_by_gray_and_with_cox_by_fine_gray(risks):
+    command = ("survival", risks, "--time", "t", "--event", "e", "--competing")
+    assert ask(*command)["gray"] is None
+    plain = ask(*command, "--group", "arm")
+    assert [(test["cause"], test["df"]) for test in plain["gray"]] == [(1, 1), (2, 1)]
+    assert all(0 < test["p"] <= 1 and test["chi2"] >= 0 for test in plain["gray"])
+    assert "fine_gray" not in plain
+    both = ask(*command, "--group", "arm", "--cox")
+    for model in both["fine_gray"]:
+        (term,) = model["terms"]
+        assert (term["group"], term["against"], model["not_evaluable"]) == ("B", "A", None)
+        assert term["lower"] < term["hazard_ratio"] < term["upper"]
+    words = RUNNER.invoke(app, [*command, "--group", "arm", "--cox"]).stdout
+    assert "Gray, kind 1" in words and "subdistribution hazard ratio, kind 2" in words
+
+
+@pytest.mark.requirement("E-fine-gray")
+def test_a_kind_of_event_that_one_group_lacks_is_not_evaluable_instead_of_an_error(tmp_path):
+    table = tmp_path / "one.csv"
+    table.write_text("t,e,arm\n1,1,A\n2,2,A\n3,1,B\n4,1,B\n5,2,A\n6,1,A\n7,0,B\n")
+    found = ask(
+        "survival", str(table), "--time", "t", "--event", "e", "--group", "arm", "--competing", "--cox"
+    )
+    first, second = found["fine_gray"]
+    assert first["terms"] and not second["terms"]
+    assert "maximum" in second["not_evaluable"]
+
+
 @pytest.mark.requirement("E-impossible-input")
 @pytest.mark.parametrize(
     "arguments",
@@ -339,3 +397,71 @@ def test_two_processes_print_the_bytes_of_one():
         "4",
     )
     assert ask(*words, "--workers", "2") == ask(*words)
+
+
+TOXIC = ("crm", "--doses", "5", "--target", "0.25", "--skeleton", ".05,.1,.25,.4,.6", "--outcomes")
+RULED = [
+    # rule and value, outcomes, (dose, goes on) without the rule, and with it
+    (("--stop-at-n", "6"), "1NNN 2NNN", (3, True), (3, False)),
+    (("--stop-n-at-dose", "3:any"), "1NNN", (2, True), (2, False)),
+    (("--stop-n-at-dose", "3:recommended"), "1NNN 2NTT", (1, True), (1, False)),
+    (("--stop-n-at-dose", "3:2"), "1NNN 2NTT", (1, True), (1, False)),
+    (("--stop-n-at-dose", "3"), "1NNN", (2, True), (2, False)),
+    (("--stop-at-n", "3", "--demand-n", "9"), "1NNN", (2, True), (2, True)),
+    (("--stop-too-toxic", "1,0.35,0.8"), "1TTT", (1, True), (None, False)),
+    (("--stop-too-toxic", "1,0.35,0.8", "--demand-n", "9"), "1TTT", (1, True), (None, False)),
+    (("--stop-ci-covered", "0.01,0.9"), "1NNN 2NNN 3NNT 3NNN", (4, True), (4, False)),
+    (("--stick-on", "0,3"), "1NNN", (2, True), (1, True)),
+    (("--stop-too-toxic", "1,0.35,0.8", "--rescue", "1,6"), "1TTT", (1, True), (1, True)),
+    (("--allow-skipping", "--no-skip", "up"), "1NNN", (2, True), (2, True)),
+    (("--no-skip", "both"), "1NNN 2N 3TTT", (1, True), (2, True)),
+    (("--unadmit-untested",), "1NNN", (2, True), (2, True)),
+    (("--follow-path", "1NNN 1NNN"), "1NNN", (2, True), (1, True)),
+    (("--follow-path", "1NN 2NN", "--expand-cohort", "3"), "1NT", (1, True), (1, True)),
+]
+
+
+@pytest.mark.requirement("E-rules")
+@pytest.mark.parametrize(("rule", "outcomes", "before", "after"), RULED, ids=str)
+def test_every_rule_acts_at_the_command_line(rule, outcomes, before, after):
+    plain, ruled = advise(*TOXIC, outcomes), advise(*TOXIC, outcomes, *rule)
+    assert (plain["recommended_dose"], plain["continue"]) == before
+    assert (ruled["recommended_dose"], ruled["continue"]) == after
+    assert ruled["reason"]
+
+
+@pytest.mark.requirement("E-rules")
+def test_no_rule_is_left_out_of_the_command_line_tests():
+    tried = {word[2:] for rule, *_ in RULED for word in rule if word.startswith("--")} - {"allow-skipping"}
+    assert tried == set(RULE_NAMES)
+
+
+@pytest.mark.requirement("E-interface-keys")
+def test_every_key_of_the_interface_is_in_the_document(follow_up):
+    advice = advise("boin", "--doses", "3", "--target", "0.3", "--outcomes", "1NNN")
+    assert {
+        "recommended_dose",
+        "continue",
+        "dose_admissible",
+        "prob_tox",
+        "estimate",
+        "hold",
+        "reason",
+    } <= set(advice)
+    for row in ask("table", "boin", "--target", "0.3", "--max-n", "30")["rows"]:
+        assert set(row) == {"n", "escalate_if_le", "deescalate_if_ge", "eliminate_if_ge"}
+    simon = ask("phase2", "simon", "--p0", ".1", "--p1", ".3")
+    for name in ("optimal", "minimax"):
+        assert set(simon[name]) == {"r1", "n1", "r", "n", "en", "pet", "alpha", "power"}
+    for method in ("clopper-pearson", "wilson", "wilson-cc", "jeffreys", "agresti-coull"):
+        found = ask("interval", "--x", "0", "--n", "10", "--method", method)
+        assert found["estimate"] == 0 and 0 <= found["lower"] < found["upper"] <= 1
+    words = ("survival", follow_up, "--time", "time", "--event", "event")
+    both = ask(*words, "--group", "arm")
+    assert set(both["logrank"]) == {"chi2", "df", "p"}
+    for document, names in ((ask(*words), ["all"]), (both, ["A", "B"])):
+        assert [group["name"] for group in document["groups"]] == names
+        for group in document["groups"]:
+            assert {"n", "events", "median", "median_lower", "median_upper", "curve"} <= set(group)
+            for point in group["curve"]:
+                assert set(point) == {"time", "n_risk", "n_event", "survival", "lower", "upper"}

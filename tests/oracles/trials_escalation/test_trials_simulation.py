@@ -15,6 +15,7 @@ from hepatica.trials.simulation.engine import simulate_block, simulate_trials
 from hepatica.trials.simulation.exact import derive_exact_characteristics
 from hepatica.trials.simulation.job import BLOCK_TRIALS, SimulationJob
 from hepatica.trials.simulation.kernels import draw_patients
+from hepatica.trials.simulation.timed import run_timed_block
 
 TRUTH = (0.1, 0.25, 0.45)
 SKELETON = {"skeleton": (0.1, 0.25, 0.4), "target": 0.25}
@@ -167,3 +168,80 @@ def test_boin12_selects_the_dose_with_the_better_trade_off():
     )
     assert simulate_trials(job).selected[1] > 0.5
     assert find_design("boin12", dose_count=3, **options).select_best is not None
+
+
+TIMED = [
+    ("tite-crm", {"skeleton": (0.05, 0.15, 0.25, 0.4), "target": 0.25}),
+    (
+        "tite-crm",
+        {"skeleton": (0.05, 0.15, 0.25, 0.4), "target": 0.25, "model": "logistic", "allow_skipping": True},
+    ),
+    ("tite-boin", {"target": 0.25}),
+]
+
+
+@pytest.mark.requirement("E-simulation-in-time")
+@pytest.mark.parametrize(("name", "options"), TIMED)
+def test_compiled_loops_in_time_treat_the_same_patients_in_the_same_way_as_the_design_itself(name, options):
+    job = SimulationJob(
+        design=name, options=options, truth=(0.05, 0.15, 0.3, 0.5), trials=60, seed=3, cohorts=6, gap=0.2
+    )
+    assert job.in_time
+    key = np.random.SeedSequence(job.seed, spawn_key=(0,)).generate_state(1, np.uint64)[0]
+    plain = run_timed_block(key, job.trials, job=job, design=job.make_design(), select=engine.select_final)
+    fast = simulate_block((job, 0))
+    assert fast == plain
+
+
+@pytest.mark.requirement("E-simulation-in-time")
+def test_with_slow_accrual_tite_crm_treats_as_crm_does():
+    timed = simulate_trials(
+        SimulationJob(design="tite-crm", options=SKELETON, truth=TRUTH, trials=2000, seed=2, gap=1000.0)
+    )
+    plain = simulate_trials(SimulationJob(design="crm", options=SKELETON, truth=TRUTH, trials=2000, seed=2))
+    assert (timed.selected, timed.patients, timed.dlts) == (plain.selected, plain.patients, plain.dlts)
+
+
+@pytest.mark.requirement("E-simulation-in-time")
+@pytest.mark.parametrize("name", ["tite-boin", "tite-crm"])
+def test_rules_and_time_go_together(name):
+    options = SKELETON if name == "tite-crm" else {"target": 0.25}
+    rules = (("stop-n-at-dose", "6:any"),)
+    job = SimulationJob(design=name, options=options, rules=rules, truth=TRUTH, trials=40, seed=2)
+    ruled = simulate_trials(job)
+    free = simulate_trials(SimulationJob(design=name, options=options, truth=TRUTH, trials=40, seed=2))
+    assert sum(ruled.patients) < sum(free.patients)
+    assert 1.0 < ruled.duration_windows < free.duration_windows
+    assert all(n <= 8 for n in ruled.patients)  # at most one cohort beyond the six
+
+
+@pytest.mark.requirement("E-simulation-in-time")
+def test_adaptive_weights_and_maximum_likelihood_run_in_time_too():
+    adaptive = SimulationJob(
+        design="tite-crm",
+        options={**SKELETON, "weighting": "adaptive"},
+        truth=TRUTH,
+        trials=20,
+        seed=2,
+        cohorts=4,
+    )
+    assert simulate_trials(adaptive).duration_windows > 1.0
+    likely = SimulationJob(
+        design="tite-crm",
+        options={**SKELETON, "method": "mle"},
+        rules=(("follow-path", "1NNN 2NNN 3NNN"),),
+        truth=(0.6, 0.7, 0.8),
+        trials=5,
+        seed=2,
+        cohorts=4,
+    )
+    assert sum(simulate_trials(likely).selected) <= 1.0
+
+
+@pytest.mark.requirement("E-same-bytes")
+def test_trials_in_time_give_the_same_bytes_on_any_number_of_workers():
+    job = SimulationJob(
+        design="tite-crm", options=SKELETON, truth=TRUTH, trials=BLOCK_TRIALS + 5, seed=8, cohorts=3
+    )
+    with ThreadPoolExecutor(2) as pool:
+        assert repr(simulate_trials(job, run=pool.map).to_dict()) == repr(simulate_trials(job).to_dict())

@@ -16,6 +16,7 @@ from hepatica.entrypoints.cli.exit_status import CANCELLED, USAGE, to_exit_statu
 from hepatica.entrypoints.cli.grade import grade_app
 from hepatica.entrypoints.cli.paths import paths_app
 from hepatica.entrypoints.cli.procedure import procedure_app
+from hepatica.entrypoints.cli.quick_command import QuickGroup
 from hepatica.entrypoints.cli.record import audit_app, backup_command, record_app, restore_command
 from hepatica.entrypoints.cli.response import response_app
 from hepatica.entrypoints.cli.response_records import compare, endpoints, report
@@ -328,12 +329,32 @@ def _listen() -> None:
             signal.signal(number, _stop)
 
 
+def _narrow(first: list[str]) -> typer.Typer:
+    """Return the application with the group that is asked for alone: to build all takes longer than to answer."""
+    asked = [
+        group
+        for group in app.registered_groups
+        if group.typer_instance is not None and first == [group.name or group.typer_instance.info.name]
+    ]
+    if not asked:
+        return app
+    small = typer.Typer(
+        name="hepatica",
+        cls=QuickGroup,
+        help=app.info.help,
+        add_completion=False,
+        pretty_exceptions_enable=False,
+    )
+    small.registered_groups = asked
+    return small
+
+
 def main() -> None:
     """Run the command line; every refusal becomes a message and an exit status, never a traceback."""
     as_json = "--json" in sys.argv
     _listen()
     try:
-        app()
+        _narrow(sys.argv[1:2])()
     except HepaticaError as error:
         _end(error, as_json=as_json)
     except _Stopped as stopped:

@@ -2,24 +2,30 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
 from pathlib import Path
 from typing import Annotated, Any
 
 import typer
 
+from hepatica.entrypoints.cli.quick_command import QuickCommand, QuickGroup
 from hepatica.entrypoints.cli.trial_options import EPILOG, DesignCommand, take_chosen
 from hepatica.entrypoints.cli.trial_phase2 import phase2
+from hepatica.entrypoints.cli.trial_response import response
+from hepatica.entrypoints.cli.trial_simulate import compare, simulate
 from hepatica.entrypoints.cli.trial_survival import survival
 
 app = typer.Typer(
     name="trial",
+    cls=QuickGroup,
     help="Run a trial and design the next one: escalation, phase II, intervals, survival, simulated trials.",
     no_args_is_help=True,
     context_settings={"help_option_names": ["-h", "--help"]},
 )
 app.add_typer(phase2, name="phase2")
 app.command(name="survival")(survival)
+app.command(name="response")(response)
+app.command(name="simulate", cls=DesignCommand, epilog=EPILOG)(simulate)
+app.command(name="compare", cls=DesignCommand, epilog=EPILOG)(compare)
 
 DesignName = Annotated[
     str, typer.Argument(metavar="DESIGN", help="3+3, rolling6, tpi, mtpi, mtpi2, keyboard, boin, ...")
@@ -35,11 +41,7 @@ Outcomes = Annotated[
 Patients = Annotated[
     Path | None, typer.Option("--patients", help="CSV with dose, dlt, follow_up, window (days).")
 ]
-Truth = Annotated[str, typer.Option("--truth", help="True DLT probabilities, comma separated.")]
 Json = Annotated[bool, typer.Option("--json", help="Print exactly one JSON document on stdout.")]
-Scheduler = Annotated[
-    str, typer.Option("--scheduler", help="Address of a Dask scheduler whose workers share the work.")
-]
 
 
 @app.command(name="next-dose", cls=DesignCommand, epilog=EPILOG)
@@ -195,79 +197,7 @@ def pathways(
         typer.echo(f"{'    ' * len(node.path)}{step} -> dose {node.dose}{end}{chance}")
 
 
-@app.command(cls=DesignCommand, epilog=EPILOG)
-def simulate(
-    ctx: typer.Context,
-    design: DesignName,
-    truth: Truth,
-    target: Target = None,
-    trials: Annotated[int, typer.Option("--trials", min=1)] = 10_000,
-    seed: Annotated[int, typer.Option("--seed", min=0)] = 1,
-    cohort_size: Annotated[int, typer.Option("--cohort-size", min=1)] = 3,
-    cohorts: Annotated[int, typer.Option("--cohorts", min=1, help="Most cohorts in a trial.")] = 10,
-    response: Annotated[str | None, typer.Option("--response", help="True response probabilities.")] = None,
-    gap: Annotated[
-        float, typer.Option("--gap", help="Mean time between arrivals in DLT windows (designs in time).")
-    ] = 0.25,
-    workers: Annotated[
-        int, typer.Option("--workers", min=1, help="Processes; the result is the same for any number.")
-    ] = 1,
-    scheduler: Scheduler = "",
-    as_json: Json = False,
-) -> None:
-    """Simulate a design: how often it finds each dose, and at what cost."""
-    from hepatica.entrypoints.cli.screen import print_json, showing_progress
-
-    settings = {"trials": trials, "seed": seed, "cohort_size": cohort_size, "cohorts": cohorts, "gap": gap}
-    job = _make_job(ctx, design, truth=truth, target=target, response=response, settings=settings)
-    with showing_progress(quiet=as_json) as progress:
-        progress.stage(f"Simulating {design}")
-        result = _run_job(job, workers=workers, scheduler=scheduler, progress=progress)
-    document = {**result.to_dict(), "assumptions": list(describe_assumptions(job))}
-    if as_json:
-        print_json(document)
-    else:
-        typer.echo(_describe([result], job))
-
-
-@app.command(cls=DesignCommand, epilog=EPILOG)
-def compare(
-    ctx: typer.Context,
-    designs: Annotated[list[str], typer.Argument(metavar="DESIGN...", help="Two or more designs.")],
-    truth: Truth,
-    target: Target = None,
-    trials: Annotated[int, typer.Option("--trials", min=1)] = 10_000,
-    seed: Annotated[int, typer.Option("--seed", min=0)] = 1,
-    cohort_size: Annotated[int, typer.Option("--cohort-size", min=1)] = 3,
-    cohorts: Annotated[int, typer.Option("--cohorts", min=1)] = 10,
-    response: Annotated[str | None, typer.Option("--response")] = None,
-    gap: Annotated[float, typer.Option("--gap")] = 0.25,
-    workers: Annotated[int, typer.Option("--workers", min=1)] = 1,
-    scheduler: Scheduler = "",
-    as_json: Json = False,
-) -> None:
-    """Compare designs on the same simulated patients; each design takes the options it knows."""
-    from hepatica.entrypoints.cli.screen import print_json, showing_progress
-
-    settings = {"trials": trials, "seed": seed, "cohort_size": cohort_size, "cohorts": cohorts, "gap": gap}
-    results, last = [], None
-    with showing_progress(quiet=as_json) as progress:
-        for name in designs:
-            last = _make_job(
-                ctx, name, truth=truth, target=target, response=response, settings=settings, shared=True
-            )
-            progress.stage(f"Simulating {name}")
-            results.append(_run_job(last, workers=workers, scheduler=scheduler, progress=progress))
-    assert last is not None
-    if as_json:
-        print_json(
-            {"designs": [r.to_dict() for r in results], "assumptions": list(describe_assumptions(last))}
-        )
-    else:
-        typer.echo(_describe(results, last))
-
-
-@app.command()
+@app.command(cls=QuickCommand)
 def interval(
     x: Annotated[int, typer.Option("--x", help="Patients with the event.")],
     n: Annotated[int, typer.Option("--n", help="Patients in the full group.")],
@@ -290,94 +220,6 @@ def interval(
             f"{x}/{n} = {found.estimate:.3f}, {100 * conf:g} % {method} {found.lower:.3f} to "
             f"{found.upper:.3f}"
         )
-
-
-def describe_assumptions(job: Any) -> Iterable[str]:
-    """Yield what a simulation takes for granted, in words for a protocol."""
-    yield (
-        f"Every patient has a fixed tolerance drawn from seed {job.seed}; designs with one seed "
-        f"treat the same patients."
-    )
-    yield f"Cohorts of {job.cohort_size}, at most {job.cohorts * job.cohort_size} patients."
-    if job.design == "tite-boin":
-        yield (
-            f"Arrivals follow a Poisson process, one in {job.gap:g} DLT windows; DLT times are "
-            f"uniform in the window."
-        )
-        yield "Each cohort is assigned when its first patient arrives, or when suspended accrual may go on."
-    else:
-        yield "Each cohort is followed for its whole DLT window before the next is assigned."
-    if job.response:
-        yield "Response and DLT of one patient are independent."
-
-
-def _make_job(
-    ctx: typer.Context,
-    design: str,
-    *,
-    truth: str,
-    target: float | None,
-    response: str | None,
-    settings: dict[str, Any],
-    shared: bool = False,
-) -> Any:
-    from dataclasses import fields
-
-    from hepatica.entrypoints.cli.trial_options import make_bare_design, read_numbers
-    from hepatica.trials.simulation.job import SimulationJob
-
-    chosen = take_chosen(ctx)
-    options = dict(chosen.options)
-    rates = read_numbers(truth, where="--truth")
-    if shared:  # in a comparison each design takes the options it knows
-        from hepatica.trials.escalation.catalogue import _designs
-
-        known = {field.name for field in fields(_designs()[design])} if design in _designs() else set(options)
-        options = {name: value for name, value in options.items() if name in known}
-    bare = make_bare_design(design, doses=str(len(rates)), target=target, options=options)
-    if target is not None and "target" in {field.name for field in fields(bare)}:  # type: ignore[arg-type]
-        options["target"] = target
-    return SimulationJob(
-        design=design,
-        options=options,
-        rules=chosen.rules,
-        truth=rates,
-        response=read_numbers(response, where="--response") if response else (),
-        **settings,
-    )
-
-
-def _run_job(job: Any, *, workers: int, scheduler: str, progress: Any) -> Any:
-    from hepatica.bootstrap import open_executor
-    from hepatica.trials.simulation.engine import simulate_trials
-
-    with open_executor(workers=workers, scheduler=scheduler) as executor:
-        run = map if executor is None else executor.map
-        return simulate_trials(job, run=run, progress=progress)
-
-
-def _describe(results: list[Any], job: Any) -> str:
-    levels = range(1, len(job.truth) + 1)
-    lines = [f"{job.trials} simulated trials, seed {job.seed}", ""]
-    lines.append(f"{'':<24}" + "".join(f"{f'dose {d}':>9}" for d in levels) + f"{'none':>9}{'total':>9}")
-    lines.append(f"{'true DLT rate':<24}" + "".join(f"{p:>9.3g}" for p in job.truth))
-    for r in results:
-        name = r.job.design
-        picks = "".join(f"{100 * p:>9.1f}" for p in (*r.selected, r.selected_none))
-        lines.append(f"{name + ': selected %':<24}" + picks)
-        lines.append(
-            f"{name + ': patients':<24}"
-            + "".join(f"{v:>9.1f}" for v in r.patients)
-            + f"{'':>9}{sum(r.patients):>9.1f}"
-        )
-        lines.append(
-            f"{name + ': DLTs':<24}" + "".join(f"{v:>9.2f}" for v in r.dlts) + f"{'':>9}{sum(r.dlts):>9.2f}"
-        )
-        if r.duration_windows is not None:
-            lines.append(f"{name + ': duration':<24}{r.duration_windows:>9.1f} DLT windows")
-    worst = max(max(r.selected_se) for r in results)
-    lines += ["", f"Monte Carlo standard error of a selection: at most {100 * worst:.2f} percentage points."]
-    return "\n".join([*lines, *describe_assumptions(job)])
 
 
 def _select(design: Any, *, counts: Any, dlts: Any, pair: bool, contour: bool) -> dict[str, Any]:

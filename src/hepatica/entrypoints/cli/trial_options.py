@@ -7,7 +7,8 @@ from dataclasses import dataclass, fields
 from typing import TYPE_CHECKING, Any
 
 from typer import BadParameter, Context
-from typer.core import TyperCommand
+
+from hepatica.entrypoints.cli.quick_command import QuickCommand
 
 if TYPE_CHECKING:
     from hepatica.trials.design import Design
@@ -41,10 +42,10 @@ class Chosen:
     rules: tuple[tuple[str, str], ...]
 
 
-class DesignCommand(TyperCommand):
+class DesignCommand(QuickCommand):
     """A command that also takes every option of every design, and rules whose order matters."""
 
-    def parse_args(self, ctx: Context, args: list[str]) -> list[str]:  # type: ignore[override]
+    def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
         """Take the options of designs and rules out, and leave the rest to the ordinary parser."""
         chosen, rest = split_arguments(args)
         ctx.meta[META_KEY] = chosen
@@ -197,36 +198,57 @@ def read_trial_data(outcomes: str | None, patients: Any) -> TrialData:
 
 
 def read_table(path: Any) -> list[dict[str, str]]:
-    """Return the rows of a CSV file.
+    """Return the rows of a table: CSV, SAS transport version 5 or Dataset-JSON 1.1, told by its first bytes.
 
     Raises
     ------
     NotFoundError
         If there is no such file.
     SourceFormatError
-        If it is not a table in UTF-8 with a heading line and a row.
+        If it is not a table with a heading and a row.
     """
-    import csv
-
     from hepatica.core.errors import NotFoundError, SourceFormatError
 
     try:
+        with open(path, "rb") as file:
+            head = file.read(64)
+        rows = _read_dataset(path) if _is_dataset(head) else _read_csv(path)
+    except FileNotFoundError:
+        raise NotFoundError(expected="a table", given="no such file", where="table") from None
+    except (UnicodeDecodeError, OSError, AttributeError):
+        raise SourceFormatError(
+            expected="a CSV file in UTF-8 with one heading line", given="something else", where="table"
+        ) from None
+    if not rows:
+        raise SourceFormatError(expected="a heading line and at least one row", given="no row", where="table")
+    return rows
+
+
+def _is_dataset(head: bytes) -> bool:
+    return head.startswith(b"HEADER RECORD*******") or head.removeprefix(b"\xef\xbb\xbf").lstrip()[:1] == b"{"
+
+
+def _read_dataset(path: Any) -> list[dict[str, str]]:
+    from hepatica.bootstrap import read_dataset_rows
+
+    return read_dataset_rows(path)
+
+
+def _read_csv(path: Any) -> list[dict[str, str]]:
+    import csv
+
+    from hepatica.core.errors import SourceFormatError
+
+    try:
         with open(path, newline="", encoding="utf-8-sig") as file:
-            rows = [
+            return [
                 {(key or "").strip(): value or "" for key, value in row.items()}
                 for row in csv.DictReader(file)
             ]
-    except FileNotFoundError:
-        raise NotFoundError(expected="a CSV file", given="no such file", where=path.name) from None
-    except (UnicodeDecodeError, csv.Error, OSError, AttributeError):
+    except csv.Error:
         raise SourceFormatError(
-            expected="a CSV file in UTF-8 with one heading line", given="something else", where=path.name
+            expected="a CSV file in UTF-8 with one heading line", given="something else", where="table"
         ) from None
-    if not rows:
-        raise SourceFormatError(
-            expected="a heading line and at least one row", given="no row", where=path.name
-        )
-    return rows
 
 
 def _make_rules(chosen: Chosen) -> tuple[Rule, ...]:

@@ -6,7 +6,9 @@ from typing import Annotated, Any
 
 import typer
 
-phase2 = typer.Typer(help="Phase II designs and inference after them.", no_args_is_help=True)
+from hepatica.entrypoints.cli.quick_command import QuickCommand, QuickGroup
+
+phase2 = typer.Typer(cls=QuickGroup, help="Phase II designs and inference after them.", no_args_is_help=True)
 
 P0 = Annotated[float, typer.Option("--p0", help="Response probability that is not of interest.")]
 P1 = Annotated[float, typer.Option("--p1", help="Response probability that is of interest.")]
@@ -16,7 +18,7 @@ Nmax = Annotated[int, typer.Option("--nmax", min=2, help="Most patients searched
 Json = Annotated[bool, typer.Option("--json", help="Print exactly one JSON document on stdout.")]
 
 
-@phase2.command()
+@phase2.command(cls=QuickCommand)
 def simon(
     p0: P0, p1: P1, alpha: Alpha = 0.05, beta: Beta = 0.2, nmax: Nmax = 150, as_json: Json = False
 ) -> None:
@@ -35,7 +37,7 @@ def simon(
     _show(document, as_json, [f"{name}: {_say(getattr(found, name))}" for name in ("optimal", "minimax")])
 
 
-@phase2.command(name="single-stage")
+@phase2.command(name="single-stage", cls=QuickCommand)
 def single_stage(
     p0: P0, p1: P1, alpha: Alpha = 0.05, beta: Beta = 0.2, nmax: Nmax = 1000, as_json: Json = False
 ) -> None:
@@ -49,7 +51,7 @@ def single_stage(
     _show(found.to_dict(), as_json, [words])
 
 
-@phase2.command()
+@phase2.command(cls=QuickCommand)
 def admissible(
     p0: P0, p1: P1, alpha: Alpha = 0.05, beta: Beta = 0.2, nmax: Nmax = 150, as_json: Json = False
 ) -> None:
@@ -63,7 +65,7 @@ def admissible(
     )
 
 
-@phase2.command()
+@phase2.command(cls=QuickCommand)
 def inference(
     r1: Annotated[int, typer.Option("--r1")],
     n1: Annotated[int, typer.Option("--n1")],
@@ -85,7 +87,7 @@ def inference(
     _show(result.to_dict(), as_json, [words])
 
 
-@phase2.command()
+@phase2.command(cls=QuickCommand)
 def predictive(
     x: Annotated[int, typer.Option("--x", help="Responses so far.")],
     n: Annotated[int, typer.Option("--n", help="Patients so far.")],
@@ -118,33 +120,109 @@ def predictive(
     )
 
 
-@phase2.command()
+@phase2.command(cls=QuickCommand)
 def bop2(
     p0: P0,
     p1: P1,
     looks: Annotated[
-        str, typer.Option("--looks", help="Patients at each look, the last is the total: 10,20,40.")
-    ],
+        str | None,
+        typer.Option("--looks", help="Patients at each look, the last is the total: 10,20,40."),
+    ] = None,
     alpha: Alpha = 0.05,
+    endpoint: Annotated[
+        str, typer.Option("--endpoint", help="binary, efficacy-toxicity, co-primary or nested.")
+    ] = "binary",
+    q0: Annotated[
+        float | None,
+        typer.Option(
+            "--q0", help="Second endpoint, not of interest: toxicity, second response, or CR and PR together."
+        ),
+    ] = None,
+    q1: Annotated[float | None, typer.Option("--q1", help="Second endpoint, of interest.")] = None,
+    search: Annotated[
+        bool, typer.Option("--search", help="Find the smallest total that reaches power 1 - beta.")
+    ] = False,
+    beta: Beta = 0.2,
+    first: Annotated[int, typer.Option("--first", min=1, help="Search: patients at the first look.")] = 10,
+    every: Annotated[int, typer.Option("--every", min=1, help="Search: patients between looks.")] = 10,
+    nmax: Annotated[int, typer.Option("--nmax", min=2, help="Search: most patients.")] = 80,
     as_json: Json = False,
 ) -> None:
-    """Find the BOP2 stopping limits with the largest power under a type I limit."""
+    """Find the BOP2 stopping limits with the largest power under a type I limit, for one endpoint or a pair."""
+    from functools import partial
+
+    from hepatica.core.errors import InputError
     from hepatica.entrypoints.cli.trial_options import read_counts
-    from hepatica.trials.phase2.bop2 import find_bop2_design
+    from hepatica.trials.phase2.bop2 import find_bop2_design, find_bop2_size, search_size
 
-    found = find_bop2_design(p0, p1, alpha=alpha, looks=read_counts(looks, where="--looks"))
-    lines = [
-        f"lambda {found.lambda_:.2f}, gamma {found.gamma:.2f}: alpha {found.alpha:.4f}, power "
-        f"{found.power:.4f}"
-    ]
-    lines += [
-        f"  at {n}: stop with {limit if limit >= 0 else 'no'} responses or fewer"
-        for n, limit in zip(found.looks, found.stop_if_le)
-    ]
-    _show(found.to_dict(), as_json, lines)
+    if (looks is None) != search:
+        raise InputError(
+            expected="--looks or --search",
+            given="both" if search else "neither",
+            where="options",
+            action="give one",
+        )
+    sizes: dict[str, Any] = {"beta": beta, "first": first, "every": every, "nmax": nmax}
+    totals = read_counts(looks, where="--looks") if looks else ()
+    found: Any
+    if endpoint == "binary":
+        found = (
+            find_bop2_size(p0, p1, alpha=alpha, **sizes)
+            if search
+            else find_bop2_design(p0, p1, alpha=alpha, looks=totals)
+        )
+    else:
+        from hepatica.trials.phase2.bop2_pair import find_bop2_pair
+
+        null, alternative = _read_pair(p0, p1, q0, q1)
+        kind = _read_kind(endpoint)
+        find = partial(find_bop2_pair, null, alternative, kind=kind, alpha=alpha)
+        found = search_size(lambda at: find(looks=at), **sizes) if search else find(looks=totals)
+    document = {"endpoint": endpoint, **found.to_dict()}
+    if search:
+        document["n"] = found.looks[-1]
+    _show(document, as_json, list(_describe_bop2(document)))
 
 
-@phase2.command()
+def _read_kind(endpoint: str) -> Any:
+    from hepatica.core.errors import NotFoundError
+    from hepatica.trials.phase2.bop2_pair import PairKind
+
+    try:
+        return PairKind(endpoint)
+    except ValueError:
+        raise NotFoundError(
+            expected=f"binary, {', '.join(PairKind)}", given=f"'{endpoint}'", where="--endpoint"
+        ) from None
+
+
+def _read_pair(p0: float, p1: float, q0: float | None, q1: float | None) -> tuple[Any, Any]:
+    from hepatica.core.errors import InputError
+
+    if q0 is None or q1 is None:
+        raise InputError(expected="--q0 and --q1 for a pair of endpoints", given="not both", where="options")
+    return (p0, q0), (p1, q1)
+
+
+def _describe_bop2(document: dict[str, Any]) -> Any:
+    yield (
+        f"lambda {document['lambda']:.2f}, gamma {document['gamma']:.2f}: alpha {document['alpha']:.4f}, "
+        f"power {document['power']:.4f}"
+    )
+    words = {
+        "stop_if_le": "stop with {} responses or fewer",
+        "first_fails_if_le": "first endpoint fails with {} or fewer",
+        "second_fails_if_le": "second endpoint fails with {} or fewer",
+        "second_fails_if_ge": "toxicity fails with {} or more",
+    }
+    for row in document["boundaries"]:
+        parts = [text.format(row[key]) for key, text in words.items() if row.get(key) is not None]
+        yield f"  at {row['n']}: " + ("; ".join(parts) or "never stop")
+    if "stop_when" in document:
+        yield f"stop when {document['stop_when']}"
+
+
+@phase2.command(cls=QuickCommand)
 def basket(
     x: Annotated[str, typer.Option("--x", help="Responses by basket: 2,3,3,0,1.")],
     n: Annotated[str, typer.Option("--n", help="Patients by basket.")],

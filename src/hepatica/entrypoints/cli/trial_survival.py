@@ -11,13 +11,18 @@ from hepatica.core.errors import InputError, NotFoundError
 
 
 def survival(
-    table: Annotated[Path, typer.Argument(metavar="F", help="CSV file, one row for each patient.")],
+    table: Annotated[
+        Path, typer.Argument(metavar="F", help="One row for each patient: CSV, XPT v5 or Dataset-JSON.")
+    ],
     time: Annotated[str, typer.Option("--time", help="Column with follow-up time.")],
     event: Annotated[str | None, typer.Option("--event", help="Column with 1 event, 0 censored.")] = None,
     censor: Annotated[
         str | None, typer.Option("--censor", help="Column with 0 event, other censored (ADTTE CNSR).")
     ] = None,
     group: Annotated[str | None, typer.Option("--group", help="Column with groups.")] = None,
+    param: Annotated[
+        str | None, typer.Option("--param", help="Only rows with this PARAMCD (ADTTE holds several).")
+    ] = None,
     conf_type: Annotated[str, typer.Option("--conf-type", help="log-log, log or plain.")] = "log-log",
     conf: Annotated[float, typer.Option("--conf")] = 0.95,
     cox: Annotated[bool, typer.Option("--cox", help="Hazard ratios against the first group.")] = False,
@@ -28,7 +33,11 @@ def survival(
         bool, typer.Option("--reverse", help="Follow-up instead of events (reverse Kaplan-Meier).")
     ] = False,
     competing: Annotated[
-        bool, typer.Option("--competing", help="Codes 1, 2, ...: cumulative incidence of each.")
+        bool,
+        typer.Option(
+            "--competing",
+            help="Codes 1, 2, ...: cumulative incidence of each; with --group Gray's test, with --cox Fine-Gray.",
+        ),
     ] = False,
     as_json: Annotated[
         bool, typer.Option("--json", help="Print exactly one JSON document on stdout.")
@@ -40,7 +49,7 @@ def survival(
     from hepatica.entrypoints.cli.screen import print_json
     from hepatica.entrypoints.cli.trial_options import read_table
 
-    rows = read_table(table)
+    rows = _choose_parameter(read_table(table), param)
     times = _read_column(rows, time)
     codes = _read_codes(rows, event=event, censor=censor)
     if group is not None and group not in rows[0]:
@@ -67,10 +76,26 @@ def survival(
     document["logrank"] = _compare(times, events, labels) if len(names) > 1 else None
     if cox:
         document["cox"] = _fit(times, events, labels, names=names, ties=ties, conf=conf)
+    if competing:
+        document |= _compare_kinds(times, codes, labels, names=names, conf=conf if cox else None)
     if as_json:
         print_json(document)
     else:
         typer.echo("\n".join(_to_lines(document)))
+
+
+def _choose_parameter(rows: list[dict[str, str]], param: str | None) -> list[dict[str, str]]:
+    found = sorted({row.get("PARAMCD", "") for row in rows})
+    if param is None and len(found) < 2:
+        return rows
+    if param is None or param not in found:
+        raise InputError(
+            expected=f"--param with one of {', '.join(found) or 'no PARAMCD in this table'}",
+            given=param or "none, for a table of several",
+            where="--param",
+            action="choose one: rows of several endpoints are several rows of one patient",
+        )
+    return [row for row in rows if row["PARAMCD"] == param]
 
 
 def _describe_group(
@@ -135,6 +160,45 @@ def _compare(times: Any, events: Any, labels: Any) -> dict[str, Any]:
     return {"chi2": test.chi2, "df": test.df, "p": test.p}
 
 
+def _compare_kinds(
+    times: Any, codes: Any, labels: Any, *, names: list[str], conf: float | None
+) -> dict[str, Any]:
+    """Gray's test of every kind of event; with a confidence level also a Fine-Gray model of each."""
+    if len(names) < 2:
+        return {"gray": None}
+    from hepatica.trials.endpoints.gray import compare_incidence
+
+    tests = compare_incidence(times, codes, labels)
+    found: dict[str, Any] = {
+        "gray": [{"cause": t.cause, "chi2": t.chi2, "df": t.df, "p": t.p} for t in tests],
+        "notes": [
+            "logrank and cox take every kind of event as the event; gray and fine_gray take one kind each"
+        ],
+    }
+    if conf is not None:
+        found["fine_gray"] = [
+            _fit_kind(times, codes, labels, names=names, cause=t.cause, conf=conf) for t in tests
+        ]
+    return found
+
+
+def _fit_kind(
+    times: Any, codes: Any, labels: Any, *, names: list[str], cause: int, conf: float
+) -> dict[str, Any]:
+    import numpy as np
+
+    from hepatica.core.errors import NotConvergedError
+    from hepatica.trials.endpoints.fine_gray import fit_fine_gray
+
+    columns = np.column_stack([(labels == name).astype(float) for name in names[1:]])
+    settled = {"cause": cause, "ties": "breslow", "standard_errors": "robust"}
+    try:
+        fit = fit_fine_gray(times, codes, columns, cause=cause, conf=conf)
+    except NotConvergedError as error:
+        return {**settled, "terms": [], "not_evaluable": str(error)}
+    return {**settled, "terms": _list_terms(fit, names), "not_evaluable": None}
+
+
 def _fit(times: Any, events: Any, labels: Any, *, names: list[str], ties: str, conf: float) -> dict[str, Any]:
     import numpy as np
 
@@ -144,7 +208,11 @@ def _fit(times: Any, events: Any, labels: Any, *, names: list[str], ties: str, c
         raise InputError(expected="--group with two or more groups", given="one group", where="--cox")
     columns = np.column_stack([(labels == name).astype(float) for name in names[1:]])
     fit = fit_cox(times, events, columns, ties=ties, conf=conf)
-    terms = [
+    return {"ties": ties, "terms": _list_terms(fit, names)}
+
+
+def _list_terms(fit: Any, names: list[str]) -> list[dict[str, Any]]:
+    return [
         {
             "group": name,
             "against": names[0],
@@ -157,7 +225,6 @@ def _fit(times: Any, events: Any, labels: Any, *, names: list[str], ties: str, c
         }
         for i, name in enumerate(names[1:])
     ]
-    return {"ties": ties, "terms": terms}
 
 
 def _read_column(rows: list[dict[str, str]], name: str) -> Any:
@@ -227,4 +294,16 @@ def _to_lines(document: dict[str, Any]) -> list[str]:
             f"hazard ratio {term['group']} against {term['against']}: {term['hazard_ratio']:.3f} "
             f"({term['lower']:.3f} to {term['upper']:.3f}), p {term['p']:.4f}"
         )
+    for test in document.get("gray") or []:
+        lines.append(
+            f"Gray, kind {test['cause']}: chi-square {test['chi2']:.3f} on {test['df']} df, p {test['p']:.4f}"
+        )
+    for model in document.get("fine_gray", []):
+        if model["not_evaluable"]:
+            lines.append(f"Fine-Gray, kind {model['cause']}: not evaluable, {model['not_evaluable']}")
+        for term in model["terms"]:
+            lines.append(
+                f"subdistribution hazard ratio, kind {model['cause']}, {term['group']} against {term['against']}: "
+                f"{term['hazard_ratio']:.3f} ({term['lower']:.3f} to {term['upper']:.3f}), p {term['p']:.4f}"
+            )
     return lines

@@ -7,9 +7,11 @@ power under a type I limit; every probability is exact, by following the counts 
 
 from __future__ import annotations
 
+from collections.abc import Callable, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from itertools import pairwise
-from typing import Any, Final
+from typing import Any, Final, Protocol, TypeVar
 
 import numpy as np
 
@@ -100,18 +102,8 @@ def find_bop2_design(
     chances = [
         np.array([measure_beta_survival(p0, a=a + x, b=b + n - x) for x in range(n + 1)]) for n in looks
     ]
-    total = looks[-1]
-    seen: dict[tuple[int, ...], tuple[float, float]] = {}
-    for step in range(1, round(1 / GRID_STEP)):
-        for bend in range(round(1 / GRID_STEP) + 1):
-            level, gamma = step * GRID_STEP, bend * GRID_STEP
-            limits = tuple(
-                int(np.searchsorted(chance, level * (n / total) ** gamma, side="left")) - 1
-                for n, chance in zip(looks, chances)
-            )
-            seen.setdefault(limits, (level, gamma))
     best: Bop2Design | None = None
-    for limits, (level, gamma) in seen.items():
+    for limits, (level, gamma) in list_limits((chances,), looks):
         type_one, en0 = follow_looks(looks, limits, p=p0)
         if type_one > alpha:
             continue
@@ -136,6 +128,143 @@ def find_bop2_design(
             action="raise the number of patients or alpha",
         )
     return best
+
+
+def find_bop2_size(
+    p0: float, p1: float, *, alpha: float, beta: float, first: int, every: int, nmax: int
+) -> Bop2Design:
+    """Return the smallest BOP2 design with looks at regular intervals that reaches the power.
+
+    Parameters
+    ----------
+    p0, p1, alpha
+        As for `find_bop2_design`.
+    beta, first, every, nmax
+        As for `search_size`.
+
+    Raises
+    ------
+    NotFoundError
+        If no total up to `nmax` reaches the power.
+
+    Examples
+    --------
+    >>> find_bop2_size(0.2, 0.5, alpha=0.1, beta=0.2, first=6, every=6, nmax=40).power >= 0.8
+    True
+    """
+
+    def find(looks: tuple[int, ...]) -> Bop2Design | None:
+        if measure_most_power(p0, p1, alpha=alpha, n=looks[-1]) < 1 - beta:
+            return None
+        return find_bop2_design(p0, p1, alpha=alpha, looks=looks)
+
+    return search_size(find, beta=beta, first=first, every=every, nmax=nmax)
+
+
+class HasPower(Protocol):
+    """A design that knows its power."""
+
+    @property
+    def power(self) -> float:
+        """Probability of success under the alternative."""
+        ...
+
+
+Found = TypeVar("Found", bound=HasPower)
+
+
+def search_size(
+    find: Callable[[tuple[int, ...]], Found | None], *, beta: float, first: int, every: int, nmax: int
+) -> Found:
+    """Return the first design, as the total grows, that reaches the power.
+
+    Parameters
+    ----------
+    find
+        Returns the best design for looks, None where it cannot reach the power.
+    beta
+        Largest type II error.
+    first, every
+        Patients at the first look, and between looks; the last look is at the total.
+    nmax
+        Most patients searched.
+
+    Raises
+    ------
+    NotFoundError
+        If no total up to `nmax` reaches the power.
+    """
+    check_probability(beta, name="beta")
+    if first < 1 or every < 1 or nmax < first:
+        raise InputError(
+            expected="a first look and an interval of at least 1 patient, up to the most patients",
+            given=f"{first}, {every}, {nmax}",
+            where="BOP2",
+        )
+    for total in range(first, nmax + 1):
+        with suppress(NotFoundError):
+            found = find((*range(first, total, every), total))
+            if found is not None and found.power >= 1 - beta:
+                return found
+    raise NotFoundError(
+        expected=f"a design of at most {nmax} patients with power {1 - beta:g}",
+        given="none",
+        where="BOP2",
+        action="raise the most patients, alpha or beta",
+    )
+
+
+def measure_most_power(p0: float, p1: float, *, alpha: float, n: int) -> float:
+    """Return the power of the randomised test of n patients: by Neyman and Pearson no design has more.
+
+    Examples
+    --------
+    >>> round(measure_most_power(0.2, 0.4, alpha=0.1, n=40), 4)
+    0.9351
+    """
+    from hepatica.trials.phase2.simon import _pmf
+
+    null, real = _pmf(n, p0)[::-1], _pmf(n, p1)[::-1]
+    tails = np.cumsum(null)
+    whole = int(np.searchsorted(tails, alpha, side="right"))
+    if whole > n:
+        return 1.0
+    rest = (alpha - (tails[whole - 1] if whole else 0.0)) / null[whole]
+    return float(real[:whole].sum() + rest * real[whole])
+
+
+def list_limits(
+    chances: Sequence[Sequence[Any]], looks: tuple[int, ...]
+) -> list[tuple[tuple[int, ...], tuple[float, float]]]:
+    """Return every distinct set of stopping limits on the grid, with the first lambda and gamma that give it.
+
+    Parameters
+    ----------
+    chances
+        For each endpoint and look: P(the endpoint is met | count) for counts 0, 1, ..., ascending.
+    looks
+        Patients at each look.
+
+    Returns
+    -------
+    Limits of the first endpoint at each look, then of the next: the largest count that falls below the cutoff,
+    -1 for none.
+    """
+    steps = round(1 / GRID_STEP)
+    level, gamma = (
+        grid.ravel() for grid in np.meshgrid(np.arange(1, steps), np.arange(steps + 1), indexing="ij")
+    )
+    level, gamma = np.round(level * GRID_STEP, 10), np.round(gamma * GRID_STEP, 10)
+    columns = [
+        np.searchsorted(chance, level * (n / looks[-1]) ** gamma, side="left") - 1
+        for endpoint in chances
+        for n, chance in zip(looks, endpoint)
+    ]
+    rows, first = np.unique(np.column_stack(columns), axis=0, return_index=True)
+    return [
+        (tuple(int(v) for v in rows[i]), (float(level[first[i]]), float(gamma[first[i]])))
+        for i in np.argsort(first)
+    ]
 
 
 def follow_looks(looks: tuple[int, ...], limits: tuple[int, ...], *, p: float) -> tuple[float, float]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
-from functools import lru_cache
+from functools import lru_cache, partial
 from math import sqrt
 from typing import Any
 
@@ -176,10 +176,19 @@ def _make_runner(key: _Key) -> Callable[[Any, int], BlockResult]:
 
     job = key.job
     design = job.make_design()
-    for make in (runners.make_tite_boin_runner, runners.make_crm_runner, runners.make_interval_runner):
+    for make in (
+        runners.make_tite_boin_runner,
+        runners.make_tite_crm_runner,
+        runners.make_crm_runner,
+        runners.make_interval_runner,
+    ):
         runner = make(job, design)
         if runner is not None:
             return runner
+    if job.in_time:
+        from hepatica.trials.simulation.timed import run_timed_block
+
+        return partial(run_timed_block, job=job, design=design, select=select_final)
     return _make_plain_runner(job, design)
 
 
@@ -216,7 +225,9 @@ def _make_plain_runner(job: SimulationJob, design: Design) -> Callable[[Any, int
                 p_response = job.response[dose - 1] if job.response else 0.0
                 data = data.extend(
                     Patient(
-                        dose=dose, dlt=tolerance[i] < job.truth[dose - 1], efficacy=response[i] < p_response
+                        dose=dose,
+                        dlt=bool(tolerance[i] < job.truth[dose - 1]),
+                        efficacy=bool(response[i] < p_response),
                     )
                     for i in range(given, min(given + job.cohort_size, most))
                 )

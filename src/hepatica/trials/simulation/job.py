@@ -13,6 +13,8 @@ from hepatica.trials.escalation import find_design
 from hepatica.trials.rule_options import join_rules
 from hepatica.trials.rules import RuledDesign
 
+TIMED_DESIGNS: Final = ("tite-boin", "tite-crm")
+"""Designs that use the follow-up of patients whose window is open."""
 BLOCK_TRIALS: Final = 4096
 """Trials in one block: small enough to share among workers, large enough to hide the cost of starting one."""
 CRM_GRID_POINTS: Final = 241
@@ -84,6 +86,11 @@ class SimulationJob:
                 given=f"{self.trials}, {self.cohorts}, {self.cohort_size}, {self.window:g}, {self.seed}",
                 where="simulation",
             )
+
+    @property
+    def in_time(self) -> bool:
+        """Whether the design decides while windows are open, so that trials run with accrual in time."""
+        return self.design in TIMED_DESIGNS
 
     @property
     def block_count(self) -> int:

@@ -12,6 +12,7 @@ from hepatica.trials.escalation.boin12 import Boin12
 from hepatica.trials.escalation.crm import Crm
 from hepatica.trials.escalation.interval import IntervalDesign
 from hepatica.trials.escalation.tite_boin import TiteBoin
+from hepatica.trials.escalation.tite_crm import TiteCrm
 from hepatica.trials.simulation.job import (
     CRM_GRID_POINTS,
     HASH_SLOTS,
@@ -79,22 +80,36 @@ def make_tite_boin_runner(job: SimulationJob, design: Design) -> Runner | None:
     return run
 
 
+def make_tite_crm_runner(job: SimulationJob, design: Design) -> Runner | None:
+    """Return a runner in time for the Bayesian TITE-CRM with linear weights and no rules, else None."""
+    if not isinstance(design, TiteCrm) or design.method != "bayes" or design.weighting != "linear":
+        return None
+    import numpy as np
+
+    from hepatica.trials.simulation.crm_kernels import run_tite_crm_block
+
+    head = (np.array(job.truth), design.start_dose - 1, job.cohorts, job.cohort_size, design.allow_skipping)
+    model = (_make_curves(design), np.array(design.scaled), design.intercept, design.model == "empiric")
+
+    def run(key: Any, trials: int) -> BlockResult:
+        return _to_result(
+            trials, run_tite_crm_block(key, trials, *head, *model, design.target, job.window, job.gap)
+        )
+
+    return run
+
+
 def make_crm_runner(job: SimulationJob, design: Design) -> Runner | None:
     """Return a runner for the Bayesian CRM without rules, outcomes complete; None for other designs."""
-    if not isinstance(design, Crm) or design.method != "bayes":
+    if not isinstance(design, Crm) or isinstance(design, TiteCrm) or design.method != "bayes":
         return None
     import numpy as np
 
     from hepatica.trials.simulation.kernels import run_crm_block
 
     levels = design.dose_count
-    scaled = np.array(design.scaled)
-    grid = np.linspace(-10 * design.prior_sd, 10 * design.prior_sd, CRM_GRID_POINTS)
-    value = np.exp(grid)[None, :] * scaled[:, None]
-    empiric = design.model == "empiric"
-    log_p = np.maximum(value, -700.0) if empiric else -np.logaddexp(0.0, -(design.intercept + value))
-    log_q = np.log(np.maximum(-np.expm1(log_p), 1e-300))
-    curves = np.vstack([log_p, log_q, -0.5 * (grid / design.prior_sd) ** 2, grid])
+    scaled, empiric = np.array(design.scaled), design.model == "empiric"
+    curves = _make_curves(design)
     base = job.cohorts * job.cohort_size + 1
     slots = HASH_SLOTS if base ** (2 * levels) < LARGEST_CODE else 1
     own = local()  # each thread its own table: the loop releases the interpreter lock
@@ -122,6 +137,18 @@ def make_crm_runner(job: SimulationJob, design: Design) -> Runner | None:
         )
 
     return run
+
+
+def _make_curves(design: Crm) -> Any:
+    """Return log DLT and log no-DLT probability by level on a grid of b, then log prior, then the grid."""
+    import numpy as np
+
+    grid = np.linspace(-10 * design.prior_sd, 10 * design.prior_sd, CRM_GRID_POINTS)
+    value = np.exp(grid)[None, :] * np.array(design.scaled)[:, None]
+    empiric = design.model == "empiric"
+    log_p = np.maximum(value, -700.0) if empiric else -np.logaddexp(0.0, -(design.intercept + value))
+    log_q = np.log(np.maximum(-np.expm1(log_p), 1e-300))
+    return np.vstack([log_p, log_q, -0.5 * (grid / design.prior_sd) ** 2, grid])
 
 
 def _make_tables(job: SimulationJob, design: IntervalDesign) -> tuple[Any, Any, Any, Any]:
