@@ -163,9 +163,12 @@ def _grade_creatinine(result: LabValue, limits: EvidenceTable) -> Grade | NotEva
         return _to_grade(reached, rule="multiples of normal")
     if result.baseline is None or result.baseline == 0:
         return NO_BASELINE
-    by_baseline = limits["creatinine_3_baseline"]
-    if _is_reached(result.value / result.baseline, by_baseline):
-        return _to_grade((3, by_baseline), rule="multiples of the baseline")
+    for grade in (3, 2):
+        by_baseline = limits[f"creatinine_{grade}_baseline"]
+        if grade > (reached[0] if reached else 0) and _is_reached(
+            result.value / result.baseline, by_baseline
+        ):
+            return _to_grade((grade, by_baseline), rule="multiples of the baseline")
     return _to_grade(reached, rule="multiples of normal")
 
 
