@@ -351,3 +351,15 @@ def test_no_single_changed_byte_ends_in_anything_but_rows_or_a_coded_refusal(tmp
 def test_a_description_is_read_without_its_rows(tmp_path):
     write(tmp_path, [time_row()], "json")
     assert "rows" not in read_description(tmp_path / "adtte.json")
+
+
+@pytest.mark.requirement("D-xpt")
+def test_a_transport_file_cut_off_inside_a_row_is_refused_not_read_as_a_shorter_one(tmp_path):
+    (name,) = write(tmp_path, [time_row(f"S{n}") for n in range(9)], "xpt")
+    path = tmp_path / name
+    whole = path.read_bytes()
+    assert len(list(read_rows(path, required=("USUBJID",), role="adtte"))) == 9
+    for kept in (len(whole) - 1, len(whole) - 80, len(whole) - 247):
+        path.write_bytes(whole[:kept])
+        with pytest.raises(SourceFormatError, match="cut off"):
+            list(read_rows(path, required=("USUBJID",), role="adtte"))

@@ -340,3 +340,21 @@ def test_shipped_tables_carry_source_and_status_and_an_unknown_name_is_refused(b
         assert all(entry.source for entry in rules.settings)
     with pytest.raises(NotFoundError, match="fda-2007"):
         bench.derive(rules="fda", rs=[], dm=[person("one")])
+
+
+@pytest.mark.requirement("D-endpoints-censoring")
+def test_a_death_dated_in_ds_only_counts_though_dm_flags_it_without_a_date(bench):
+    death = {"USUBJID": "S1", "DSSEQ": 1, "DSDECOD": "DEATH", "DSSTDTC": iso(60)}
+    tables = {"dm": [person("S1", DTHFL="Y")], "rs": responses("S1", {43: "SD"}), "ds": [death]}
+    code, document, out = bench.derive(rules="itt", **tables)
+    assert (code, document["findings"]) == (0, [])
+    assert bench.times(out, "OS") == {"S1": (60, 0, "death")}
+
+
+@pytest.mark.requirement("D-endpoints-censoring")
+def test_medication_in_words_that_the_rules_do_not_know_is_said_not_passed_over(bench):
+    therapy = {"USUBJID": "S1", "CMSEQ": 1, "CMCAT": "ANTICANCER THERAPY", "CMSTDTC": iso(50)}
+    tables = {"dm": [person("S1")], "rs": responses("S1", {43: "SD", 85: "PD"}), "cm": [therapy]}
+    code, document, _ = bench.derive(rules="fda-2007", **tables)
+    found = [(f["severity"], f["table"], f["row"], f["column"]) for f in document["findings"]]
+    assert (code, found) == (0, [("warning", "cm", 2, "CMCAT")])

@@ -23,7 +23,9 @@ lymphocytes | lower=1 | 1.0:0 0.9:1 0.8:1 0.79:2 0.5:2 0.49:3 0.2:3 0.19:4
 haemoglobin | lower=130 | 130:0 129:1 100:1 99.9:2 80:2 79.9:3 40:3
 fibrinogen | lower=4 | 4.0:0 3.9:1 3.0:1 2.9:2 2.0:2 1.9:3 1.0:3 0.9:4
 fibrinogen | lower=1.5 | 0.5:3 0.49:4
-creatinine | upper=100 baseline=80 | 100:0 100.1:1 150:1 150.1:2 240:2 240.1:3 600:3 600.1:4
+creatinine | upper=100 baseline=80 | 100:0 100.1:1 120:1 120.1:2 240:2 240.1:3 600:3 600.1:4
+creatinine | upper=100 baseline=120 | 120:1 150:1 150.1:2 300:2 300.1:3 600.1:4
+creatinine | upper=100 baseline=60 | 60:0 90:0 90.1:2 180:2 180.1:3
 """
 CASES = []
 for line in EDGES.strip().splitlines():

@@ -360,3 +360,12 @@ def test_the_exposure_log_says_which_swab_is_overdue(bench):
     assert "Doe" not in json.dumps(document)
     code, _ = bench.run("grade", "exposure", "--log", bench.write("log.csv", LOG.rsplit("S03", 1)[0]))
     assert code == 0
+
+
+@pytest.mark.requirement("D-safety-labs-baseline")
+def test_whether_a_baseline_is_abnormal_is_told_by_the_limit_of_its_own_laboratory(bench):
+    labs(bench, "S01,ALT,50,U/L,,60,2024-02-28,1,Y", "S01,ALT,140,U/L,,40,2024-03-05,2,")
+    assert [(r["GRADE"], r["RULE"]) for r in bench.table()] == [
+        ("0", "within normal"),
+        ("2", "multiples of normal"),
+    ]

@@ -116,8 +116,10 @@ def derive_visit_table(
     as_of = request.as_of or ports.clock.now().date()
     desk = RowDesk(table="events", family="visits")
     subjects = _read_events(request.events, schedule, desk=desk, ports=ports)
+    about_schedule = RowDesk(table="schedule", family="visits")
     for finding in check_schedule(schedule, last_enrolled=request.last_enrolled):
-        desk.keep(finding)
+        about_schedule.keep(finding)
+    desk.findings += about_schedule.findings
     trial_dates = {} if request.last_enrolled is None else {LAST_ENROLLED: request.last_enrolled}
     found: dict[str, tuple[Visit, ...]] = {}
     for name in sorted(subjects.keys() - desk.bad):

@@ -272,6 +272,7 @@ def _grade(result: _Result, *, baseline: _Result | None) -> Grade | NotEvaluable
             lower=result.lower,
             upper=result.upper,
             baseline=None if baseline is None else baseline.value,
+            baseline_upper=None if baseline is None else baseline.upper,
         )
     )
 

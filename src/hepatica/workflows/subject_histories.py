@@ -67,11 +67,15 @@ class Histories:
         Name the start, partial dates and the words that mean death, therapy and progression.
     findings
         What was said about rows.
+    medications, therapies
+        First line of CM that belongs to a subject (0 for none), and how many rows name a new anticancer therapy.
     """
 
     rules: EndpointRules
     findings: list[RowFinding] = field(default_factory=list)
     drafts: dict[str, _Draft] = field(default_factory=dict)
+    medications: int = 0
+    therapies: int = 0
     immune: dict[tuple[str, ...], bool] = field(default_factory=dict)
 
     def report(
@@ -117,6 +121,13 @@ class Histories:
                     self.report((role, line, "USUBJID"), "DM has no such subject.")
                 else:
                     take(line, cells, draft)
+        if "cm" in tables and self.medications and not self.therapies:
+            # Sponsors choose their own words: a table none of which is known would censor nobody, unseen.
+            known = ", ".join(self.rules.words("new_therapy_categories"))
+            message = (
+                f"No category means new anticancer therapy by the rules ({known}): nobody is censored for it."
+            )
+            self.report(("cm", self.medications, "CMCAT"), message, warn=True)
 
     def _iterate(
         self, role: str, path: Path, read_table: ReadTable
@@ -225,8 +236,10 @@ class Histories:
         self._contact(cells["DSSTDTC"], ("DS", "DSSTDTC", cells["DSSEQ"]), draft)
 
     def _take_therapy(self, line: int, cells: Mapping[str, str], draft: _Draft) -> None:
+        self.medications = self.medications or line
         if cells["CMCAT"].upper() not in self.rules.words("new_therapy_categories"):
             return
+        self.therapies += 1
         when = self._date(cells["CMSTDTC"], ("cm", line, "CMSTDTC"), draft, sequence=cells["CMSEQ"])
         if when is not None:
             draft.therapies.append(when)
@@ -269,7 +282,7 @@ class Histories:
     def _build(self, subject: str, draft: _Draft, *, lesions_known: bool) -> SubjectHistory | None:
         cells = draft.cells
         start = self._find_start(draft)
-        if cells["DTHDTC"] or cells["DTHFL"] == "Y":
+        if cells["DTHDTC"] or (cells["DTHFL"] == "Y" and not draft.deaths):
             when = self._date(cells["DTHDTC"], ("dm", draft.line, "DTHDTC"), draft)
             draft.deaths = [when] if when is not None else []
         for column in ALIVE_COLUMNS:

@@ -148,6 +148,8 @@ def write_rows(path: Path, columns: Sequence[str]) -> Iterator[Any]:
         If the disk refuses.
     """
     try:
+        if path.is_dir():
+            raise IsADirectoryError(21, "a folder of that name")
         handle, temporary = tempfile.mkstemp(
             prefix=f".{path.name}.", suffix=".partial", dir=path.absolute().parent
         )

@@ -23,6 +23,11 @@ DATE_FORMATS: Final = ("DATE", "YYMMDD", "MMDDYY", "DDMMYY", "E8601DA", "IS8601D
 MOMENT_FORMATS: Final = ("DATETIME", "E8601DT", "IS8601DT", "B8601DT")
 STAMPS: Final = (144, 160, 464, 480)
 """Where the header of a one-member file holds its 16-byte times of making and changing."""
+RECORD_BYTES: Final = 80
+"""A transport file is whole records; blanks fill the last one."""
+ROWS_MARK: Final = b"HEADER RECORD*******OBS     HEADER RECORD!!!!!!!"
+MOST_HEADER_BYTES: Final = 4_000_000
+"""The rows begin before this: 140 bytes describe a variable."""
 WHOLE: Final = 1e15
 """Whole numbers below this are exact and printed without a point."""
 
@@ -36,6 +41,7 @@ def open_table(path: Path, role: str) -> tuple[tuple[str, ...], Iterator[tuple[i
         If the file is cut off or not a transport file.
     """
     encoding, meta = _read_description(path, role)
+    _refuse_cut_off(path, role, row_bytes=sum(meta.variable_storage_width.values()))
     names = tuple(meta.column_names)
     kinds = [(meta.original_variable_types.get(name) or "").upper() for name in names]
     return names, _iterate(path, role, names=names, kinds=kinds, encoding=encoding)
@@ -52,6 +58,26 @@ def _read_description(path: Path, role: str) -> tuple[str | None, Any]:
                 continue
             return encoding, meta
     raise _refuse(role)
+
+
+def _refuse_cut_off(path: Path, role: str, *, row_bytes: int) -> None:
+    """Refuse a file that ends inside a record or a row: the format does not say how many rows there should be."""
+    size = path.stat().st_size
+    rest = b""
+    if size % RECORD_BYTES == 0 and row_bytes > 0:
+        with path.open("rb") as stream:
+            start = stream.read(MOST_HEADER_BYTES).find(ROWS_MARK)
+            if start >= 0:
+                left = (size - start - RECORD_BYTES) % row_bytes
+                stream.seek(size - left)
+                rest = stream.read(left)
+    if size % RECORD_BYTES or rest.strip(b" "):
+        raise SourceFormatError(
+            expected=EXPECTED,
+            given="a file that is cut off inside a row",
+            where=role,
+            action="copy or export the dataset again",
+        )
 
 
 def _refuse(role: str) -> SourceFormatError:

@@ -13,6 +13,7 @@ from typing import Annotated
 import typer
 
 from hepatica.core.errors import UsageError
+from hepatica.entrypoints.cli.outputs import refuse_overwriting_inputs
 from hepatica.entrypoints.cli.visits import AsOf, Json, Set, finish, read_day
 
 grade_app = typer.Typer(
@@ -39,6 +40,7 @@ def labs(
     from hepatica.bootstrap import make_followup_ports
     from hepatica.workflows.grade_labs import LabsRequest, grade_lab_table
 
+    refuse_overwriting_inputs((lb, dm), out)
     request = LabsRequest(results=lb, subjects=dm)
     outcome = grade_lab_table(request, ports=make_followup_ports(), out=out)
     found = outcome.document
@@ -69,6 +71,7 @@ def events(
     from hepatica.bootstrap import make_followup_ports
     from hepatica.workflows.grade_events import EventsRequest, grade_event_table
 
+    refuse_overwriting_inputs((ae, dm), out)
     request = EventsRequest(
         events=ae, subjects=dm, cytokine_scale=crs, complication_scale=complications, now=_read_moment(now)
     )
@@ -104,6 +107,7 @@ def dlt(
     from hepatica.followup.protocol_numbers import read_supplied
     from hepatica.workflows.grade_dlt import ToxicityRequest, grade_toxicity_table
 
+    refuse_overwriting_inputs((definition, patients, ae), out)
     request = ToxicityRequest(
         definition=definition,
         patients=patients,
@@ -137,6 +141,7 @@ def exposure(
     from hepatica.bootstrap import make_followup_ports
     from hepatica.workflows.check_exposures import check_exposure_table
 
+    refuse_overwriting_inputs((log,), out)
     outcome = check_exposure_table(
         log, ports=make_followup_ports(), out=out, as_of=read_day(as_of, "--as-of")
     )

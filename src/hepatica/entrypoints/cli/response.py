@@ -120,9 +120,11 @@ def compose(
 ) -> None:
     """Join target, non-target and new lesions into the overall response of each time point."""
     from hepatica.bootstrap import make_response_ports
+    from hepatica.entrypoints.cli.outputs import refuse_overwriting_inputs
     from hepatica.followup.verdict import Criterion
     from hepatica.workflows.compose_response import compose_response
 
+    refuse_overwriting_inputs((timepoints,), out)
     outcome = compose_response(
         timepoints,
         criterion=choose(Criterion, criteria, "--criteria"),
@@ -177,11 +179,13 @@ def best(
     from dataclasses import replace
 
     from hepatica.bootstrap import make_response_ports
+    from hepatica.entrypoints.cli.outputs import refuse_overwriting_inputs
     from hepatica.followup.best.endpoints import read_best_settings
     from hepatica.followup.best.timeline import BestRule, Endpoint, ProgressionCut
     from hepatica.followup.verdict import Criterion
     from hepatica.workflows.best_response import BestRequest, derive_best_response
 
+    refuse_overwriting_inputs((timepoints, subjects), out)
     settings = read_best_settings(
         rule=choose(BestRule, rule, "--rule"),
         until_pd=choose(ProgressionCut, until_pd, "--until-pd"),

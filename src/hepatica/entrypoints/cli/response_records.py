@@ -28,6 +28,7 @@ def compare(
 ) -> None:
     """Name every disagreement between derived and recorded responses, with both reasons."""
     from hepatica.bootstrap import make_response_ports
+    from hepatica.entrypoints.cli.outputs import refuse_overwriting_inputs
     from hepatica.entrypoints.cli.response import choose, finish
     from hepatica.followup.verdict import Criterion, ResponseSettings
     from hepatica.workflows.compare_response import compare_response
@@ -35,6 +36,7 @@ def compare(
 
     if ex is not None and injections is not None:
         raise typer.BadParameter("give --ex or --injections, not both")
+    refuse_overwriting_inputs((tu, tr, rs, ex, injections), out)
     request = ResponseRequest(
         lesions=tu,
         results=tr,

@@ -57,9 +57,11 @@ def visits(
 ) -> None:
     """Derive the visits of every subject: planned, due, overdue, done, missed, out of window, each with its reason."""
     from hepatica.bootstrap import make_followup_ports
+    from hepatica.entrypoints.cli.outputs import refuse_overwriting_inputs
     from hepatica.followup.protocol_numbers import read_supplied
     from hepatica.workflows.derive_visits import VisitsRequest, derive_visit_table
 
+    refuse_overwriting_inputs((schedule, events), out, ics)
     request = VisitsRequest(
         schedule=schedule,
         events=events,

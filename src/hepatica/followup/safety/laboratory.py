@@ -51,6 +51,8 @@ class LabValue:
         Limits of normal of the laboratory; None where not given.
     baseline
         Result before treatment; None where there is none.
+    baseline_upper
+        Upper limit of normal that came with the baseline; None where it is that of the result.
     """
 
     test: str
@@ -58,12 +60,13 @@ class LabValue:
     upper: float | None = None
     lower: float | None = None
     baseline: float | None = None
+    baseline_upper: float | None = None
 
     def __post_init__(self) -> None:
         """Refuse an unknown test and numbers that cannot be."""
         if self.test not in TESTS:
             raise NotFoundError(expected=f"one of {', '.join(TESTS)}", given=f"'{self.test}'", where=SCALE)
-        for name in ("value", "upper", "lower", "baseline"):
+        for name in ("value", "upper", "lower", "baseline", "baseline_upper"):
             number = getattr(self, name)
             if number is not None and not (isfinite(number) and number >= 0):
                 raise InputError(expected="a finite number of 0 or more", given=f"{number:g}", where=name)
@@ -141,7 +144,7 @@ def _grade_by_baseline(result: LabValue, limits: EvidenceTable) -> Grade | NotEv
         return _to_grade(None, rule="within normal")
     if result.baseline is None:
         return NO_BASELINE
-    abnormal = result.baseline > result.upper
+    abnormal = result.baseline > (result.baseline_upper or result.upper)
     ratio = result.value / (result.baseline if abnormal else result.upper)
     reached = None
     for grade, limit in _list_limits(limits, result.test, ending="_abnormal_baseline" if abnormal else ""):
@@ -163,9 +166,12 @@ def _grade_creatinine(result: LabValue, limits: EvidenceTable) -> Grade | NotEva
         return _to_grade(reached, rule="multiples of normal")
     if result.baseline is None or result.baseline == 0:
         return NO_BASELINE
-    by_baseline = limits["creatinine_3_baseline"]
-    if _is_reached(result.value / result.baseline, by_baseline):
-        return _to_grade((3, by_baseline), rule="multiples of the baseline")
+    for grade in (3, 2):
+        by_baseline = limits[f"creatinine_{grade}_baseline"]
+        if grade > (reached[0] if reached else 0) and _is_reached(
+            result.value / result.baseline, by_baseline
+        ):
+            return _to_grade((grade, by_baseline), rule="multiples of the baseline")
     return _to_grade(reached, rule="multiples of normal")
 
 
