@@ -278,7 +278,7 @@ def test_a_time_out_that_arrives_late_but_happened_in_time_leaves_no_finding():
 def test_a_correction_supersedes_and_the_superseded_entry_stays():
     wrong = replace_entry(make_day(), "e34", volume_ml=0.9)
     assert isinstance(derive(wrong).comparison.lesions[0].given_ml, NotEvaluable), "more than was drawn"
-    right = [e for e in make_day() if e.entry_id == "e34"][0]
+    right = next(e for e in make_day() if e.entry_id == "e34")
     fixed = append_entries(
         wrong,
         [replace(right, entry_id="c1", supersedes="e34", reason="misread", entered_at=at("14:00"))],
@@ -305,7 +305,7 @@ def test_a_correction_without_reason_of_nothing_or_of_another_kind_is_refused():
 
 @pytest.mark.requirement("F-procedure-correction")
 def test_two_corrections_of_one_entry_are_both_kept_and_shown():
-    base = [e for e in make_day() if e.entry_id == "e45"][0]
+    base = next(e for e in make_day() if e.entry_id == "e45")
     one = replace(
         base,
         entry_id="c1",
@@ -338,7 +338,7 @@ def test_two_corrections_of_one_entry_are_both_kept_and_shown():
 
 @pytest.mark.requirement("F-procedure-merge")
 def test_the_same_deposit_entered_on_two_tablets_counts_twice_until_a_person_decides():
-    twin = replace([e for e in make_day() if e.entry_id == "e45"][0], entry_id="t2", author="u2")
+    twin = replace(next(e for e in make_day() if e.entry_id == "e45"), entry_id="t2", author="u2")
     entries = [*drop(make_day(), "e52"), twin]
     day = derive(entries)
     assert "conflict" in find(entries) and "conflicts" in {c.name for c in day.open_checks}
