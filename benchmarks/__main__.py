@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from benchmarks.commands import COMMANDS, measure
+from benchmarks.imports import measure_imports
 from benchmarks.paths import measure_paths
 from benchmarks.placement import measure_placement
 from benchmarks.response import COMMANDS as RESPONSE_COMMANDS
@@ -18,7 +19,7 @@ for command in (*COMMANDS, *RESPONSE_COMMANDS):
         )
 for placed in measure_placement():
     print(f"{placed.name:<64} {placed.wall_s:>9.3f} {placed.cpu_s:>9.3f} {'':>9}   {placed.bar}", flush=True)
-for work in (measure_paths, measure_spread):
+for work in (measure_paths, measure_spread, measure_imports):
     for part in work():
         print(
             f"{part.name:<64} {part.wall_s:>9.3f} {part.cpu_s:>9.3f} {part.peak_mib:>9.0f}   {part.bar}",

@@ -75,7 +75,13 @@ def dimse(called, receiving, **more):
 def take(record, name="archive", study=STUDY, **more):
     opened, ports = record
     return import_from_pacs(
-        opened.context, ports, make_pacs_directory(opened.folder), name=name, study_uid=study, patient_id="p", **more
+        opened.context,
+        ports,
+        make_pacs_directory(opened.folder),
+        name=name,
+        study_uid=study,
+        patient_id="p",
+        **more,
     )
 
 
@@ -99,7 +105,9 @@ def add_plan(record, scan_id, folder, *, study=STUDY):
             files[name] = context.files.keep_file(folder / name)
     files["report.html"] = context.files.keep_bytes(b"<html>")
     with context.store.writing() as writer:
-        add(context, writer, "plan", "n1", "p", scan_id=scan_id, visit_number=1, status="cleared", files=files)
+        add(
+            context, writer, "plan", "n1", "p", scan_id=scan_id, visit_number=1, status="cleared", files=files
+        )
 
 
 @pytest.mark.requirement("F-pacs-in")
@@ -143,7 +151,9 @@ def test_a_fetch_can_be_cancelled(record, archive):
 
 
 @pytest.mark.requirement("F-pacs-out")
-def test_a_plan_goes_back_as_report_segmentation_and_sheet_and_the_trail_says_so(record, archive, shelf, tmp_path):
+def test_a_plan_goes_back_as_report_segmentation_and_sheet_and_the_trail_says_so(
+    record, archive, shelf, tmp_path
+):
     opened, ports = record
     (one,) = take(record).series
     add_plan(record, one.scan_id, tmp_path / "plan")
@@ -165,7 +175,9 @@ def test_a_plan_goes_back_as_report_segmentation_and_sheet_and_the_trail_says_so
 
 
 @pytest.mark.requirement("F-pacs-out")
-def test_an_archive_that_takes_only_some_objects_is_told_and_no_success_is_noted(record, archive, shelf, tmp_path):
+def test_an_archive_that_takes_only_some_objects_is_told_and_no_success_is_noted(
+    record, archive, shelf, tmp_path
+):
     opened, ports = record
     (one,) = take(record).series
     add_plan(record, one.scan_id, tmp_path / "plan")

@@ -73,7 +73,9 @@ class StopsAfter(Silent):
 @pytest.mark.parametrize("packed", [False, True], ids=["folder", "zip"])
 def test_every_series_is_taken_with_its_bytes_and_facts(record, tmp_path, packed):
     source = write_scan(tmp_path / "scan" / "a", description="arterial")
-    write_scan(tmp_path / "scan" / "b", series_uid="2.25.12", modality="MR", sop_class="1.2.840.10008.5.1.4.1.1.4")
+    write_scan(
+        tmp_path / "scan" / "b", series_uid="2.25.12", modality="MR", sop_class="1.2.840.10008.5.1.4.1.1.4"
+    )
     (tmp_path / "scan" / "letter.txt").write_text("not a scan")
     path = tmp_path / "scan"
     if packed:
@@ -110,7 +112,9 @@ def test_the_same_series_again_is_recognised_whatever_its_files_are_called(recor
 
 
 @pytest.mark.requirement("F-import-once")
-def test_images_that_arrive_later_complete_the_series_and_others_under_its_uid_change_nothing(record, tmp_path):
+def test_images_that_arrive_later_complete_the_series_and_others_under_its_uid_change_nothing(
+    record, tmp_path
+):
     source = write_scan(tmp_path / "scan")
     part = tmp_path / "part"
     shutil.copytree(source, part)
@@ -158,7 +162,10 @@ def test_a_waiting_scan_is_accepted_by_a_person_with_the_right_and_a_reason(reco
         accept_scan(act_as(context, Role.MONITOR), scan_id=one.scan_id, expected_version=1, reason="x")
     with pytest.raises(NotFoundError):
         accept_scan(
-            act_as(context, Role.COORDINATOR, sites=["s2"]), scan_id=one.scan_id, expected_version=1, reason="x"
+            act_as(context, Role.COORDINATOR, sites=["s2"]),
+            scan_id=one.scan_id,
+            expected_version=1,
+            reason="x",
         )
     with pytest.raises(RecordInputError):
         accept_scan(nurse, scan_id=one.scan_id, expected_version=1, reason=" ")
@@ -218,14 +225,21 @@ def test_a_scan_of_the_wrong_patient_is_moved_with_a_reason_and_compared_anew(re
     with pytest.raises(ConflictError):
         move_scan(nurse, ports, **{**move, "expected_version": 2}, reason="late")
     moved = move_scan(nurse, ports, **move, reason="filed under the wrong patient")
-    assert (moved.patient_id, moved.values["state"], moved.values["moved_from"]) == ("p", "accepted", one.scan_id)
+    assert (moved.patient_id, moved.values["state"], moved.values["moved_from"]) == (
+        "p",
+        "accepted",
+        one.scan_id,
+    )
     assert "differing" not in moved.values
     with pytest.raises(NotFoundError):
         read_item(nurse, kind="scan", item_id=one.scan_id)
     assert len(list_scans(record)) == 1
     with context.store.reading() as reader:
         reasons = {(e.patient_id, str(e.action), e.reason) for e in reader.read_events(kind="scan")}
-    assert {("q", "remove", "filed under the wrong patient"), ("p", "create", "filed under the wrong patient")} <= reasons
+    assert {
+        ("q", "remove", "filed under the wrong patient"),
+        ("p", "create", "filed under the wrong patient"),
+    } <= reasons
     assert read_scan_identity(nurse, scan_id=moved.item_id)[0]["family_name"] == "Quaggaperson"
     assert verify_record(context, record[0].sealed, key=None).findings == ()
 
@@ -236,7 +250,15 @@ def test_a_scan_that_plans_were_made_on_is_not_moved_from_under_them(record, tmp
     (one,) = take(record, write_scan(tmp_path / "scan"), patient="q")
     with context.store.writing() as writer:
         add(
-            context, writer, "plan", "n1", "q", scan_id=one.scan_id, visit_number=1, status="cleared", files={"a": "0" * 64}
+            context,
+            writer,
+            "plan",
+            "n1",
+            "q",
+            scan_id=one.scan_id,
+            visit_number=1,
+            status="cleared",
+            files={"a": "0" * 64},
         )
     with pytest.raises(ConflictError):
         move_scan(context, ports, scan_id=one.scan_id, patient_id="p", expected_version=1, reason="x")
@@ -274,7 +296,9 @@ def test_a_series_of_another_patient_is_not_taken_twice_until_it_was_rejected_th
 
 @pytest.mark.requirement("F-import-whole")
 @pytest.mark.parametrize("looks", [3, 9])
-def test_a_cancelled_import_has_taken_whole_series_only_and_goes_on_when_it_is_repeated(record, tmp_path, looks):
+def test_a_cancelled_import_has_taken_whole_series_only_and_goes_on_when_it_is_repeated(
+    record, tmp_path, looks
+):
     write_scan(tmp_path / "scan" / "a")
     write_scan(tmp_path / "scan" / "b", series_uid="2.25.12")
     with pytest.raises(CancelledError):
@@ -325,7 +349,10 @@ def test_damaged_files_bombs_and_paths_without_a_scan_are_refused_and_nothing_is
 def test_who_may_not_write_scans_or_is_of_another_site_imports_nothing(record, tmp_path):
     opened, ports = record
     source = write_scan(tmp_path / "scan")
-    for actor in (act_as(opened.context, Role.READER_1), act_as(opened.context, Role.COORDINATOR, sites=["s2"])):
+    for actor in (
+        act_as(opened.context, Role.READER_1),
+        act_as(opened.context, Role.COORDINATOR, sites=["s2"]),
+    ):
         with pytest.raises(ForbiddenError):
             import_scan(actor, ports, patient_id="p", path=source)
     nurse = act_as(opened.context, Role.COORDINATOR)
@@ -343,9 +370,7 @@ def test_the_vault_gives_true_names_uids_and_dates_to_its_right_alone_and_notes_
             read_vault(act_as(context, role), scan_id=one.scan_id, purpose="series")
     with pytest.raises((ForbiddenError, NotFoundError)):
         read_vault(act_as(context, Role.DATA_MANAGER, sites=["s2"]), scan_id=one.scan_id, purpose="series")
-    truth = json.loads(
-        read_vault(act_as(context, Role.DATA_MANAGER), scan_id=one.scan_id, purpose="series")
-    )
+    truth = json.loads(read_vault(act_as(context, Role.DATA_MANAGER), scan_id=one.scan_id, purpose="series"))
     assert truth["PatientName"] == [HEADER["PatientName"]] and truth["StudyDate"] == ["20260101"]
     assert truth["SeriesInstanceUID"] == ["2.25.11"]
     with context.store.reading() as reader:
@@ -363,7 +388,9 @@ def test_the_vault_gives_true_names_uids_and_dates_to_its_right_alone_and_notes_
         ({"modality": "US"}, "a kind of image that often carries text"),
     ],
 )
-def test_suspected_burnt_in_text_holds_the_scan_until_a_person_has_looked(research, tmp_path, changes, reason):
+def test_suspected_burnt_in_text_holds_the_scan_until_a_person_has_looked(
+    research, tmp_path, changes, reason
+):
     (one,) = take(research, write_scan(tmp_path / "scan", **changes))
     assert one.state == "suspected_burnt_in" and reason in one.suspicions
     context = research[0].context
