@@ -212,16 +212,15 @@ def test_objects_of_another_study_are_not_sent(record, archive, shelf, tmp_path)
 
 @pytest.mark.requirement("F-pacs-research")
 def test_from_a_research_record_nothing_is_sent_back(tmp_path, shelf):
-    with open_test_record(tmp_path / "research", mode="research") as (record, ports):
-        with serve_web(shelf) as url:
-            write_config(record.folder, "archive", protocol="dicomweb", url=url)
-            (one,) = take((record, ports)).series
-            assert one.state == "accepted"
-            add_plan((record, ports), one.scan_id, tmp_path / "plan")
-            held = len(shelf.requests)
-            with pytest.raises(ForbiddenError):
-                send_plan(record.context, ports, make_pacs_directory(record.folder), plan_id="n1")
-            assert len(shelf.requests) == held, "nobody was asked"
+    with open_test_record(tmp_path / "research", mode="research") as (record, ports), serve_web(shelf) as url:
+        write_config(record.folder, "archive", protocol="dicomweb", url=url)
+        (one,) = take((record, ports)).series
+        assert one.state == "accepted"
+        add_plan((record, ports), one.scan_id, tmp_path / "plan")
+        held = len(shelf.requests)
+        with pytest.raises(ForbiddenError):
+            send_plan(record.context, ports, make_pacs_directory(record.folder), plan_id="n1")
+        assert len(shelf.requests) == held, "nobody was asked"
 
 
 @pytest.mark.requirement("F-pacs-addresses")
