@@ -426,3 +426,92 @@ def test_nothing_of_a_values_array_is_lost_between_frames():
     assert [
         g.PlanePositionSequence[0].ImagePositionPatient[2] for g in cleaned.PerFrameFunctionalGroupsSequence
     ] == [0, 1, 2]
+
+
+@pytest.mark.requirement("F-research-references")
+def test_segmentation_and_report_of_a_plan_still_point_at_the_scan_and_at_each_other(tmp_path):
+    from dicomout_series import make_headers, make_read_files, make_small_context, to_files
+
+    from hepatica.adapters.dicom.plan_writers import make_plan_writers
+    from hepatica.bootstrap import read_segments
+    from hepatica.core.progress import SILENT
+
+    context = make_small_context()
+    grid = context.image.volume.grid
+    headers = list(make_headers(grid, frame="2.25.5", PatientName=f"{FAMILY}^{GIVEN}", PatientID=NUMBER))
+    for number, header in enumerate(headers):
+        header.SamplesPerPixel, header.PhotometricInterpretation = 1, "MONOCHROME2"
+        header.BitsAllocated = header.BitsStored = 16
+        header.HighBit, header.PixelRepresentation = 15, 1
+        header.RescaleSlope, header.RescaleIntercept = 1, 0
+        plane = np.arange(header.Rows * header.Columns, dtype="<i2") + number
+        header.PixelData = plane.tobytes()
+    source = tmp_path / "study"
+    source.mkdir()
+    files = to_files(headers)
+    for name, data in files:
+        (source / f"{name}.dcm").write_bytes(data)
+    made = tmp_path / "plan"
+    made.mkdir()
+    (made / "sheet.pdf").write_bytes(b"%PDF-1.7\n%%EOF\n")
+    for writer in make_plan_writers(make_read_files(files)):
+        writer.write_plan(context, made, progress=SILENT)
+    for name in ("segmentation.dcm", "plan_sr.dcm"):
+        (source / name).write_bytes((made / name).read_bytes())
+    with open_test_record(tmp_path / "home", mode="research") as (record, ports):
+        done = import_scan(record.context, ports, patient_id="p", path=source).series
+        scans = {one.modality: find_scan(record.context, one.scan_id) for one in done}
+        images = {kind: read_images(record.context, scan) for kind, scan in scans.items()}
+        paths = {
+            kind: record.context.files.open_path(scan.values["content_digest"])
+            for kind, scan in scans.items()
+        }
+        assert find_needles(b"".join(data for some in images.values() for data in some)) == []
+        planes = {parse(data).SOPInstanceUID for data in images["CT"]}
+        (seg,), (report,) = map(parse, images["SEG"]), map(parse, images["SR"])
+        frames = seg.PerFrameFunctionalGroupsSequence
+        sources = {
+            frame.DerivationImageSequence[0].SourceImageSequence[0].ReferencedSOPInstanceUID
+            for frame in frames
+        }
+        assert sources and sources <= planes
+        assert seg.FrameOfReferenceUID == parse(images["CT"][0]).FrameOfReferenceUID
+        tracked = {s.TrackingUID: s.TrackingID for s in seg.SegmentSequence if "TrackingUID" in s}
+        said = _find_tracking(report)
+        shared = said.keys() & tracked.keys()
+        assert shared and all(tracked[uid] == said[uid] for uid in shared)
+        referenced = set(_list_references(report))
+        assert seg.SOPInstanceUID in referenced
+        assert referenced <= planes | {seg.SOPInstanceUID}
+        scan = read_image(paths["CT"])
+        voxels = [int(s.mask.to_full().sum()) for s in read_segments(paths["SEG"], reference=scan)]
+        before = read_segments(
+            made / "segmentation.dcm", reference=read_image(source, series=headers[0].SeriesInstanceUID)
+        )
+        assert sorted(voxels) == sorted(int(s.mask.to_full().sum()) for s in before)
+
+
+def _find_tracking(report) -> dict[str, str]:
+    """Tracking identifier by UID, wherever the two stand beside each other."""
+    found = {}
+
+    def look(items):
+        names = {}
+        for item in items:
+            concepts = item.get("ConceptNameCodeSequence")
+            code = concepts[0].CodeValue if concepts else ""
+            names[code] = item.get("TextValue") or item.get("UID")
+            look(item.get("ContentSequence") or [])
+        if "112039" in names and "112040" in names:
+            found[names["112040"]] = names["112039"]
+
+    look(report.ContentSequence)
+    return found
+
+
+def _list_references(report):
+    for item in report.ContentSequence:
+        for one in item.get("ReferencedSOPSequence") or []:
+            yield one.ReferencedSOPInstanceUID
+        if "ContentSequence" in item:
+            yield from _list_references(item)

@@ -76,10 +76,24 @@ def decode_stored(dataset: Any, *, frame: int | None, where: str) -> NDArray[Any
         )
     with quiet_pydicom(), refuse_unreadable(expected=expected, where=where, action="export the series again"):
         _require_transfer_syntax(dataset)
-        pixels = pixel_array(dataset, index=frame if frame is not None else 0, raw=False)
+        if int(dataset.get("BitsAllocated") or 0) == 1 and not _is_compressed(dataset):
+            pixels = _decode_bits(dataset, rows * columns, frame=frame or 0).reshape(rows, columns)
+        else:
+            pixels = pixel_array(dataset, index=frame if frame is not None else 0, raw=False)
     if pixels.shape != (rows, columns):
         raise SourceFormatError(expected=expected, given=f"an array of shape {pixels.shape}", where=where)
     return pixels
+
+
+def _is_compressed(dataset: Any) -> bool:
+    return bool(dataset.file_meta.TransferSyntaxUID.is_encapsulated)
+
+
+def _decode_bits(dataset: Any, count: int, *, frame: int) -> NDArray[np.uint8]:
+    """Return one frame of single bits: frames follow each other without a gap, also within a byte (PS3.5 8.1.1)."""
+    first = frame * count
+    data = np.frombuffer(dataset.PixelData, dtype=np.uint8)[first // 8 : (first + count + 7) // 8]
+    return np.unpackbits(data, bitorder="little")[first % 8 :][:count]
 
 
 def _require_transfer_syntax(dataset: Any) -> None:
