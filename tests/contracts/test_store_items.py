@@ -1,5 +1,6 @@
 """The store, the same on SQLite and PostgreSQL: items, filters, pages, search, exactness."""
 
+# ruff: noqa: F401  (fixtures are used by their names)
 from __future__ import annotations
 
 from dataclasses import replace
@@ -7,7 +8,17 @@ from dataclasses import replace
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
-from records import address, change, context, create, home, list_rules, to_identity, to_patient, verify  # noqa: F401
+from records import (
+    change,
+    create,
+    list_rules,
+    record_address,
+    record_context,
+    record_home,
+    to_identity,
+    to_patient,
+    verify,
+)
 from sqlalchemy import text
 
 from hepatica.core.errors import ConflictError, RecordInputError

@@ -122,21 +122,21 @@ def act_as_owner(home: RecordHome, *statements: str) -> None:
             connection.execute(text(statement.replace(":", "\\:")))
 
 
-@pytest.fixture(params=DATABASES)
-def address(request) -> str:
+@pytest.fixture(params=DATABASES, name="address")
+def record_address(request) -> str:
     """Address of a new database of each kind."""
     return make_address(request.param)
 
 
-@pytest.fixture
-def home(address, tmp_path):
+@pytest.fixture(name="home")
+def record_home(address, tmp_path):
     """A new record on each database."""
     opened = new_home(tmp_path / "home", address)
     yield opened
     opened.close()
 
 
-@pytest.fixture
-def context(home):
+@pytest.fixture(name="context")
+def record_context(home):
     """The program itself, acting on that record."""
     return make_context(home)
