@@ -192,8 +192,20 @@ def _to_lesion(entry: Mapping[str, Any], injection: Mapping[str, Any] | None) ->
     )
 
 
+def _measure_depth_mm(
+    start: tuple[float, float, float],
+    pivot: tuple[float, float, float] | None,
+    point: tuple[float, float, float],
+) -> float:
+    """Return what the needle's scale shows: a turned needle goes by way of the coaxial tip."""
+    if pivot is None:
+        return math.dist(start, point)
+    return math.dist(start, pivot) + math.dist(pivot, point)
+
+
 def _to_puncture(entry: Mapping[str, Any], *, is_backup: bool) -> PlannedPuncture:
     start = _point(entry["entry_lps_mm"])
+    pivot = _point(entry["pivot_lps_mm"]) if entry.get("pivot_lps_mm") else None
     name = str(entry["id"])
     deposits = tuple(
         PlannedDeposit(
@@ -203,7 +215,7 @@ def _to_puncture(entry: Mapping[str, Any], *, is_backup: bool) -> PlannedPunctur
             lesion_id=str(deposit["lesion_id"]),
             volume_ml=_number(deposit["volume_ml"]),
             point_lps_mm=_point(deposit["point_lps_mm"]),
-            depth_mm=math.dist(start, _point(deposit["point_lps_mm"])),
+            depth_mm=_measure_depth_mm(start, pivot, _point(deposit["point_lps_mm"])),
         )
         for number, track in enumerate(entry["tracks"], start=1)
         for deposit in track["deposits"]
