@@ -92,8 +92,6 @@ def simulate_plan_spread(
         )
         for item in injections
     ]
-    verification = verify_spread()
-    progress.check_cancelled()
     drawn = [
         draw_members(
             request.draws,
@@ -103,10 +101,13 @@ def simulate_plan_spread(
         for number, site in enumerate(sites)
     ]
     with open_executor() as executor:
+        # Beside the draws, the analytic suite costs no time of its own.
+        pending = None if executor is None else executor.submit(verify_spread)
         lesions = tuple(
             _simulate_lesion(site, injection, draws=draws, executor=executor, progress=progress)
             for site, injection, draws in zip(sites, injections, drawn, strict=True)
         )
+        verification = verify_spread() if pending is None else pending.result()
     if make_card is not None:
         progress.stage("Credibility of the spread")
         lesions = tuple(
