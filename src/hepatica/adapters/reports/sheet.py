@@ -70,7 +70,8 @@ def to_sheet_document(view: PlanView, pictures: Pictures, *, run_time: datetime)
         "plan_id": view.plan_id,
         "errors": view.count_findings("error"),
         "warnings": view.count_findings("warning"),
-        "findings": [row for row in document["findings"] if row["severity"] != "info"],
+        "findings": _join_alike([row for row in document["findings"] if row["severity"] != "info"]),
+        "sources_by_status": _group_sources(document["sources"]),
         "stamp": [
             run_time.year,
             run_time.month,
@@ -81,6 +82,24 @@ def to_sheet_document(view: PlanView, pictures: Pictures, *, run_time: datetime)
         ],
     }
     return document
+
+
+def _join_alike(rows: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    """Print a warning of one rule on one subject once, with how many there are beside it; every error stays."""
+    joined: dict[Any, dict[str, Any]] = {}
+    for number, row in enumerate(rows):
+        own = number if row["severity"] == "error" else None
+        first = joined.setdefault((own, row["rule"], row["subject"]), row | {"alike": -1})
+        first["alike"] += 1
+    return list(joined.values())
+
+
+def _group_sources(rows: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    """Return the sources by their status, in the order they come."""
+    groups: dict[str, list[str]] = {}
+    for row in rows:
+        groups.setdefault(row["status"] or "without status", []).append(row["text"])
+    return [{"status": status, "texts": texts} for status, texts in groups.items()]
 
 
 def typeset_sheet(
