@@ -21,6 +21,8 @@ from hepatica.workflows.ports import PlanContext
 FILE_NAME: Final = "sheet.pdf"
 LONGEST_WORD: Final = 18
 """A longer run of letters gets places where a line may break; no clinical word is that long."""
+NOT_CLEARED: Final = "plan.not_cleared"
+"""Rule of the finding that the status bar prints in full."""
 ARCHIVE_STANDARDS: Final = ("a-2b",)
 """PDF/A, the form archives and DICOM Encapsulated PDF ask for."""
 _ZERO_WIDTH_SPACE: Final = "\u200b"
@@ -70,7 +72,7 @@ def to_sheet_document(view: PlanView, pictures: Pictures, *, run_time: datetime)
         "plan_id": view.plan_id,
         "errors": view.count_findings("error"),
         "warnings": view.count_findings("warning"),
-        "findings": _join_alike([row for row in document["findings"] if row["severity"] != "info"]),
+        "findings": _join_alike(_leave_out_known(document["findings"])),
         "sources_by_status": _group_sources(document["sources"]),
         "stamp": [
             run_time.year,
@@ -82,6 +84,11 @@ def to_sheet_document(view: PlanView, pictures: Pictures, *, run_time: datetime)
         ],
     }
     return document
+
+
+def _leave_out_known(rows: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    """Leave out mere information, and what the status bar of the page says already."""
+    return [row for row in rows if row["severity"] != "info" and row["rule"] != NOT_CLEARED]
 
 
 def _join_alike(rows: list[dict[str, Any]]) -> list[dict[str, Any]]:
