@@ -88,7 +88,11 @@ def test_the_sheet_of_the_demo_keeps_the_stop_rules_and_every_warning_about_the_
         ["pdftotext", "-layout", str(demo[0] / "sheet.pdf"), "-"], capture_output=True, text=True, check=True
     )
     text = " ".join(done.stdout.split())
-    for words in ("Marked resistance to the plunger", "Bleeding, or a fall in blood pressure", "dose edge at 50 mm"):
+    for words in (
+        "Marked resistance to the plunger",
+        "Bleeding, or a fall in blood pressure",
+        "dose edge at 50 mm",
+    ):
         assert words in text, words
 
 
