@@ -243,6 +243,7 @@ def make_demo_request(*, spread_draws: int = 0) -> PlanRequest:
         spread=SpreadRequest(draws=spread_draws, rate_ml_per_min=DEMO_RATE_ML_PER_MIN)
         if spread_draws
         else None,
+        rate_ml_per_min=None if spread_draws else DEMO_RATE_ML_PER_MIN,
     )
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 import re
+import resource
 import subprocess
 
 import numpy as np
@@ -25,12 +26,27 @@ FILES = {
 }  # fmt: skip
 
 
+A4_PX = (595, 842)
+CPU_BAR_S = 100.0
+"""Processor seconds of a run with compiled kernels, all processes: 60 s on two cores less what runs on one core alone."""
+MEMORY_BAR_KB = 2 * 1024**2
+
+
 @pytest.fixture(scope="module")
-def demo(tmp_path_factory):
+def measured(tmp_path_factory):
+    """The demo as it is shipped, with the processor time and the largest process of its run."""
     folder = tmp_path_factory.mktemp("demo") / "plan"
+    before = resource.getrusage(resource.RUSAGE_CHILDREN)
     run = run_hepatica("demo", "--out", folder, "--json")
+    after = resource.getrusage(resource.RUSAGE_CHILDREN)
     assert run.status == 0, run.err
-    return folder, run.document
+    cpu_s = after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime
+    return folder, run.document, cpu_s, after.ru_maxrss
+
+
+@pytest.fixture(scope="module")
+def demo(measured):
+    return measured[:2]
 
 
 @pytest.fixture(scope="module")
@@ -49,6 +65,54 @@ def test_the_demo_writes_every_promised_file_and_a_manifest_of_them(demo):
     assert set(manifest["outputs"]) == FILES - {"manifest.json"}
     for name, digest in manifest["outputs"].items():
         assert hashlib.sha256((folder / name).read_bytes()).hexdigest() == digest
+
+
+@pytest.mark.requirement("C-DEMO-TIME")
+def test_the_demo_with_its_spread_stays_within_its_processor_time_and_memory(measured):
+    _, _, cpu_s, largest_kb = measured
+    assert cpu_s < CPU_BAR_S
+    assert largest_kb < MEMORY_BAR_KB
+
+
+@pytest.mark.requirement("A-sheet-one-page")
+def test_the_sheet_of_the_demo_is_one_a4_page(demo):
+    pdf = (demo[0] / "sheet.pdf").read_bytes()
+    boxes = re.findall(rb"/MediaBox\s*\[\s*0 0 ([\d.]+) ([\d.]+)", pdf)
+    assert [(round(float(w)), round(float(h))) for w, h in boxes] == [A4_PX]
+
+
+@pytest.mark.requirement("A-sheet-one-page")
+@pytest.mark.tool("pdftotext", "poppler-utils")
+def test_the_sheet_of_the_demo_keeps_the_stop_rules_and_every_warning_about_the_dose(demo):
+    done = subprocess.run(
+        ["pdftotext", "-layout", str(demo[0] / "sheet.pdf"), "-"], capture_output=True, text=True, check=True
+    )
+    text = " ".join(done.stdout.split())
+    for words in (
+        "Marked resistance to the plunger",
+        "Bleeding, or a fall in blood pressure",
+        "dose edge at 50 mm",
+    ):
+        assert words in text, words
+
+
+@pytest.mark.requirement("C-PLAN-PATTERNS")
+def test_the_demo_ranks_its_own_deposits_among_other_patterns(demo):
+    (entry,) = demo[1]["patterns"]
+    assert entry["lesion_id"] == "L1" and entry["draws"] == 100
+    (own,) = [row for row in entry["ranking"] if row["planned"]]
+    stops = demo[1]["punctures"][0]["tracks"][0]["deposits"]
+    assert own["deposits"] == len(stops)
+    assert own["points_lps_mm"] == [stop["point_lps_mm"] for stop in stops]
+
+
+@pytest.mark.requirement("B-report-map")
+def test_the_report_of_the_demo_shows_from_where_the_lesion_can_be_reached(demo):
+    text = (demo[0] / "report.html").read_text()
+    search = text[text.index('id="search"') :]
+    assert search.count("<img") == 1
+    alt = re.search(r'<img src="data:image/png;base64,[^"]+" alt="([^"]+)"', search).group(1)
+    assert "L1" in alt
 
 
 @pytest.mark.requirement("A-not-cleared")

@@ -8,6 +8,7 @@ from types import SimpleNamespace
 import nibabel
 import numpy as np
 import pytest
+from jsonschema import Draft202012Validator
 from phantom import LESION_CENTRE_LPS_MM, LESION_RADIUS_MM, ellipsoid, make_context, make_phantom
 
 from hepatica.adapters.nifti.spread_writer import SpreadVolumeWriter
@@ -29,7 +30,7 @@ from hepatica.planning.spread.verification import VerificationRow
 from hepatica.workflows.plan_case import PlannedCase
 from hepatica.workflows.simulate_plan_spread import simulate_plan_spread
 from hepatica.workflows.spread_card import to_card_document
-from hepatica.workflows.spread_document import to_spread_document
+from hepatica.workflows.spread_document import read_spread_schema, to_spread_document
 from hepatica.workflows.spread_request import SpreadRequest, find_rate, is_cirrhotic
 from hepatica.workflows.spread_scenes import derive_lesion_scene, list_deposits, read_grid_limits
 from hepatica.workflows.spread_volumes import derive_covered_mask
@@ -357,3 +358,20 @@ def test_the_mean_concentration_holds_what_stays_in_the_tissue(predicted):
     held = float(outcome.expected_per_ml.sum()) * scene.grid.voxel_volume_ml
     given = lesion.injection.dose
     assert 0 < held <= given * (1 + 1e-6)
+
+
+@pytest.mark.requirement("C-PLAN-PATTERNS")
+def test_the_backup_is_simulated_with_the_first_of_the_same_draws(context):
+    plan = give(context, volume_ml=0.5)
+    backup = replace(plan.punctures[0], puncture_id="P1b")
+    spread = predict(context, replace(plan, backups=(backup,)), draws=8)
+    (other,) = spread.alternatives
+    assert (other.puncture_id, other.lesion_id, other.draws) == ("P1b", "L1", 2)
+    # The same needle under the same two draws: what a run of these draws alone gives.
+    alone = predict(context, replace(plan, backups=(backup,)), draws=8).alternatives[0]
+    assert other.outcome.retained == alone.outcome.retained
+    assert predict(context, replace(plan, backups=()), draws=2).alternatives == ()
+    document = to_spread_document(spread, plan=plan, manifest=context.manifest)
+    assert document["alternatives"][0]["draws_run"] == 2
+    Draft202012Validator(read_spread_schema()).validate(document)
+    assert derive_spread_view(spread).alternatives[0].startswith("P1b to L1, 2 draws")

@@ -7,11 +7,14 @@ from dataclasses import dataclass, field, replace
 from enum import StrEnum
 from typing import Final
 
+from hepatica.core.evidence import Evidence
 from hepatica.core.findings import Finding, NotEvaluable, Severity
 from hepatica.lesions.lesion import Lesion
 from hepatica.planning.dose.values import Allocation
 from hepatica.planning.eligibility.values import CriterionAnswer
 from hepatica.planning.path.values import LesionPath, Puncture
+from hepatica.planning.spread.patterns import DepositPattern
+from hepatica.planning.spread.rank_patterns import PatternRanking, RankedPattern
 
 
 class PlanStatus(StrEnum):
@@ -40,6 +43,39 @@ class ProtocolSummary:
     agent: str
     notices: tuple[str, ...]
     digest: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class LesionPatterns:
+    """Deposit patterns for one lesion, ranked by the algebraic budget of the fluid.
+
+    Parameters
+    ----------
+    lesion_id
+        The lesion.
+    planned
+        The plan's own deposits as a pattern; None where it has none that could be ranked.
+    ranking
+        All patterns, best first; NotEvaluable where none could be ranked.
+    rate
+        Rate of injection they are ranked at; NotEvaluable where nobody says one.
+    """
+
+    lesion_id: str
+    planned: DepositPattern | None
+    ranking: PatternRanking | NotEvaluable
+    rate: Evidence | NotEvaluable
+
+    @property
+    def planned_row(self) -> RankedPattern | NotEvaluable:
+        """What the budget expects of the plan's own deposits."""
+        if isinstance(self.ranking, NotEvaluable):
+            return self.ranking
+        for row in self.ranking.ranked:
+            if row.pattern is self.planned:
+                return row
+        reasons = [reason for pattern, reason in self.ranking.left_out if pattern is self.planned]
+        return NotEvaluable(reason=reasons[0] if reasons else "the plan has no deposit for this lesion")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
@@ -76,6 +112,8 @@ class Plan:
         Groups neither labelled nor declared absent.
     patient_position
         DICOM Patient Position or why unknown.
+    patterns
+        Deposit patterns of the injected lesions, ranked.
     """
 
     plan_id: str
@@ -94,6 +132,7 @@ class Plan:
     patient_position: str | NotEvaluable = field(
         default_factory=lambda: NotEvaluable(reason="Patient Position (0018,5100) is unknown")
     )
+    patterns: tuple[LesionPatterns, ...] = ()
 
 
 CLOSURE_TOLERANCE_ML: Final = 1e-3

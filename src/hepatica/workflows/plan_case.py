@@ -33,6 +33,7 @@ from hepatica.planning.plan import (
 )
 from hepatica.workflows.choose_punctures import ChosenPunctures, choose_punctures
 from hepatica.workflows.prepare_case import PreparedCase, prepare_case
+from hepatica.workflows.rank_plan_patterns import rank_plan_patterns
 from hepatica.workflows.read_case import Case
 
 NO_PATH: Final = "no path meets every hard limit"
@@ -133,6 +134,14 @@ def plan_prepared(case: Case, prepared: PreparedCase, *, run_id: str, progress: 
         findings=sort_findings(findings),
         missing_structures=missing,
         patient_position=case.image.facts.patient_position,
+        patterns=rank_plan_patterns(
+            case,
+            allocation,
+            punctures=(*punctures, *backups),
+            lesions=lesions,
+            anatomy=anatomy,
+            progress=progress,
+        ),
     )
     return PlannedCase(
         plan=plan, anatomy=anatomy, prior_tracking_uids=prepared.prior_tracking_uids, scene=scene

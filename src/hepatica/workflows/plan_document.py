@@ -27,6 +27,7 @@ from hepatica.workflows.document_values import (
     to_point,
     to_value_or_reason,
 )
+from hepatica.workflows.pattern_document import to_pattern_document
 from hepatica.workflows.ports import ImageFacts
 from hepatica.workflows.prior_plan import SCHEMA_VERSION, from_plan_document
 
@@ -98,6 +99,7 @@ def to_plan_document(
         "punctures": [_to_puncture(puncture) for puncture in plan.punctures],
         "backups": [_to_puncture(puncture) for puncture in plan.backups],
         "paths": [_to_path(path) for path in plan.paths],
+        "patterns": [to_pattern_document(patterns) for patterns in plan.patterns],
         "eligibility": [_to_criterion(answer) for answer in plan.eligibility],
         "structures": _to_structures(anatomy),
         "findings": to_finding_rows(plan.findings),

@@ -82,6 +82,7 @@ def plan_injection(
             anatomy=planned.anatomy,
             manifest=manifest,
             plan_document=document,
+            scene=planned.scene,
             spread=simulate_case_spread(
                 case, planned, request=request.spread, ports=ports, progress=progress
             ),

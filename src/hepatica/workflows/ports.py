@@ -13,6 +13,7 @@ from hepatica.core.progress import Progress
 from hepatica.core.provenance import Manifest
 from hepatica.imaging.mask import Mask
 from hepatica.imaging.volume import Volume
+from hepatica.planning.path.scene import Scene
 from hepatica.planning.plan import Plan
 from hepatica.workflows.clock import Clock as Clock
 from hepatica.workflows.spread_values import PlanSpread
@@ -199,7 +200,10 @@ class LabelReader(Protocol):
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class PlanContext:
-    """All that a writer may need beside the plan itself; ``spread`` where one was simulated."""
+    """All that a writer may need beside the plan itself.
+
+    ``spread`` where one was simulated; ``scene`` where the paths were judged in this run.
+    """
 
     plan: Plan
     image: ReadImage
@@ -208,6 +212,7 @@ class PlanContext:
     manifest: Manifest
     plan_document: Mapping[str, Any]
     spread: PlanSpread | None = None
+    scene: Scene | None = None
 
 
 class PlanWriter(Protocol):

@@ -81,7 +81,7 @@ def reopen_plan(
     _require_same({"plan.json": digest_bytes(raw)}, manifest["outputs"], folder=folder)
     request = PlanRequest.from_manifest(manifest, where=str(folder))
     if spread is not None:
-        request = replace(request, spread=_fill_rate(spread, request.spread))
+        request = replace(request, spread=_fill_rate(spread, request.rate_request))
     case = read_case(request, ports=ports, progress=progress)
     _require_same(case.digests, manifest["inputs"], folder=folder)
     _require_same(case.table_digests, manifest["tables"], folder=folder)
@@ -90,8 +90,8 @@ def reopen_plan(
     )
 
 
-def _fill_rate(spread: SpreadRequest, before: SpreadRequest | None) -> SpreadRequest:
-    if spread.rate_ml_per_min is not None or before is None:
+def _fill_rate(spread: SpreadRequest, before: SpreadRequest) -> SpreadRequest:
+    if spread.rate_ml_per_min is not None:
         return spread
     return replace(spread, rate_ml_per_min=before.rate_ml_per_min)
 

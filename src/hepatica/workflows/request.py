@@ -67,6 +67,9 @@ class PlanRequest:
         Seed of the needles drawn around each puncture, at least 0; the same for every puncture.
     spread
         What is asked of a simulation of the spread; None for none.
+    rate_ml_per_min
+        Rate of injection at which deposit patterns are ranked, where no spread is asked for; None takes the
+        protocol's.
     """
 
     image: Path
@@ -86,6 +89,12 @@ class PlanRequest:
     placement: str = FREEHAND
     seed: int = 1
     spread: SpreadRequest | None = None
+    rate_ml_per_min: float | None = None
+
+    @property
+    def rate_request(self) -> SpreadRequest:
+        """What the spread, or a ranking without one, is told of the rate."""
+        return self.spread or SpreadRequest(seed=self.seed, rate_ml_per_min=self.rate_ml_per_min)
 
     @property
     def tumour(self) -> TumourType | None:
@@ -139,6 +148,7 @@ class PlanRequest:
             "placement": self.placement,
             "seed": self.seed,
             **({} if self.spread is None else {"spread": self.spread.parameters}),
+            **({} if self.rate_ml_per_min is None else {"rate_ml_per_min": self.rate_ml_per_min}),
         }
 
     @classmethod
@@ -176,6 +186,9 @@ class PlanRequest:
                 seed=int(parameters.get("seed", 1)),
                 spread=SpreadRequest.from_parameters(parameters["spread"])
                 if "spread" in parameters
+                else None,
+                rate_ml_per_min=float(parameters["rate_ml_per_min"])
+                if "rate_ml_per_min" in parameters
                 else None,
             )
         except (KeyError, TypeError, ValueError, AttributeError) as error:

@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from concurrent.futures import Executor
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import replace
+from typing import Final
 
 import numpy as np
 
@@ -34,6 +35,7 @@ from hepatica.workflows.read_case import Case
 from hepatica.workflows.spread_request import SpreadRequest, find_rate, is_cirrhotic
 from hepatica.workflows.spread_scenes import LesionScene, derive_lesion_scene, read_grid_limits
 from hepatica.workflows.spread_values import (
+    AlternativeSpread,
     ContainedVolume,
     LesionSpread,
     MakeCard,
@@ -41,6 +43,9 @@ from hepatica.workflows.spread_values import (
     PlanSpread,
     SplitAdvice,
 )
+
+ALTERNATIVE_SHARE: Final = 0.25
+"""Part of the draws that the backups get: enough to see whether they do worse, without doubling the time."""
 
 
 def open_here() -> AbstractContextManager[Executor | None]:
@@ -92,8 +97,6 @@ def simulate_plan_spread(
         )
         for item in injections
     ]
-    verification = verify_spread()
-    progress.check_cancelled()
     drawn = [
         draw_members(
             request.draws,
@@ -103,17 +106,74 @@ def simulate_plan_spread(
         for number, site in enumerate(sites)
     ]
     with open_executor() as executor:
+        # Beside the draws, the analytic suite costs no time of its own.
+        pending = None if executor is None else executor.submit(verify_spread)
         lesions = tuple(
             _simulate_lesion(site, injection, draws=draws, executor=executor, progress=progress)
             for site, injection, draws in zip(sites, injections, drawn, strict=True)
         )
+        progress.stage("Spread along the backups")
+        alternatives = tuple(
+            _simulate_alternative(
+                site, injection, planned, rate=rate, cirrhosis=cirrhosis, draws=draws, executor=executor
+            )
+            for site, injection, draws in zip(sites, injections, drawn, strict=True)
+        )
+        verification = verify_spread() if pending is None else pending.result()
     if make_card is not None:
         progress.stage("Credibility of the spread")
         lesions = tuple(
             replace(lesion, card=make_card(verification, draws, _to_outcome(lesion)))
             for lesion, draws in zip(lesions, drawn, strict=True)
         )
-    return PlanSpread(request=request, rate=rate, lesions=lesions, verification=verification)
+    return PlanSpread(
+        request=request,
+        rate=rate,
+        lesions=lesions,
+        verification=verification,
+        alternatives=tuple(one for one in alternatives if one is not None),
+    )
+
+
+def _simulate_alternative(
+    site: LesionScene,
+    injection: Injection,
+    planned: PlannedCase,
+    *,
+    rate: Evidence,
+    cirrhosis: bool | None,
+    draws: Sequence[Draw],
+    executor: Executor | None,
+) -> AlternativeSpread | None:
+    """Run the first of a lesion's draws along its backup; None where it has none."""
+    lesion = site.lesion
+    backup = next((one for one in planned.plan.backups if lesion.lesion_id in one.lesion_ids), None)
+    if backup is None:
+        return None
+    other = derive_lesion_scene(
+        lesion,
+        others=planned.plan.lesions,
+        anatomy=planned.anatomy,
+        punctures=[backup],
+        rate=rate,
+        cirrhosis=cirrhosis,
+    )
+    few = draws[: max(1, round(ALTERNATIVE_SHARE * len(draws)))]
+    outcome: SpreadOutcome | NotEvaluable
+    if isinstance(other.scene, NotEvaluable):
+        outcome = other.scene
+    else:
+        strength, _ = derive_strength(injection)
+        outcome = simulate_spread(
+            other.scene,
+            draws=few,
+            strength_per_ml=strength,
+            threshold_per_ml=read_grid_limits()["reached_fraction"].number * strength,
+            executor=executor,
+        )
+    return AlternativeSpread(
+        lesion_id=lesion.lesion_id, puncture_id=backup.puncture_id, draws=len(few), outcome=outcome
+    )
 
 
 def _to_outcome(lesion: LesionSpread) -> SpreadOutcome | None:

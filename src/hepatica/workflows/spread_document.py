@@ -21,7 +21,13 @@ from hepatica.workflows.document_values import to_evidence, to_finding_rows, to_
 from hepatica.workflows.simulate_plan_spread import list_unverified_inputs
 from hepatica.workflows.spread_card import to_card_document
 from hepatica.workflows.spread_scenes import count_classes, read_grid_limits
-from hepatica.workflows.spread_values import ContainedVolume, LesionSpread, PlanSpread, SplitAdvice
+from hepatica.workflows.spread_values import (
+    AlternativeSpread,
+    ContainedVolume,
+    LesionSpread,
+    PlanSpread,
+    SplitAdvice,
+)
 
 SCHEMA_VERSION: Final = "1"
 SPREAD_NOTICE: Final = (
@@ -57,6 +63,7 @@ def to_spread_document(spread: PlanSpread, *, plan: Plan, manifest: Manifest) ->
         "reached_fraction": to_evidence(read_grid_limits()["reached_fraction"]),
         "covered_probability": to_evidence(read_grid_limits()["covered_probability"]),
         "lesions": [_to_lesion(lesion) for lesion in spread.lesions],
+        "alternatives": [_to_alternative(one) for one in spread.alternatives],
         "findings": to_finding_rows(spread.findings),
         "unverified_inputs": list(list_unverified_inputs()),
         "verification": to_verification_rows(spread.verification),
@@ -151,6 +158,17 @@ def _to_lesion(lesion: LesionSpread) -> dict[str, Any]:
     if lesion.card is not None:
         document["card"] = to_card_document(lesion.card)
     return document
+
+
+def _to_alternative(one: AlternativeSpread) -> dict[str, Any]:
+    return {
+        "lesion_id": one.lesion_id,
+        "puncture_id": one.puncture_id,
+        "draws_run": one.draws,
+        "prediction": {"not_evaluable": one.outcome.reason}
+        if isinstance(one.outcome, NotEvaluable)
+        else _to_outcome(one.outcome),
+    }
 
 
 def _to_amount(value: float) -> float:

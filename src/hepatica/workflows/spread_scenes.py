@@ -153,14 +153,14 @@ def derive_lesion_scene(
             scene=NotEvaluable(reason="no deposit above 0 mL is planned for this lesion"),
             findings=(),
         )
-    reason = _refuse_needle(deposits)
+    reason = refuse_needle(deposits)
     if reason:
         return LesionScene(lesion=lesion, deposits=deposits, scene=NotEvaluable(reason=reason), findings=())
-    grid, coarse = _lay_grid(lesion, deposits, anatomy.grid)
+    grid, coarse = lay_grid(lesion, deposits, anatomy.grid)
     classes = derive_tissue_classes(
         anatomy,
         tumours={one.lesion_id: one.mask for one in others},
-        viable=_list_viable(others),
+        viable=list_viable(others),
         grid=grid,
         cirrhosis=bool(cirrhosis),
     )
@@ -168,8 +168,8 @@ def derive_lesion_scene(
         grid=grid,
         classes=classes,
         sites=tuple(
-            _to_site(one, rate=rate, liver_depth_mm=depth)
-            for one, depth in zip(deposits, _measure_liver_depths(deposits, others, anatomy), strict=True)
+            to_site(one, rate=rate, liver_depth_mm=depth)
+            for one, depth in zip(deposits, measure_liver_depths(deposits, others, anatomy), strict=True)
         ),
     )
     findings = (
@@ -181,7 +181,8 @@ def derive_lesion_scene(
     return LesionScene(lesion=lesion, deposits=deposits, scene=scene, findings=findings)
 
 
-def _refuse_needle(deposits: Sequence[PlannedDeposit]) -> str:
+def refuse_needle(deposits: Sequence[PlannedDeposit]) -> str:
+    """Say why these needles cannot be simulated; empty where they can."""
     for one in deposits:
         if one.needle.holes != END_HOLE:
             return (
@@ -190,11 +191,12 @@ def _refuse_needle(deposits: Sequence[PlannedDeposit]) -> str:
     return ""
 
 
-def _list_viable(lesions: Sequence[Lesion]) -> dict[str, Mask]:
+def list_viable(lesions: Sequence[Lesion]) -> dict[str, Mask]:
+    """Return the viable part of each lesion that has one known."""
     return {one.lesion_id: one.viable.middle for one in lesions if not isinstance(one.viable, NotEvaluable)}
 
 
-def _measure_liver_depths(
+def measure_liver_depths(
     deposits: Sequence[PlannedDeposit], lesions: Sequence[Lesion], anatomy: Anatomy
 ) -> tuple[float, ...]:
     """Return how far behind each tip the needle lies in liver or tumour without a break, on the scan itself."""
@@ -216,7 +218,8 @@ def _measure_liver_depths(
     return tuple(found)
 
 
-def _to_site(one: PlannedDeposit, *, rate: Evidence, liver_depth_mm: float) -> InjectionSite:
+def to_site(one: PlannedDeposit, *, rate: Evidence, liver_depth_mm: float) -> InjectionSite:
+    """Write a planned deposit as the spread sees it."""
     return InjectionSite(
         tip_lps_mm=np.asarray(one.deposit.point_lps_mm, dtype=np.float64),
         entry_lps_mm=one.entry_lps_mm,
@@ -227,7 +230,7 @@ def _to_site(one: PlannedDeposit, *, rate: Evidence, liver_depth_mm: float) -> I
     )
 
 
-def _lay_grid(
+def lay_grid(
     lesion: Lesion, deposits: Sequence[PlannedDeposit], scan: Grid
 ) -> tuple[Grid, tuple[Finding, ...]]:
     """Lay cubic voxels along LPS axes around lesion and deposits; say so where they have to be coarse."""

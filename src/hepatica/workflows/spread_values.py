@@ -99,6 +99,26 @@ class LesionSpread:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class AlternativeSpread:
+    """What is predicted where a lesion is injected along its backup.
+
+    Parameters
+    ----------
+    lesion_id, puncture_id
+        Lesion, and the backup.
+    draws
+        How many of the plan's draws were run.
+    outcome
+        Prediction with bands; NotEvaluable where the model does not apply.
+    """
+
+    lesion_id: str
+    puncture_id: str
+    draws: int
+    outcome: SpreadOutcome | NotEvaluable
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class PlanSpread:
     """What is predicted for a plan.
 
@@ -110,12 +130,15 @@ class PlanSpread:
         One for each lesion with a planned volume.
     verification
         The analytic suite as it ran with this code on this machine.
+    alternatives
+        One for each of these lesions that has a backup, at fewer draws.
     """
 
     request: SpreadRequest
     rate: Evidence
     lesions: tuple[LesionSpread, ...]
     verification: tuple[VerificationRow, ...]
+    alternatives: tuple[AlternativeSpread, ...] = ()
 
     @property
     def findings(self) -> tuple[Finding, ...]:

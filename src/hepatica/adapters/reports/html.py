@@ -8,7 +8,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
 from hepatica.adapters.reports import palette
+from hepatica.adapters.reports.pattern_view import PatternView, derive_pattern_views
 from hepatica.adapters.reports.picture_book import PictureBook, Pictures
+from hepatica.adapters.reports.skin_map_report import draw_skin_maps
 from hepatica.adapters.reports.view import PlanView, derive_plan_view
 from hepatica.core.progress import Progress
 from hepatica.workflows.ports import PlanContext
@@ -41,13 +43,26 @@ class HtmlReportWriter:
         progress.stage("report")
         pictures = self._book.draw(context, progress=progress)
         spread = self._book.draw_spread(context, progress=progress)
-        text = to_html(derive_plan_view(context), pictures, spread=spread)
+        text = to_html(
+            derive_plan_view(context),
+            pictures,
+            spread=spread,
+            patterns=derive_pattern_views(context.plan),
+            skin_maps=draw_skin_maps(context, progress=progress),
+        )
         (folder / FILE_NAME).write_text(text, encoding="utf-8", newline="\n")
         progress.advance(1.0)
         return (FILE_NAME,)
 
 
-def to_html(view: PlanView, pictures: Pictures, *, spread: Pictures = NO_PICTURES) -> str:
+def to_html(
+    view: PlanView,
+    pictures: Pictures,
+    *,
+    spread: Pictures = NO_PICTURES,
+    patterns: Sequence[PatternView] = (),
+    skin_maps: Pictures = NO_PICTURES,
+) -> str:
     """Return the report's text. Every value is escaped by the template engine.
 
     Parameters
@@ -58,6 +73,10 @@ def to_html(view: PlanView, pictures: Pictures, *, spread: Pictures = NO_PICTURE
         Pictures of the punctures.
     spread
         Pictures of a simulated spread, by lesion.
+    patterns
+        Rankings of deposit patterns.
+    skin_maps
+        Flat maps of the skin, by lesion.
     """
     text: str = (
         make_environment()
@@ -66,6 +85,8 @@ def to_html(view: PlanView, pictures: Pictures, *, spread: Pictures = NO_PICTURE
             view=view,
             pictures=encode_pictures(pictures, PICTURE_ORDER),
             spread_pictures=encode_pictures(spread, SPREAD_ORDER),
+            patterns=patterns,
+            skin_maps=encode_pictures(skin_maps, ("map",)),
             palette=palette,
         )
     )

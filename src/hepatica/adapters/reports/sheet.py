@@ -21,6 +21,8 @@ from hepatica.workflows.ports import PlanContext
 FILE_NAME: Final = "sheet.pdf"
 LONGEST_WORD: Final = 18
 """A longer run of letters gets places where a line may break; no clinical word is that long."""
+NOT_CLEARED: Final = "plan.not_cleared"
+"""Rule of the finding that the status bar prints in full."""
 ARCHIVE_STANDARDS: Final = ("a-2b",)
 """PDF/A, the form archives and DICOM Encapsulated PDF ask for."""
 _ZERO_WIDTH_SPACE: Final = "\u200b"
@@ -70,7 +72,8 @@ def to_sheet_document(view: PlanView, pictures: Pictures, *, run_time: datetime)
         "plan_id": view.plan_id,
         "errors": view.count_findings("error"),
         "warnings": view.count_findings("warning"),
-        "findings": [row for row in document["findings"] if row["severity"] != "info"],
+        "findings": _join_alike(_leave_out_known(document["findings"])),
+        "sources_by_status": _group_sources(document["sources"]),
         "stamp": [
             run_time.year,
             run_time.month,
@@ -81,6 +84,29 @@ def to_sheet_document(view: PlanView, pictures: Pictures, *, run_time: datetime)
         ],
     }
     return document
+
+
+def _leave_out_known(rows: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    """Leave out mere information, and what the status bar of the page says already."""
+    return [row for row in rows if row["severity"] != "info" and row["rule"] != NOT_CLEARED]
+
+
+def _join_alike(rows: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    """Print a warning of one rule on one subject once, with how many there are beside it; every error stays."""
+    joined: dict[Any, dict[str, Any]] = {}
+    for number, row in enumerate(rows):
+        own = number if row["severity"] == "error" else None
+        first = joined.setdefault((own, row["rule"], row["subject"]), row | {"alike": -1})
+        first["alike"] += 1
+    return list(joined.values())
+
+
+def _group_sources(rows: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    """Return the sources by their status, in the order they come."""
+    groups: dict[str, list[str]] = {}
+    for row in rows:
+        groups.setdefault(row["status"] or "without status", []).append(row["text"])
+    return [{"status": status, "texts": texts} for status, texts in groups.items()]
 
 
 def typeset_sheet(

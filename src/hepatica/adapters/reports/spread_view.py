@@ -22,7 +22,7 @@ from hepatica.planning.spread.simulate import Band, SpreadOutcome
 from hepatica.workflows.simulate_plan_spread import list_unverified_inputs
 from hepatica.workflows.spread_document import SPREAD_NOTICE, to_verification_rows
 from hepatica.workflows.spread_scenes import read_grid_limits
-from hepatica.workflows.spread_values import LesionSpread, PlanSpread
+from hepatica.workflows.spread_values import AlternativeSpread, LesionSpread, PlanSpread
 
 PLACE_WORDS: Final = {
     "viable": "viable tumour",
@@ -125,6 +125,7 @@ class SpreadView:
     unverified: str
     verification: str
     verified: bool
+    alternatives: tuple[str, ...] = ()
 
 
 def derive_spread_view(spread: PlanSpread) -> SpreadView:
@@ -144,7 +145,16 @@ def derive_spread_view(spread: PlanSpread) -> SpreadView:
         unverified=", ".join(name.replace("_", " ") for name in list_unverified_inputs()),
         verification=f"{passed} of {len(spread.verification)} exact cases within their tolerance",
         verified=passed == len(spread.verification),
+        alternatives=tuple(_say_alternative(one) for one in spread.alternatives),
     )
+
+
+def _say_alternative(one: AlternativeSpread) -> str:
+    head = f"{one.puncture_id} to {one.lesion_id}, {one.draws} draws"
+    if isinstance(one.outcome, NotEvaluable):
+        return f"{head}: not applicable, {one.outcome.reason}"
+    reached, viable = say_band(one.outcome.covered), say_band(one.outcome.retained["viable"])
+    return f"{head}: viable tumour reached {reached}; drug in viable tumour {viable}"
 
 
 def _derive_lesion(lesion: LesionSpread, spread: PlanSpread) -> LesionSpreadView:

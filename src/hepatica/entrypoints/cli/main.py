@@ -155,6 +155,7 @@ def plan(
         placement=placement,
         seed=seed,
         spread=SpreadRequest(draws=spread_draws, seed=seed, rate_ml_per_min=rate) if with_spread else None,
+        rate_ml_per_min=None if with_spread else rate,
     )
     with showing_progress(quiet=as_json) as progress:
         outcome = plan_injection(

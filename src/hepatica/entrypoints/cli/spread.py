@@ -9,7 +9,7 @@ import typer
 
 if TYPE_CHECKING:
     from hepatica.planning.spread.simulate import Band
-    from hepatica.workflows.spread_values import LesionSpread, PlanSpread
+    from hepatica.workflows.spread_values import AlternativeSpread, LesionSpread, PlanSpread
 
 VERIFY: Final = "verify"
 MOST_FINDINGS: Final = 8
@@ -121,6 +121,21 @@ def print_spread(spread: PlanSpread) -> None:
     )
     for lesion in spread.lesions:
         _print_lesion(lesion)
+    for other in spread.alternatives:
+        _print_alternative(other, draws=spread.request.draws)
+
+
+def _print_alternative(other: AlternativeSpread, *, draws: int) -> None:
+    from hepatica.core.findings import NotEvaluable
+
+    words = f"\nAlong the backup {other.puncture_id} to {other.lesion_id}, {other.draws} of the {draws} draws"
+    if isinstance(other.outcome, NotEvaluable):
+        typer.echo(f"{words}: not applicable: {other.outcome.reason}")
+        return
+    typer.echo(
+        f"{words}: viable tumour reached {say_band(other.outcome.covered)}, "
+        f"drug in viable {say_band(other.outcome.retained['viable'])}"
+    )
 
 
 def _print_lesion(lesion: LesionSpread) -> None:

@@ -34,6 +34,7 @@ def print_summary(outcome: PlanOutcome) -> None:
         _print_puncture(console, puncture)
     for puncture in plan.backups:
         _print_backup(console, puncture)
+    _print_patterns(console, plan)
     _print_unreached(console, plan)
     _print_eligibility(console, plan)
     _print_findings(console, plan)
@@ -106,6 +107,20 @@ def _print_puncture(console: Console, puncture: Puncture) -> None:
         )
     if puncture.risk is not None:
         _print_risk(console, puncture.risk)
+
+
+def _print_patterns(console: Console, plan: Plan) -> None:
+    for one in plan.patterns:
+        ranking, own = one.ranking, one.planned_row
+        if isinstance(ranking, NotEvaluable):
+            text = f"not ranked: {ranking.reason}"
+        else:
+            text = f"of {len(ranking.ranked)} suggested: {ranking.words}"
+            if not isinstance(own, NotEvaluable):
+                text += f"; the plan's own {own.expected_fraction:.0%}"
+                text += f" ({own.retained.low:.0%} to {own.retained.high:.0%})"
+            text += " (algebraic budget, unverified)"
+        console.print(f"\nDeposit patterns of {one.lesion_id}, {text}", markup=False)
 
 
 def _print_sharing(console: Console, puncture: Puncture) -> None:

@@ -14,7 +14,11 @@ from hepatica.core.geometry import FloatArray
 from hepatica.planning.spread.budget import BackflowClass, assess_regime, balance_fluid, classify_backflow
 from hepatica.planning.spread.cleft import Cleft, CleftDraw, open_cleft
 from hepatica.planning.spread.holes import HoleNetwork, solve_holes
-from hepatica.planning.spread.pressure import PressureOperator, PressureSolution, build_pressure_operator
+from hepatica.planning.spread.pressure import (
+    PressureOperator,
+    PressureSolution,
+    build_pressure_operator,
+)
 from hepatica.planning.spread.pressure_fallback import solve_pressure_surely
 from hepatica.planning.spread.scene import InjectionSite, SpreadScene, TrackLine, derive_setting, trace_track
 from hepatica.planning.spread.source import MM3_PER_ML, FluidBalance, SourceLimits, derive_source_limits
@@ -33,6 +37,10 @@ CLEFT_CONTRAST: Final = 100.0
 and rounding of the fluxes inside it stays far below the solver's tolerance."""
 CLEFT_PASSES: Final = 2
 """A cleft's size and its leak depend on each other; the second pass changes the volume by under a percent."""
+FIRST_RESIDUAL: Final = 1e-5
+"""Residual of pressures of which only a conductance is read: it is exact to about the square. Fields that carry
+particles are solved on from there to the full tolerance."""
+SEALED_CLEFT: Final = "the tissue around the cleft is sealed within the grid"
 SWEEP_STEPS: Final = 50
 SAME_TRACK_COSINE: Final = 0.9998
 """Needles within a degree run along one track."""
@@ -58,6 +66,8 @@ class DepositSpread:
         Class of the backflow.
     findings
         Regime checks.
+    rest_kpa
+        (I, J, K) pressure before the injection.
     iterations
         Of the pressure solver.
     fallback
@@ -76,6 +86,7 @@ class DepositSpread:
     hole_shares: tuple[float, ...]
     backflow: BackflowClass
     findings: tuple[Finding, ...]
+    rest_kpa: FloatArray
     iterations: int
     fallback: str = ""
 
@@ -105,14 +116,23 @@ def _build_operator(tissue: TissueMap, conductivity: FloatArray) -> PressureOper
     )
 
 
-def _solve_rest(tissue: TissueMap, operator: PressureOperator) -> FloatArray:
-    """Pressure before any injection: vessels pull towards each class's own, sides hold that of their cell."""
+def _solve_rest(tissue: TissueMap, operator: PressureOperator, before: FloatArray | None) -> FloatArray:
+    """Pressure before any injection: vessels pull towards each class's own, sides hold that of their cell.
+
+    ``before`` is that before the last track was opened: a first guess.
+    """
     rest = tissue.interstitial_pressure_kpa
     if not operator.exchange_mm3_per_kpa_s.any():
         # Without exchange nothing keeps a difference up.
         return np.zeros(operator.shape)
     sides = np.pad(rest, 1, mode="edge")
-    solution = solve_pressure_surely(operator, np.zeros(operator.shape), rest_kpa=rest, side_kpa=sides)
+    solution = solve_pressure_surely(
+        operator,
+        np.zeros(operator.shape),
+        rest_kpa=rest,
+        side_kpa=sides,
+        start_kpa=rest if before is None else before,
+    )
     return solution.pressure_kpa
 
 
@@ -124,6 +144,7 @@ def spread_deposit(
     parameters: SpreadParameters,
     cleft_draw: CleftDraw,
     limits: EvidenceTable,
+    rest_before_kpa: FloatArray | None = None,
 ) -> DepositSpread | NotEvaluable:
     """Inject one deposit.
 
@@ -142,6 +163,8 @@ def spread_deposit(
         One choice of the cleft's place.
     limits
         Limits of validity.
+    rest_before_kpa
+        (I, J, K) resting pressure of the deposit before this one: a first guess.
     """
     line = trace_track(scene, site)
     setting = derive_setting(scene, site, line)
@@ -155,27 +178,20 @@ def spread_deposit(
     if any(tissue.conductivity_mm2_per_kpa_s[cell] == 0 for cell in cells):
         return NotEvaluable(reason="a hole of the needle lies in a vessel or outside the liver")
     operator = _build_operator(tissue, tissue.conductivity_mm2_per_kpa_s)
-    holes = solve_holes(operator, tissue, cells=cells, radius_mm=setting.cavity_radius_mm)
+    holes = solve_holes(
+        operator, tissue, cells=cells, radius_mm=setting.cavity_radius_mm, tolerance=FIRST_RESIDUAL
+    )
     if isinstance(holes, NotEvaluable):
         return holes
     source = replace(first, tip_conductance=holes.conductance_mm3_per_kpa_s)
     balance = balance_fluid(source)
     findings = assess_regime(source, balance, limits=limits, spacing_mm=scene.spacing_mm)
-    rest = _solve_rest(tissue, operator)
+    rest = _solve_rest(tissue, operator, rest_before_kpa)
     if balance.cleft_mm3 > 0:
-        result = _spread_cleft(around, source, balance, draw=cleft_draw, rest=rest)
+        result = _spread_cleft(around, source, balance, draw=cleft_draw, rest=rest, guess=holes.potential)
     else:
-        flow = balance.pores_mm3 / setting.time_s
-        swept = _sweep(
-            around,
-            operator,
-            potential=holes.potential * flow,
-            source=holes.source * flow,
-            rest=rest,
-            time_s=setting.time_s,
-        )
-        result = _Spread(swept=swept, cleft=None, balance=balance, seeped=(0.0, 0.0, 0.0), iterations=0)
-    return _collect(around, result, holes=holes, findings=findings)
+        result = _spread_tip(around, operator, holes, balance, rest=rest, time_s=setting.time_s)
+    return _collect(around, result, holes=holes, findings=findings, rest=rest)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
@@ -190,21 +206,58 @@ class _Spread:
     fallback: str = ""
 
 
+def _spread_tip(
+    around: _Surroundings,
+    operator: PressureOperator,
+    holes: HoleNetwork,
+    balance: FluidBalance,
+    *,
+    rest: FloatArray,
+    time_s: float,
+) -> _Spread:
+    """Inject from the holes alone, below the pressure that opens a cleft."""
+    flow = balance.pores_mm3 / time_s
+    solution = solve_pressure_surely(operator, holes.source, start_kpa=holes.potential)
+    swept = _sweep(
+        around,
+        operator,
+        potential=solution.pressure_kpa * flow,
+        source=holes.source * flow,
+        rest=rest,
+        time_s=time_s,
+    )
+    return _Spread(
+        swept=swept,
+        cleft=None,
+        balance=balance,
+        seeped=(0.0, 0.0, 0.0),
+        iterations=solution.iterations,
+        fallback=solution.reason,
+    )
+
+
 def _solve_cleft(
-    around: _Surroundings, cleft: Cleft
+    around: _Surroundings, cleft: Cleft, guess: FloatArray
 ) -> tuple[PressureOperator, PressureSolution, FloatArray]:
-    """Return operator, solution and source for a leak of 1 mm3/s from a cleft."""
+    """Return operator, first solution and source for a leak of 1 mm3/s from a cleft."""
     k = np.array(around.tissue.conductivity_mm2_per_kpa_s)
     within = cleft.volume_mm3 >= 0.5 * cleft.volume_mm3.max()
     k[within] = CLEFT_CONTRAST * k[within].max()
     operator = _build_operator(around.tissue, k)
     source = np.where(within, cleft.volume_mm3, 0.0)
     source /= source.sum()
-    return operator, solve_pressure_surely(operator, source), source
+    solution = solve_pressure_surely(operator, source, start_kpa=guess, tolerance=FIRST_RESIDUAL)
+    return operator, solution, source
 
 
 def _spread_cleft(
-    around: _Surroundings, source: SourceLimits, balance: FluidBalance, *, draw: CleftDraw, rest: FloatArray
+    around: _Surroundings,
+    source: SourceLimits,
+    balance: FluidBalance,
+    *,
+    draw: CleftDraw,
+    rest: FloatArray,
+    guess: FloatArray,
 ) -> _Spread | NotEvaluable:
     tip = around.scene.to_grid_mm(np.asarray(around.site.tip_lps_mm, dtype=np.float64))
     iterations, ratio = 0, 1.0
@@ -222,14 +275,18 @@ def _spread_cleft(
             half_width_mm=source.cleft_half_width_mm(radius),
             draw=draw,
         )
-        operator, solution, inflow = _solve_cleft(around, cleft)
+        operator, solution, inflow = _solve_cleft(around, cleft, guess)
         if not solution.converged:
-            return NotEvaluable(reason="the tissue around the cleft is sealed within the grid")
-        potential, fallback = solution.pressure_kpa, solution.reason
+            return NotEvaluable(reason=SEALED_CLEFT)
+        guess = solution.pressure_kpa
         iterations += solution.iterations
-        leak = source.potential_kpa(source.cleft_kpa) / float((potential * inflow).sum())
+        leak = source.potential_kpa(source.cleft_kpa) / float((guess * inflow).sum())
         whole = source.cleft_leak(radius)
         ratio = leak / whole if whole > 0 else 1.0
+    solution = solve_pressure_surely(operator, inflow, start_kpa=guess)
+    if not solution.converged:
+        return NotEvaluable(reason=SEALED_CLEFT)
+    iterations += solution.iterations
     balance = balance_fluid(source, cleft_leak_ratio=ratio)
     # The map's cleft holds what the last balance says; its shape is that of the pass before.
     scale = balance.cleft_mm3 / max(float(cleft.volume_mm3.sum()) + cleft.lost_mm3, 1e-300)
@@ -247,12 +304,22 @@ def _spread_cleft(
     swept = None
     if leak > 0 and soaked > 0:
         swept = _sweep(
-            around, operator, potential=potential * leak, source=inflow * leak, rest=rest, time_s=soaked / leak
-        )  # fmt: skip
+            around,
+            operator,
+            potential=solution.pressure_kpa * leak,
+            source=inflow * leak,
+            rest=rest,
+            time_s=soaked / leak,
+        )
     left = max(held - leak * seep - sum(drained), 0.0)
     cleft = replace(cleft, volume_mm3=cleft.volume_mm3 * (left / held if held > 0 else 0.0))
     return _Spread(
-        swept=swept, cleft=cleft, balance=balance, seeped=drained, iterations=iterations, fallback=fallback
+        swept=swept,
+        cleft=cleft,
+        balance=balance,
+        seeped=drained,
+        iterations=iterations,
+        fallback=solution.reason,
     )
 
 
@@ -294,6 +361,7 @@ def _collect(
     *,
     holes: HoleNetwork,
     findings: tuple[Finding, ...],
+    rest: FloatArray,
 ) -> DepositSpread | NotEvaluable:
     if isinstance(result, NotEvaluable):
         return result
@@ -320,6 +388,7 @@ def _collect(
         hole_shares=holes.shares,
         backflow=classify_backflow(balance, around.line.track, volume_mm3=around.site.volume_ml * MM3_PER_ML),
         findings=findings,
+        rest_kpa=rest,
         iterations=holes.iterations + result.iterations,
         fallback=holes.fallback or result.fallback,
     )

@@ -11,7 +11,7 @@ from scipy import integrate, special
 from hepatica.core.findings import NotEvaluable
 from hepatica.core.geometry import FloatArray
 from hepatica.planning.spread import closed_forms
-from hepatica.planning.spread.pressure import PressureOperator
+from hepatica.planning.spread.pressure import RELATIVE_RESIDUAL, PressureOperator
 from hepatica.planning.spread.pressure_fallback import solve_pressure_surely
 from hepatica.planning.spread.tissue_map import TissueMap
 
@@ -68,7 +68,12 @@ def lattice_green(mass: float) -> float:
 
 
 def solve_holes(
-    operator: PressureOperator, tissue: TissueMap, *, cells: tuple[Cell, ...], radius_mm: float
+    operator: PressureOperator,
+    tissue: TissueMap,
+    *,
+    cells: tuple[Cell, ...],
+    radius_mm: float,
+    tolerance: float = RELATIVE_RESIDUAL,
 ) -> HoleNetwork | NotEvaluable:
     """Solve the network of holes with one lumen pressure.
 
@@ -83,6 +88,9 @@ def solve_holes(
         Voxel of each hole.
     radius_mm
         Radius of the sphere that stands for a hole.
+    tolerance
+        Residual of the pressure solver. The pressure at a source is exact to the square of the field's error in
+        energy, so a coarse one serves where only the conductance is wanted.
     """
     h = float(operator.spacing_mm[0])
     unit = sorted(set(cells))
@@ -91,7 +99,7 @@ def solve_holes(
     for cell in unit:
         source = np.zeros(operator.shape)
         source[cell] = 1.0
-        solution = solve_pressure_surely(operator, source)
+        solution = solve_pressure_surely(operator, source, tolerance=tolerance)
         if not solution.converged:
             return NotEvaluable(
                 reason="the tissue at the tip is sealed: no way out for the fluid within the grid"

@@ -132,6 +132,7 @@ def simulate_member(
             parameters=parameters,
             cleft_draw=draw.clefts[min(number, len(draw.clefts) - 1)],
             limits=limits,
+            rest_before_kpa=done[-1].rest_kpa if done else None,
         )
         if isinstance(result, NotEvaluable):
             return NotEvaluable(reason=f"deposit {number + 1}: {result.reason}")

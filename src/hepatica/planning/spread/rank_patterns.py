@@ -131,6 +131,7 @@ def rank_patterns(
     volume_ml: float,
     rate_ml_per_min: float,
     draws: Sequence[Draw],
+    planned: DepositPattern | None = None,
     limits: EvidenceTable | None = None,
 ) -> PatternRanking | NotEvaluable:
     """Rank the deposit patterns that a lesion's needles allow.
@@ -147,6 +148,8 @@ def rank_patterns(
         Volume for the lesion, and rate of each deposit.
     draws
         From `hepatica.planning.spread.simulate.draw_members`; the clefts' places play no part.
+    planned
+        A pattern to rank beside those the needles allow, for example the plan's own.
     limits
         Limits of validity; the shipped ones by default.
 
@@ -169,6 +172,7 @@ def rank_patterns(
         rate_ml_per_min=rate_ml_per_min,
         most_deposits=int(limits["most_deposits"].number),
     )
+    patterns = patterns if planned is None else (planned, *patterns)
     scene = SpreadScene(
         grid=grid, classes=classes, sites=tuple(site for pattern in patterns for site in pattern.sites)
     )
