@@ -58,6 +58,13 @@ def measure_trial_rows() -> Iterator[tuple[str, ...]]:
     yield from (to_timed_row(row) for command in COMMANDS for row in measure(command))
 
 
+def measure_record_rows() -> Iterator[tuple[str, ...]]:
+    """The trail of the shared record."""
+    from benchmarks.record_trail import measure_append, measure_verify
+
+    yield from (to_timed_row(row) for work in (measure_append, measure_verify) for row in work())
+
+
 SECTIONS: dict[str, tuple[str, Callable[[], Iterator[tuple[str, ...]]]]] = {
     "commands": ("Commands", measure_commands),
     "paths": ("Paths", measure_path_rows),
@@ -65,6 +72,7 @@ SECTIONS: dict[str, tuple[str, Callable[[], Iterator[tuple[str, ...]]]]] = {
     "spread": ("Spread", measure_spread_rows),
     "response": ("Response", measure_response_rows),
     "trials": ("Trials", measure_trial_rows),
+    "record": ("Record", measure_record_rows),
 }
 
 
