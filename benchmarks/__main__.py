@@ -72,6 +72,13 @@ def measure_import_rows() -> Iterator[tuple[str, ...]]:
     yield from (to_timed_row(row) for row in measure_imports())
 
 
+def measure_record_rows() -> Iterator[tuple[str, ...]]:
+    """The trail of the shared record."""
+    from benchmarks.record_trail import measure_append, measure_verify
+
+    yield from (to_timed_row(row) for work in (measure_append, measure_verify) for row in work())
+
+
 SECTIONS: dict[str, tuple[str, Callable[[], Iterator[tuple[str, ...]]]]] = {
     "commands": ("Commands", measure_commands),
     "paths": ("Paths", measure_path_rows),
@@ -81,6 +88,7 @@ SECTIONS: dict[str, tuple[str, Callable[[], Iterator[tuple[str, ...]]]]] = {
     "track": ("Lesion tracking", measure_track_rows),
     "imports": ("Import of scans", measure_import_rows),
     "trials": ("Trials", measure_trial_rows),
+    "record": ("Record", measure_record_rows),
 }
 
 

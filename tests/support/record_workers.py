@@ -3,10 +3,15 @@
 from __future__ import annotations
 
 import multiprocessing
+import os
 import random
 import resource
+import sys
 from contextlib import contextmanager
+from functools import cache
+from multiprocessing import forkserver
 from pathlib import Path
+from unittest import mock
 
 from records import change, create, make_context, to_identity, to_patient
 
@@ -23,8 +28,7 @@ FILE_BYTES = 200_000
 @contextmanager
 def working(target, *arguments):
     """Run a function of this module in a process of its own; yields the process and the pipe from it."""
-    context = multiprocessing.get_context("forkserver")
-    context.set_forkserver_preload(["record_workers"])
+    context = _find_starter()
     ours, theirs = context.Pipe(duplex=False)
     process = context.Process(target=target, args=(theirs, *map(str, arguments)), daemon=True)
     process.start()
@@ -35,6 +39,17 @@ def working(target, *arguments):
         process.kill()
         process.join()
         ours.close()
+
+
+@cache
+def _find_starter():
+    """Return what starts processes that have everything loaded already."""
+    context = multiprocessing.get_context("forkserver")
+    context.set_forkserver_preload(["record_workers"])
+    # The server that they are copied from finds modules by the environment alone.
+    with mock.patch.dict(os.environ, PYTHONPATH=os.pathsep.join(sys.path)):
+        forkserver.ensure_running()
+    return context
 
 
 def kill_at_random(process, pipe, *, seed: int, most: int = 25) -> list:
@@ -62,7 +77,7 @@ def write_patients(pipe, folder: str, address: str) -> None:
     context = make_context(home)
     pipe.send("ready")
     for number in range(10_000):
-        name = f"p{number}"
+        name = f"w{number}"
         digest = context.files.keep_bytes(f"voxels of {name} ".encode() * 2000)
         values = {"series_uid": "2.25.1", "modality": "CT", "content_digest": digest, "state": "accepted"}
         scan = Item(kind="scan", item_id=f"c-{name}", site_id="s1", patient_id=name, version=1, values=values)

@@ -225,7 +225,8 @@ def is_same_json(one: JsonValue, other: JsonValue) -> bool:
         return len(one) == len(other) and all(map(is_same_json, one, other))
     if isinstance(one, dict) and isinstance(other, dict):
         return one.keys() == other.keys() and all(is_same_json(one[name], other[name]) for name in one)
-    return repr(one) == repr(other)
+    # Of two equal numbers with a point, only nought can be written in two ways.
+    return one == other and (one != 0 or repr(one) == repr(other))
 
 
 def seal(value: JsonValue, *, key: bytes, salt: bytes = b"") -> str:

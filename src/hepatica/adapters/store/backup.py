@@ -310,18 +310,26 @@ def take_rows(
             expected=f"the tables of version {head['version']}", given="others", where="--from", action=AGAIN
         )
     for name, table in sorted(tables.items()):
-        held, count = hashlib.sha256(), 0
-        for batch in _batch(_read_lines(_read_member(tar, f"rows/{name}.ndjson"), held)):
-            connection.execute(insert(table), batch)
-            count += len(batch)
-            progress.check_cancelled()
-        if held.hexdigest() != head["row_digests"][name] or count != head["rows"][name]:
+        member = f"rows/{name}.ndjson"
+        found = _digest_rows(_read_member(tar, member))
+        if found != (head["rows"][name], head["row_digests"].get(name)):
             raise TrailError(
                 expected="the rows that were copied",
                 given="other rows",
                 where=f"rows of {name}",
                 action=AGAIN,
             )
+        for batch in _batch(map(json.loads, _read_lines(_read_member(tar, member)))):
+            connection.execute(insert(table), batch)
+            progress.check_cancelled()
+
+
+def _digest_rows(file: Any) -> tuple[int, str]:
+    held, count = hashlib.sha256(), 0
+    for line in _read_lines(file):
+        held.update(line)
+        count += 1
+    return count, held.hexdigest()
 
 
 def _reflect(connection: Connection) -> dict[str, Table]:
@@ -345,10 +353,9 @@ def _require_same_record(head: dict[str, Any], connection: Connection, *, key: b
         )
 
 
-def _read_lines(file: Any, held: Any) -> Iterator[dict[str, Any]]:
+def _read_lines(file: Any) -> Iterator[bytes]:
     while line := file.readline(LINE_MAX):
-        held.update(line)
-        yield json.loads(line)
+        yield line
 
 
 def _batch(rows: Iterator[dict[str, Any]]) -> Iterator[list[dict[str, Any]]]:

@@ -44,9 +44,10 @@ def refusing() -> Iterator[None]:
     try:
         yield
     except SQLAlchemyError as problem:
-        raise to_refusal(problem) from problem
-    except UnicodeEncodeError as problem:
-        raise _refuse_value() from problem
+        # Without its cause: a database may quote the whole row, and a log would keep it.
+        raise to_refusal(problem) from None
+    except UnicodeEncodeError:
+        raise _refuse_value() from None
 
 
 def to_refusal(problem: SQLAlchemyError) -> HepaticaError:
