@@ -124,30 +124,43 @@ def _make_items(make):
                 yield make(kind="measurement", item_id=f"m{patient}-{visit}-{lesion}", values=values, **at)
 
 
-async def _ask(port: int, method: str, path: str, cookie: str, body=None, headers=None):
-    """One request over a connection that is kept, without a library that would itself be measured."""
-    reader, writer = await asyncio.open_connection("127.0.0.1", port)
-    data = b"" if body is None else json.dumps(body).encode()
-    lines = [f"{method} {path} HTTP/1.1", f"host: 127.0.0.1:{port}", "x-hepatica: 1", "connection: close",
-             f"content-length: {len(data)}", "content-type: application/json", f"cookie: {cookie}"]  # fmt: skip
-    lines += [f"{name}: {value}" for name, value in (headers or {}).items()]
-    started = time.perf_counter()
-    writer.write(("\r\n".join(lines) + "\r\n\r\n").encode() + data)
-    answer = await reader.read()
-    took_ms = (time.perf_counter() - started) * 1000
-    writer.close()
-    head, _, content = answer.partition(b"\r\n\r\n")
-    status = int(head.split(b" ", 2)[1])
-    return status, head.decode("latin-1"), content, took_ms
+class Browser:
+    """One person's connection, kept open as a browser keeps it; no library that would itself be measured."""
+
+    def __init__(self, port: int) -> None:
+        self.port, self.streams = port, None
+
+    async def ask(self, method: str, path: str, cookie: str = "", body=None, headers=None):
+        """One request: status, head, content, milliseconds."""
+        data = b"" if body is None else json.dumps(body).encode()
+        lines = [f"{method} {path} HTTP/1.1", f"host: 127.0.0.1:{self.port}", "x-hepatica: 1",
+                 f"content-length: {len(data)}", "content-type: application/json", f"cookie: {cookie}"]  # fmt: skip
+        lines += [f"{name}: {value}" for name, value in (headers or {}).items()]
+        sent = ("\r\n".join(lines) + "\r\n\r\n").encode() + data
+        started = time.perf_counter()
+        for _ in range(2):
+            if self.streams is None:
+                self.streams = await asyncio.open_connection("127.0.0.1", self.port)
+            reader, writer = self.streams
+            try:
+                writer.write(sent)
+                head = (await reader.readuntil(b"\r\n\r\n")).decode("latin-1")
+                break
+            except (asyncio.IncompleteReadError, ConnectionError):
+                # The server closes what is silent for some seconds.
+                self.streams = None
+        length = re.search(r"content-length: (\d+)", head, re.I)
+        content = await reader.readexactly(int(length.group(1))) if length else b""
+        return int(head.split(" ", 2)[1]), head, content, (time.perf_counter() - started) * 1000
 
 
 async def _live(
     person: int, port: int, *, until: float, timed: Timed, logged_in: asyncio.Event, ready: list
 ) -> None:
-    draw = random.Random(SEED * 1000 + person)
+    draw, browser = random.Random(SEED * 1000 + person), Browser(port)
     login = {"login": f"person{person}", "password": PASSWORD}
     for _ in range(60):
-        status, head, _, _ = await _ask(port, "POST", "/api/login", "", login)
+        status, head, _, _ = await browser.ask("POST", "/api/login", "", login)
         if status != 429:
             break
         await asyncio.sleep(1.0)
@@ -167,20 +180,20 @@ async def _live(
                     f"/api/patient?search=S-{patient:04}",
                 )
             )  # fmt: skip
-            status, _, content, took_ms = await _ask(port, "GET", path, cookie)
+            status, _, content, took_ms = await browser.ask("GET", path, cookie)
             timed.reads.append(took_ms)
         elif draw.random() < 0.5:
             path = "/api/adverse_event"
             values = {"term": "Fever", "grade": 1, "start_date": "2026-01-03", "serious": False}
             body = {"patient_id": f"p{patient}", "values": values}
-            status, _, content, took_ms = await _ask(port, "POST", path, cookie, body)
+            status, _, content, took_ms = await browser.ask("POST", path, cookie, body)
             timed.writes.append(took_ms)
         else:
             path = f"/api/visit/v{patient}-{draw.randrange(VISITS)}"
-            _, head, _, _ = await _ask(port, "GET", path, cookie)
+            _, head, _, _ = await browser.ask("GET", path, cookie)
             etag = re.search(r'etag: ("[^"]+")', head, re.I).group(1)
             body = {"values": {"date": f"2026-02-{draw.randrange(1, 28):02}"}, "reason": "moved"}
-            status, _, content, took_ms = await _ask(port, "PATCH", path, cookie, body, {"if-match": etag})
+            status, _, content, took_ms = await browser.ask("PATCH", path, cookie, body, {"if-match": etag})
             timed.writes.append(took_ms)
         timed.by_path.setdefault(re.sub(r"\d+", "N", path), []).append(took_ms)
         if status >= 400 and status != 409:
@@ -230,7 +243,7 @@ def measure_record(*, database: str = "", seconds: float = 60.0) -> dict:
         try:
             port = int(server.stdout.readline().strip().rpartition(":")[2])
             time.sleep(1.0)
-            asyncio.run(_ask(port, "GET", "/health", ""))
+            asyncio.run(Browser(port).ask("GET", "/health"))
             idle = _count_mib(server.pid)
             load = subprocess.run(
                 [sys.executable, "-m", "benchmarks.record", "--load", str(port), "--seconds", str(seconds)],

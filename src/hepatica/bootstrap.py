@@ -27,7 +27,6 @@ if TYPE_CHECKING:
     from hepatica.planning.spread.verification import VerificationRow
     from hepatica.record.event import JsonValue
     from hepatica.record.people import Actor
-    from hepatica.workflows.ask_session import OpenPlan
     from hepatica.workflows.check_procedure import ProcedurePorts
     from hepatica.workflows.compare_designs import ComparisonPorts
     from hepatica.workflows.derive_response import ResponsePorts
@@ -533,33 +532,25 @@ def move_scan_apart(
 
 def make_job_world(record: OpenRecord) -> JobWorld:
     """Return what long work of a record may use."""
-    import tempfile
-
+    from hepatica.adapters.store.serving import open_scratch
     from hepatica.workflows.job_ports import JobWorld
-
-    @contextmanager
-    def open_scratch() -> Iterator[Path]:
-        # In the home, not in the system's folder for all: it may hold scans for a while.
-        root = record.folder / "scratch"
-        root.mkdir(exist_ok=True, mode=0o700)
-        with tempfile.TemporaryDirectory(dir=root) as folder:
-            yield Path(folder)
-
-    def check_archive(path: Path) -> None:
-        from hepatica.adapters.files.tree import open_tree
-
-        with open_tree(path):
-            pass
 
     return JobWorld(
         make_plan_ports=make_plan_ports,
         sealed=record.sealed,
         read_checkpoint_key=lambda: record.read_checkpoint_key(None),
-        open_scratch=open_scratch,
+        open_scratch=partial(open_scratch, record.folder),
         incoming=record.incoming,
-        check_archive=check_archive,
+        check_archive=_check_archive,
         importer=find_scan_importer(record),
     )
+
+
+def _check_archive(path: Path) -> None:
+    from hepatica.adapters.files.tree import open_tree
+
+    with open_tree(path):
+        pass
 
 
 def find_scan_importer(record: OpenRecord) -> ScanImporter | None:
@@ -582,80 +573,14 @@ def find_scan_importer(record: OpenRecord) -> ScanImporter | None:
     return take
 
 
-def open_stored_session(record: OpenRecord, *, plan_id: str, account_id: str, folder: Path) -> OpenPlan:
-    """Rebuild a plan session from the record, for a person who may plan.
-
-    Parameters
-    ----------
-    record
-        The record.
-    plan_id
-        The plan.
-    account_id
-        The person.
-    folder
-        Private folder to lay it out in.
-
-    Raises
-    ------
-    NotSetError
-        If this installation has no plan sessions.
-    HepaticaError
-        If the person may not, or a file has changed.
-    """
-    from dataclasses import replace
-    from importlib import import_module, util
-
-    from hepatica.core.errors import NotSetError
-    from hepatica.workflows.accounts import to_actor
-    from hepatica.workflows.change_item import require_item
-    from hepatica.workflows.lay_out_plan import lay_out_stored_plan
-    from hepatica.workflows.read_items import read_item
-
-    if util.find_spec("hepatica.workflows.plan_session") is None:
-        raise NotSetError(expected="plan sessions", given="an installation without", where="plan session")
-    with record.context.store.reading() as reader:
-        actor = to_actor(require_item(reader, kind="account", item_id=account_id))
-    context = replace(record.context, actor=actor)
-    plan = read_item(context, kind="plan", item_id=plan_id)
-    laid = lay_out_stored_plan(context, plan, folder / "plan")
-    opened: OpenPlan = import_module("hepatica.workflows.plan_session").open_plan_session(
-        laid, ports=make_plan_ports()
-    )
-    return opened
-
-
 @contextmanager
 def serving_alone(record: OpenRecord) -> Iterator[None]:
-    """Refuse a second server of one record: each would take the other's jobs for interrupted."""
-    import fcntl
+    """Be the only server of a record, and begin without what an earlier one left."""
+    from hepatica.adapters.store import serving
 
-    from hepatica.core.errors import ConflictError
-
-    with (record.folder / "serve.lock").open("a") as file:
-        try:
-            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except OSError as problem:
-            raise ConflictError(
-                expected="one server of a record", given="a second", where="--home", action="stop the first"
-            ) from problem
+    with serving.serving_alone(record.folder):
+        serving.clear_left(record.folder, record.context.store, record.incoming)
         yield
-
-
-def clear_left(record: OpenRecord) -> None:
-    """Remove what an earlier server left: scratch folders, and uploads that no job waits for."""
-    import shutil
-
-    from hepatica.record.job import JobState
-
-    shutil.rmtree(record.folder / "scratch", ignore_errors=True)
-    waiting = frozenset({JobState.QUEUED, JobState.RUNNING, JobState.INTERRUPTED})
-    with record.context.store.reading() as reader:
-        jobs = reader.jobs.list_jobs(states=waiting, limit=10_000)
-    kept = {job.request.get("upload_id") for job in jobs}
-    for upload_id in record.incoming.list_uploads():
-        if upload_id not in kept:
-            record.incoming.remove(upload_id)
 
 
 def start_worker(task: Mapping[str, Any]) -> WorkerProcess:

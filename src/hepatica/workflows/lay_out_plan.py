@@ -136,7 +136,7 @@ def _write_names(path: Path, names: Mapping[str, str]) -> Path:
     with path.open("w", newline="", encoding="utf-8") as file:
         rows = csv.writer(file)
         rows.writerow(("value", "name"))
-        rows.writerows(sorted(names.items(), key=lambda pair: int(pair[0])))
+        rows.writerows((value, names[value]) for value in sorted(names, key=int))
     return path
 
 

@@ -15,12 +15,24 @@ from hepatica.workflows.accounts import find_session
 from hepatica.workflows.record_ports import RecordContext
 
 KEY_MAX = 100
+# Those that read nothing are coroutines: a plain function would cost a change of thread for each request.
 
 
-def get_service_context(request: Request) -> RecordContext:
-    """Return the record with the program itself as actor, for routes before a login."""
+def to_service_context(request: Request) -> RecordContext:
+    """Return the record with the program itself as actor.
+
+    Parameters
+    ----------
+    request
+        The request.
+    """
     base: RecordContext = request.app.state.record
     return replace(base, request_id=request.state.request_id)
+
+
+async def get_service_context(request: Request) -> RecordContext:
+    """Return the record with the program itself as actor, for routes before a login."""
+    return to_service_context(request)
 
 
 ServiceContext = Annotated[RecordContext, Depends(get_service_context)]
@@ -38,7 +50,7 @@ def get_context(
 Context = Annotated[RecordContext, Depends(get_context)]
 
 
-def get_expected_version(
+async def get_expected_version(
     if_match: Annotated[str, Header(description='ETag that was read, such as "3-9f86d081884c7d65"')] = "",
 ) -> int:
     """Return the version that a change is of, from ``If-Match``."""
@@ -53,7 +65,7 @@ def get_expected_version(
 ExpectedVersion = Annotated[int, Depends(get_expected_version)]
 
 
-def get_key(
+async def get_key(
     idempotency_key: Annotated[
         str,
         Header(max_length=KEY_MAX, description="The same request sent again is answered, not done, again"),
@@ -66,7 +78,7 @@ def get_key(
 Key = Annotated[str, Depends(get_key)]
 
 
-def get_state(request: Request) -> Any:
+async def get_state(request: Request) -> Any:
     """Return what the application was given at its start."""
     return request.app.state
 
@@ -74,7 +86,7 @@ def get_state(request: Request) -> Any:
 State = Annotated[Any, Depends(get_state)]
 
 
-def get_services(request: Request) -> WebServices:
+async def get_services(request: Request) -> WebServices:
     """Return what works beside the record."""
     services: WebServices = request.app.state.services
     return services

@@ -37,7 +37,9 @@ SAVED: Final = {".dcm": "application/dicom", ".csv": "text/csv; charset=utf-8"}
 BLOCK: Final = 1 << 20
 SPARE_BYTES: Final = 1 << 30
 """Room that must stay free on the disk when an upload is in."""
-ANY_FILE: Final = {200: {"content": {"application/octet-stream": {}}, "description": "The bytes"}}
+ANY_FILE: Final[dict[int | str, dict[str, Any]]] = {
+    200: {"content": {"application/octet-stream": {}}, "description": "The bytes"}
+}
 
 
 @router.get(

@@ -14,7 +14,7 @@ from fastapi.responses import StreamingResponse
 from pydantic import BaseModel, Field
 
 from hepatica.core.errors import HepaticaError
-from hepatica.entrypoints.web.depends import Context, Key, Services, get_context, get_service_context
+from hepatica.entrypoints.web.depends import Context, Key, Services, get_context, to_service_context
 from hepatica.entrypoints.web.models import Strict
 from hepatica.entrypoints.web.rights import JOB_RIGHT, LOGGED_IN, needs
 from hepatica.entrypoints.web.settings import COOKIE
@@ -129,7 +129,7 @@ def watch(
     def look() -> Job | None:
         # The session is looked up each time: a stream must not outlive a right.
         try:
-            return read_job(get_context(get_service_context(request), secret), job_id=job_id)
+            return read_job(get_context(to_service_context(request), secret), job_id=job_id)
         except HepaticaError:
             return None
 

@@ -37,7 +37,8 @@ def add_pages(app: Any, folder: Path) -> None:
         app.mount("/", StaticFiles(directory=folder, html=True, follow_symlink=False), name="pages")
         return
 
-    @app.get("/", include_in_schema=False)
     def read_plain() -> HTMLResponse:
         """Say that the pages are not built."""
         return HTMLResponse(PLAIN)
+
+    app.add_api_route("/", read_plain, include_in_schema=False)

@@ -134,7 +134,11 @@ class PlanSessions:
             session.waiting.pop(number, None)
             session.used_at = self._clock()
         if "error" in answer:
-            raise rebuild_error(answer["error"])
+            refusal = rebuild_error(answer["error"])
+            if isinstance(refusal, ComputeError):
+                # Its output has ended; the process itself may take a moment longer.
+                self._give_up(session)
+            raise refusal
         return {name: value for name, value in answer.items() if name != "id"}
 
     def close(self, *, plan_id: str, account_id: str) -> None:

@@ -61,13 +61,7 @@ def serve_record(home: Path, *, database: str, listening: Listening, hosts: tupl
     hosts
         Host names it answers to, besides the machine's own.
     """
-    from hepatica.bootstrap import (
-        clear_left,
-        make_job_world,
-        open_record,
-        serving_alone,
-        start_worker,
-    )
+    from hepatica.bootstrap import make_job_world, open_record, serving_alone, start_worker
     from hepatica.entrypoints.web.app import make_app
     from hepatica.entrypoints.web.job_keeper import JobKeeper
     from hepatica.entrypoints.web.plan_sessions import PlanSessions
@@ -81,7 +75,6 @@ def serve_record(home: Path, *, database: str, listening: Listening, hosts: tupl
             database="postgresql" if database else "sqlite",
             folder=record.folder,
         )
-        clear_left(record)
         task = {"home": str(record.folder), "database": record.database}
         jobs = JobKeeper(record.context, make_job_world(record), start_worker=start_worker, task=task)
         sessions = PlanSessions(start_worker, task)

@@ -47,17 +47,22 @@ def main() -> int:
 
 def _serve_session(record: Any, task: dict[str, Any], messages: Queue[dict[str, Any]], answers: Any) -> None:
     """Rebuild a plan session from the record and answer its questions."""
-    from hepatica.bootstrap import make_job_world, open_stored_session
+    from hepatica.bootstrap import make_job_world, make_plan_ports
     from hepatica.core.errors import HepaticaError
     from hepatica.entrypoints.worker.session_loop import answer_questions
+    from hepatica.workflows.open_stored_plan import open_stored_plan
 
     def say(message: dict[str, Any]) -> None:
         answers.write(json.dumps(message) + "\n")
 
     with make_job_world(record).open_scratch() as scratch:
         try:
-            session = open_stored_session(
-                record, plan_id=task["plan_id"], account_id=task["account_id"], folder=scratch
+            session = open_stored_plan(
+                record.context,
+                plan_id=task["plan_id"],
+                account_id=task["account_id"],
+                folder=scratch,
+                ports=make_plan_ports(),
             )
         except HepaticaError as problem:
             where = problem.where.replace(str(scratch), "").strip("/")

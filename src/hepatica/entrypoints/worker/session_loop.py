@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from contextlib import suppress
+from functools import partial
 from queue import Empty, Queue
 from typing import Any
 
@@ -42,14 +43,14 @@ def answer_questions(session: OpenPlan, questions: Queue[Message], say: Callable
 
     def is_replaced(question: Message) -> bool:
         take_all(wait=False)
-        return question["sequence"] < latest[_to_key(question)]
+        return int(question["sequence"]) < latest[_to_key(question)]
 
     while take_all(wait=not waiting):
         question = waiting.pop(0)
         if is_replaced(question):
             answer: Message = {"stale": True}
         else:
-            answer = answer_question(session, question, is_replaced=lambda q=question: is_replaced(q))
+            answer = answer_question(session, question, is_replaced=partial(is_replaced, question))
             if is_replaced(question):
                 answer = {"stale": True}
         say({"id": question["id"], "sequence": question["sequence"], **answer})

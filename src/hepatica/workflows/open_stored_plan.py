@@ -1,0 +1,57 @@
+"""Rebuild a plan session from the record."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from importlib import import_module, util
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from hepatica.core.errors import NotSetError
+from hepatica.workflows.accounts import to_actor
+from hepatica.workflows.ask_session import OpenPlan
+from hepatica.workflows.change_item import require_item
+from hepatica.workflows.lay_out_plan import lay_out_stored_plan
+from hepatica.workflows.read_items import read_item
+from hepatica.workflows.record_ports import RecordContext
+
+if TYPE_CHECKING:
+    from hepatica.workflows.plan_ports import PlanPorts
+
+SESSIONS = "hepatica.workflows.plan_session"
+
+
+def open_stored_plan(
+    record: RecordContext, *, plan_id: str, account_id: str, folder: Path, ports: PlanPorts
+) -> OpenPlan:
+    """Open a plan of the record for questions, as a person who may see it.
+
+    Parameters
+    ----------
+    record
+        The program itself.
+    plan_id
+        The plan.
+    account_id
+        The person.
+    folder
+        Private folder to lay it out in.
+    ports
+        The planner's.
+
+    Raises
+    ------
+    NotSetError
+        If this installation has no plan sessions.
+    HepaticaError
+        If the person may not see it, or a file has changed.
+    """
+    if util.find_spec(SESSIONS) is None:
+        raise NotSetError(expected="plan sessions", given="an installation without", where="plan session")
+    with record.store.reading() as reader:
+        actor = to_actor(require_item(reader, kind="account", item_id=account_id))
+    context = replace(record, actor=actor)
+    plan = read_item(context, kind="plan", item_id=plan_id)
+    laid = lay_out_stored_plan(context, plan, folder / "plan")
+    opened: OpenPlan = import_module(SESSIONS).open_plan_session(laid, ports=ports)
+    return opened
