@@ -65,6 +65,7 @@ def serve_record(home: Path, *, database: str, listening: Listening, hosts: tupl
     from hepatica.entrypoints.web.app import make_app
     from hepatica.entrypoints.web.job_keeper import JobKeeper
     from hepatica.entrypoints.web.plan_sessions import PlanSessions
+    from hepatica.entrypoints.web.scan_routes import ScanHome
 
     with open_record(home, database=database) as record, serving_alone(record):
         settings = WebSettings(
@@ -80,6 +81,7 @@ def serve_record(home: Path, *, database: str, listening: Listening, hosts: tupl
         sessions = PlanSessions(start_worker, task)
         services = WebServices(jobs=jobs, uploads=record.incoming, sessions=sessions)
         app = make_app(record.context, record.passwords, settings=settings, services=services)
+        app.state.scan_home = ScanHome(home=record.folder, database=record.database)
         jobs.start()
         sessions.start()
         try:

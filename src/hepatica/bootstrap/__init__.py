@@ -1,0 +1,101 @@
+"""The one place where adapters meet workflows. The environment is read here and nowhere else."""
+
+from __future__ import annotations
+
+from hepatica.bootstrap.clock import (
+    SystemClock,
+)
+from hepatica.bootstrap.followup import (
+    make_endpoint_ports,
+    make_followup_ports,
+    make_procedure_ports,
+    make_response_ports,
+    make_response_report_writer,
+)
+from hepatica.bootstrap.planning import (
+    DEMO_RATE_ML_PER_MIN,
+    NUMERIC_LIBRARIES,
+    make_credibility_card,
+    make_demo_request,
+    make_explanation_writers,
+    make_plan_ports,
+    make_track_ports,
+    open_executor,
+)
+from hepatica.bootstrap.reading import (
+    make_image_reader,
+    make_label_reader,
+    read_image,
+    read_names,
+    read_schema,
+    read_segments,
+)
+from hepatica.bootstrap.record import (
+    OpenRecord,
+    back_up_record,
+    make_record,
+    migrate_record,
+    open_record,
+    restore_record,
+    write_new_file,
+)
+from hepatica.bootstrap.scans import (
+    make_pacs_directory,
+    make_scan_ports,
+)
+from hepatica.bootstrap.serving import (
+    find_studies_apart,
+    make_job_world,
+    make_scan_importer,
+    move_scan_apart,
+    serving_alone,
+    start_worker,
+)
+from hepatica.bootstrap.trials import (
+    make_comparison_ports,
+    open_checkpoint,
+    read_dataset_rows,
+    write_named_dataset,
+)
+
+__all__ = [
+    "DEMO_RATE_ML_PER_MIN",
+    "NUMERIC_LIBRARIES",
+    "OpenRecord",
+    "SystemClock",
+    "back_up_record",
+    "find_studies_apart",
+    "make_comparison_ports",
+    "make_credibility_card",
+    "make_demo_request",
+    "make_endpoint_ports",
+    "make_explanation_writers",
+    "make_followup_ports",
+    "make_image_reader",
+    "make_job_world",
+    "make_label_reader",
+    "make_pacs_directory",
+    "make_plan_ports",
+    "make_procedure_ports",
+    "make_record",
+    "make_response_ports",
+    "make_response_report_writer",
+    "make_scan_importer",
+    "make_scan_ports",
+    "make_track_ports",
+    "migrate_record",
+    "move_scan_apart",
+    "open_checkpoint",
+    "open_executor",
+    "open_record",
+    "read_dataset_rows",
+    "read_image",
+    "read_names",
+    "read_schema",
+    "read_segments",
+    "restore_record",
+    "serving_alone",
+    "start_worker",
+    "write_named_dataset",
+    "write_new_file",
+]

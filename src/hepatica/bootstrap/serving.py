@@ -1,0 +1,98 @@
+"""What the server and its processes need from the world."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from functools import partial
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from hepatica.bootstrap.planning import make_plan_ports
+from hepatica.bootstrap.record import OpenRecord, open_record
+from hepatica.bootstrap.scans import make_pacs_directory, make_scan_ports
+
+if TYPE_CHECKING:
+    from hepatica.adapters.compute.worker_process import WorkerProcess
+    from hepatica.core.progress import Progress
+    from hepatica.record.event import JsonValue
+    from hepatica.record.people import Actor
+    from hepatica.workflows.job_ports import JobWorld, ScanImporter
+    from hepatica.workflows.record_ports import RecordContext
+
+
+def find_studies_apart(home: str, name: str, query: dict[str, str]) -> list[dict[str, Any]]:
+    """Search a PACS; made for a process of its own, see `hepatica.entrypoints.web.apart`."""
+    from dataclasses import asdict
+
+    from hepatica.workflows.scan_ports import StudyQuery
+
+    found = make_pacs_directory(Path(home)).open(name).find_studies(StudyQuery(**query))
+    return [asdict(study) for study in found]
+
+
+def move_scan_apart(
+    home: str, database: str, actor: Actor, request_id: str, move: dict[str, Any]
+) -> dict[str, Any]:
+    """Move a scan; made for a process of its own, as images may have to be rewritten."""
+    from dataclasses import replace
+
+    from hepatica.workflows.judge_scan import move_scan
+
+    with open_record(Path(home), database=database) as record:
+        context = replace(record.context, actor=actor, request_id=request_id)
+        item = move_scan(context, make_scan_ports(Path(home), mode=record.mode), **move)
+        return {"item_id": item.item_id}
+
+
+def make_job_world(record: OpenRecord) -> JobWorld:
+    """Return what long work of a record may use."""
+    from hepatica.adapters.store.serving import open_scratch
+    from hepatica.workflows.job_ports import JobWorld
+
+    return JobWorld(
+        make_plan_ports=make_plan_ports,
+        sealed=record.sealed,
+        read_checkpoint_key=lambda: record.read_checkpoint_key(None),
+        open_scratch=partial(open_scratch, record.folder),
+        incoming=record.incoming,
+        check_archive=_check_archive,
+        importer=make_scan_importer(record),
+    )
+
+
+def _check_archive(path: Path) -> None:
+    from hepatica.adapters.files.tree import open_tree
+
+    with open_tree(path):
+        pass
+
+
+def make_scan_importer(record: OpenRecord) -> ScanImporter:
+    """Return what takes scans into a record."""
+    from hepatica.workflows.import_scan import import_scan
+
+    def take(
+        context: RecordContext, *, patient_id: str, path: Path, progress: Progress
+    ) -> dict[str, JsonValue]:
+        ports = make_scan_ports(record.folder, mode=record.mode)
+        return import_scan(context, ports, patient_id=patient_id, path=path, progress=progress).to_document()
+
+    return take
+
+
+@contextmanager
+def serving_alone(record: OpenRecord) -> Iterator[None]:
+    """Be the only server of a record, and begin without what an earlier one left."""
+    from hepatica.adapters.store import serving
+
+    with serving.serving_alone(record.folder):
+        serving.clear_left(record.folder, record.context.store, record.incoming)
+        yield
+
+
+def start_worker(task: Mapping[str, Any]) -> WorkerProcess:
+    """Start a process of this program that works for the server."""
+    from hepatica.adapters.compute.worker_process import WorkerProcess
+
+    return WorkerProcess(task)
