@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from hepatica.planning.spread.member import Draw
     from hepatica.planning.spread.simulate import SpreadOutcome
     from hepatica.planning.spread.verification import VerificationRow
-    from hepatica.workflows.derive_response import ResponsePorts
+    from hepatica.workflows.derive_response import ResponsePorts, RowFinding
     from hepatica.workflows.explain_ports import ExplanationWriter
     from hepatica.workflows.followup_ports import FollowupPorts
     from hepatica.workflows.plan_ports import PlanPorts
@@ -32,6 +32,7 @@ if TYPE_CHECKING:
     from hepatica.workflows.report_response import WriteReport
     from hepatica.workflows.request import PlanRequest
     from hepatica.workflows.response_endpoints import EndpointPorts
+    from hepatica.workflows.trial_report import TrialReportPorts
 
 NUMERIC_LIBRARIES = ("numpy", "scipy", "numba", "scikit-image", "SimpleITK", "pydicom", "highdicom", "typst")
 """Their versions influence numbers or bytes, so the manifest names them."""
@@ -447,3 +448,74 @@ def write_named_dataset(
     from hepatica.adapters.cdisc.dataset_writer import write_dataset
 
     return write_dataset(rows, read_dataset(name), folder, run_time=run_time, formats=formats)
+
+
+def make_trial_report_ports() -> TrialReportPorts:
+    """Join the world to the report of a trial."""
+    import tempfile
+    from collections.abc import Iterator as Lines
+    from contextlib import contextmanager
+
+    from hepatica.adapters.cdisc.courses import read_courses
+    from hepatica.adapters.cdisc.csv_table import digest_file, write_table
+    from hepatica.adapters.cdisc.dataset import read_dataset
+    from hepatica.adapters.cdisc.dataset_writer import read_dataset_rows
+    from hepatica.adapters.cdisc.define_xml import write_define
+    from hepatica.adapters.cdisc.response_tables import open_response_tables
+    from hepatica.adapters.cdisc.tables import read_header, read_rows
+    from hepatica.adapters.cdisc.trial_folder import find_tables
+    from hepatica.adapters.files.output_folder import stage_output
+    from hepatica.adapters.files.small_files import read_small_file, write_document
+    from hepatica.adapters.reports.trial_report import write_trial_report
+    from hepatica.workflows.trial_report import TrialReportPorts
+    from hepatica.workflows.trial_report_data import DataPorts
+
+    @contextmanager
+    def open_room() -> Lines[Path]:
+        with tempfile.TemporaryDirectory(prefix="hepatica-trial-") as name:
+            yield Path(name)
+
+    def read_sums(folder: Path) -> list[dict[str, Any]]:
+        return list(read_dataset_rows(folder / "adtr.csv", read_dataset("adtr")))
+
+    return TrialReportPorts(
+        data=DataPorts(
+            find_tables=find_tables,
+            read_header=read_header,
+            read_table=read_rows,
+            read_courses=read_courses,
+            open_tables=open_response_tables,
+            read_sums=read_sums,
+            write_table=write_table,
+            open_room=open_room,
+        ),
+        read_bytes=read_small_file,
+        keep_good=keep_good_rows,
+        write_dataset=write_named_dataset,
+        write_define=write_define,
+        write_pages=write_trial_report,
+        write_table=write_table,
+        write_document=write_document,
+        digest_file=digest_file,
+        stage_output=stage_output,
+        clock=SystemClock(),
+        code_version=metadata.version("hepatica"),
+    )
+
+
+def keep_good_rows(
+    name: str, rows: Sequence[Mapping[str, Any]]
+) -> tuple[list[dict[str, Any]], list[RowFinding]]:
+    """Return the rows that fit the description of a dataset, and a finding about each of the others."""
+    from hepatica.adapters.cdisc.dataset import read_dataset
+    from hepatica.adapters.cdisc.dataset_writer import keep_good
+    from hepatica.core.findings import Severity
+    from hepatica.workflows.derive_response import RowFinding
+
+    good, lost = keep_good(rows, read_dataset(name))
+    return good, [
+        RowFinding(
+            rule="report.dataset", severity=Severity.ERROR, table=name, row=number, column="", message=message
+        )
+        for number, message in lost
+    ]

@@ -10,6 +10,7 @@ import typer
 
 from hepatica.entrypoints.cli.trial_options import EPILOG, DesignCommand, take_chosen
 from hepatica.entrypoints.cli.trial_phase2 import phase2
+from hepatica.entrypoints.cli.trial_report import report
 from hepatica.entrypoints.cli.trial_survival import survival
 
 app = typer.Typer(
@@ -20,6 +21,7 @@ app = typer.Typer(
 )
 app.add_typer(phase2, name="phase2")
 app.command(name="survival")(survival)
+app.command(name="report")(report)
 
 DesignName = Annotated[
     str, typer.Argument(metavar="DESIGN", help="3+3, rolling6, tpi, mtpi, mtpi2, keyboard, boin, ...")

@@ -62,14 +62,44 @@ class BasketRate:
     upper: float
 
 
-def select_best(responses: Rows, *, code: str, group: str, evaluator: tuple[str, str]) -> dict[str, str]:
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Assessor:
+    """Whose assessments the tables show, by which criterion.
+
+    Parameters
+    ----------
+    category
+        PARCAT1 of all lesions together: as recorded.
+    derived
+        PARCAT1 of the groups, which are always derived here.
+    evaluator, evaluator_id
+        AEVAL and AEVALID.
+    """
+
+    category: str
+    derived: str
+    evaluator: str = ""
+    evaluator_id: str = ""
+
+    def assessed(self, row: Mapping[str, Any], group: str) -> bool:
+        """Whether a row of ADRS or ADTTE is about a group, as this assessor saw it."""
+        category = self.derived if group else self.category
+        key = (row["GRPID"], row["PARCAT1"], row["AEVAL"], row["AEVALID"])
+        return key == (group, category, self.evaluator, self.evaluator_id)
+
+    @property
+    def name(self) -> str:
+        """Words for people."""
+        who = " ".join(word for word in (self.evaluator, self.evaluator_id) if word).lower()
+        return "assessed by " + (who or "an evaluator who is not named")
+
+
+def select_best(responses: Rows, *, code: str, group: str, assessor: Assessor) -> dict[str, str]:
     """Return the best response of each subject in one group as one evaluator saw it."""
     return {
         row["USUBJID"]: row["AVALC"]
         for row in responses
-        if row["PARAMCD"] == code
-        and row["GRPID"] == group
-        and (row["AEVAL"], row["AEVALID"]) == evaluator
+        if row["PARAMCD"] == code and assessor.assessed(row, group)
     }
 
 
@@ -78,8 +108,7 @@ def tabulate_response(
     subjects: Rows,
     members: Mapping[ResponseGroup, Collection[str]],
     *,
-    evaluator: tuple[str, str],
-    criterion: str,
+    assessor: Assessor,
     words: ReportWords,
     absent: str = "",
 ) -> ReportTable:
@@ -93,7 +122,7 @@ def tabulate_response(
         ADSL.
     members
         Subjects with at least one lesion of each group at baseline.
-    evaluator, criterion
+    assessor
         Whose assessment, by which criterion.
     words
         Level of the intervals.
@@ -115,10 +144,10 @@ def tabulate_response(
         for group in ResponseGroup
     }
     best = {
-        group: select_best(responses, code="BOR", group=str(group), evaluator=evaluator) for group in ResponseGroup
+        group: select_best(responses, code="BOR", group=str(group), assessor=assessor) for group in ResponseGroup
     }
     confirmed = {
-        group: select_best(responses, code="CBOR", group=str(group), evaluator=evaluator) for group in ResponseGroup
+        group: select_best(responses, code="CBOR", group=str(group), assessor=assessor) for group in ResponseGroup
     }
     rows = [
         _line(word, [_having(best[g], groups[g], (word,)) for g in ResponseGroup], groups) for word in BEST
@@ -140,17 +169,13 @@ def tabulate_response(
         columns=tuple(f"{group.title} (N = {len(groups[group])})" for group in ResponseGroup),
         rows=tuple(rows),
         notes=(
-            f"{criterion}; {_say_evaluator(evaluator)}. Intervals are exact (Clopper-Pearson).",
+            f"{assessor.derived}; {assessor.name}. Intervals are exact (Clopper-Pearson).",
             "Injected: injected at least once. Groups are judged on their own lesions; a new lesion counts where it appeared, in "
             "or outside the liver, whether or not it was injected later.",
             "Which lesions were injected was chosen by the treating team: a difference between groups is no comparison of treatments.",
         ),
         **shared,
     )  # fmt: skip
-
-
-def _say_evaluator(evaluator: tuple[str, str]) -> str:
-    return "assessed by " + (" ".join(word for word in evaluator if word).lower() or "an evaluator who is not named")
 
 
 def _having(best: Mapping[str, str], group: Collection[str], wanted: Sequence[str]) -> set[str]:
@@ -165,10 +190,10 @@ def _line(
 
 
 def derive_baskets(
-    responses: Rows, subjects: Rows, *, evaluator: tuple[str, str], words: ReportWords
+    responses: Rows, subjects: Rows, *, assessor: Assessor, words: ReportWords
 ) -> tuple[BasketRate, ...]:
     """Return objective response by tumour type, the largest first, and of all subjects last."""
-    best = select_best(responses, code="BOR", group="", evaluator=evaluator)
+    best = select_best(responses, code="BOR", group="", assessor=assessor)
     baskets: dict[str, set[str]] = {}
     for row in subjects:
         if row["SAFFL"] == "Y":
@@ -189,20 +214,18 @@ def derive_baskets(
 
 
 def derive_curves_of_times(
-    times: Rows, subjects: Rows, *, evaluator: tuple[str, str], words: ReportWords
+    times: Rows, subjects: Rows, *, assessor: Assessor, words: ReportWords
 ) -> tuple[TimeCurve, ...]:
     """Return the curves of OS, PFS and DOR over all treated subjects."""
     treated = {row["USUBJID"] for row in subjects if row["SAFFL"] == "Y"}
     curves = []
     for code, title in TIMES:
-        who = ("", "") if code == "OS" else evaluator
         found = [
             row
             for row in times
             if row["PARAMCD"] == code
-            and not row["GRPID"]
-            and (row["AEVAL"], row["AEVALID"]) == who
             and row["USUBJID"] in treated
+            and (code == "OS" or assessor.assessed(row, ""))
         ]
         if found:
             curve = estimate_survival(
