@@ -42,7 +42,6 @@ RESPONSE_TEST_NAMES: Final = {
     "OVRLRESP": "Overall Response",
 }
 DERIVED_RESPONSES: Final = "RS"
-FINDINGS_HEAD: Final = 1
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -253,7 +252,8 @@ def _derive_tumours(
                     tables.write(part, found, [{} for _ in found])
                     if group is not ResponseGroup.ALL or "RS" not in paths:
                         responses += _list_responses(part, found, settings=settings)
-        sums += ports.read_sums(folder)
+        # A course without a later visit has no verdict that would name the group.
+        sums += ({**row, "GRPID": str(group)} for row in ports.read_sums(folder))
     data.findings += (_place(data, finding) for item in courses for finding in item.findings)
     data.datasets["ADTR"] = sums
     data.datasets[DERIVED_RESPONSES] = _number(responses, data.tables)
@@ -315,6 +315,7 @@ def _derive_endpoints(
     treated = {row["USUBJID"] for row in data.datasets["ADSL"] if row["SAFFL"] == "Y"}
     subjects = data.tables.tables["DM"]
     kept = [row for row in subjects.rows if row["USUBJID"] in treated]
+    lines = [line for line, row in subjects.numbered() if row["USUBJID"] in treated]
     ports.write_table(room / "treated.csv", subjects.columns, kept)
     given = {name.lower(): paths[name] for name in ("EX", "DS", "CM", "TU") if name in paths}
     histories = Histories(rules=rules)
@@ -325,20 +326,20 @@ def _derive_endpoints(
         values, ends = derive_endpoints(history, rules=rules)
         responses += (to_response_row(value, history) for value in values)
         times += (to_time_row(end, history, rules=rules) for end in ends)
-    data.findings += _keep_findings(data, histories.findings, treated)
+    data.findings += _keep_findings(data, histories.findings, treated, lines)
     data.datasets["ADRS"] = responses
     data.datasets["ADTTE"] = times
 
 
 def _keep_findings(
-    data: TrialData, findings: Sequence[RowFinding], treated: Collection[str]
+    data: TrialData, findings: Sequence[RowFinding], treated: Collection[str], lines: Sequence[int]
 ) -> Iterator[RowFinding]:
     """Leave out findings about subjects who were never treated: they are in no analysis of times."""
     for finding in findings:
         table = data.tables.tables.get(finding.table.upper())
         row = finding.row - 2
         if finding.table == "dm":
-            yield finding
+            yield replace(finding, row=lines[row]) if 0 <= row < len(lines) else finding
             continue
         known = table is not None and 0 <= row < len(table.rows)
         if known and table is not None and table.rows[row].get("USUBJID") not in treated:

@@ -90,16 +90,16 @@ def draw_waterfall(lines: Sequence[ChangeLine], group: ResponseGroup, *, simulat
         ((change, line) for line in lines if (change := line.best_change) is not None),
         key=lambda item: (-item[0], item[1].subject),
     )
-    figure, axes = start_picture(9.6, 3.6)
+    figure, axes = start_picture(9.6, 3.05)
     for best, (colour, hatch, _) in BEST_STYLES.items():
         chosen = [(i, change) for i, (change, line) in enumerate(bars) if to_best(line.best) == best]
         if not chosen:
             continue
         places, heights = zip(*chosen)
         axes.bar(
-            places, [min(height, TOP_PERCENT) for height in heights], width=0.86 if len(bars) < 120 else 0.95,
+            places, [min(height, TOP_PERCENT) for height in heights], width=0.86 if len(bars) < 120 else 0.9,
             color=colour, hatch=hatch if len(bars) <= 60 else "", edgecolor=palette.INK,
-            linewidth=0.4 if len(bars) < 120 else 0.15, label=f"{BEST_NAMES[best]} ({len(chosen)})", zorder=2,
+            linewidth=0.4 if len(bars) < 120 else 0.0, label=f"{BEST_NAMES[best]} ({len(chosen)})", zorder=2,
         )  # fmt: skip
         cut = [place for place, height in chosen if height > TOP_PERCENT]
         axes.scatter(cut, [TOP_PERCENT + 4] * len(cut), marker="^", s=9, color=palette.INK, linewidths=0, zorder=3)
@@ -135,7 +135,7 @@ def _slug(group: ResponseGroup) -> str:
 def draw_spider(lines: Sequence[ChangeLine], *, simulated: bool) -> ResponsePicture:
     """Draw the change of each subject over time, one panel for each best response."""
     kinds = [best for best in BEST_STYLES if any(to_best(line.best) == best and line.best_change is not None for line in lines)]
-    figure, panels = start_picture(9.6, 3.5, columns=max(len(kinds), 1))
+    figure, panels = start_picture(9.6, 3.05, columns=max(len(kinds), 1))
     panels = panels if len(kinds) > 1 else [panels]
     longest = max((month for line in lines for month, _ in line.points), default=0.0)
     counts = []
@@ -179,7 +179,7 @@ def _darken(colour: str) -> str:
 
 def draw_forest(baskets: Sequence[BasketRate], *, simulated: bool) -> ResponsePicture:
     """Draw objective response of each tumour type with exact intervals and the numbers beside."""
-    figure, axes = start_picture(8.4, 1.1 + 0.34 * len(baskets))
+    figure, axes = start_picture(9.6, 1.1 + 0.34 * len(baskets))
     whole = baskets[-1]
     for row, basket in enumerate(baskets):
         height = len(baskets) - row
@@ -190,7 +190,7 @@ def draw_forest(baskets: Sequence[BasketRate], *, simulated: bool) -> ResponsePi
         )
         axes.scatter(
             100 * rate, height, marker="D" if last else "s", s=54 if last else 14 + 60 * (basket.subjects / whole.subjects) ** 0.5,
-            color="white" if last else "#0072B2", edgecolor=palette.INK, linewidth=0.9, zorder=3,
+            color="white" if last else "#0072B2", edgecolor=palette.INK, linewidth=0.9, zorder=3, clip_on=False,
         )  # fmt: skip
         text = f"{basket.responders}/{basket.subjects}   {100 * rate:.1f} ({100 * basket.lower:.1f} to {100 * basket.upper:.1f})"
         axes.annotate(
@@ -199,7 +199,7 @@ def draw_forest(baskets: Sequence[BasketRate], *, simulated: bool) -> ResponsePi
         )  # fmt: skip
     axes.axvline(100 * whole.responders / whole.subjects, color=GREY, linewidth=0.8, linestyle=(0, (3, 2)), zorder=0)
     axes.annotate(
-        "n/N   % (95 % interval)", (1.02, len(baskets) + 0.85), xycoords=axes.get_yaxis_transform(), fontsize=8,
+        "n/N   % (interval)", (1.02, len(baskets) + 0.85), xycoords=axes.get_yaxis_transform(), fontsize=8,
         va="center", fontweight="bold",
     )  # fmt: skip
     axes.set_yticks([len(baskets) - row for row in range(len(baskets))], [basket.name for basket in baskets])
@@ -219,7 +219,7 @@ def draw_forest(baskets: Sequence[BasketRate], *, simulated: bool) -> ResponsePi
 
 def draw_survival(item: TimeCurve, *, simulated: bool) -> ResponsePicture:
     """Draw one Kaplan-Meier curve with its band, censorings and numbers at risk."""
-    figure, axes = start_picture(8.4, 3.9)
+    figure, axes = start_picture(9.6, 3.6)
     curve, (colour, _) = item.curve, CURVE_STYLES.get(item.code, ("#0072B2", "-"))
     time = np.concatenate([[0.0], curve.time])
     rate = np.concatenate([[1.0], curve.survival]) * 100
@@ -236,8 +236,8 @@ def draw_survival(item: TimeCurve, *, simulated: bool) -> ResponsePicture:
     words = _say_median(middle, lower, upper, conf=curve.conf)
     axes.annotate(words, (0.985, 0.965), xycoords="axes fraction", ha="right", va="top", fontsize=8.5)
     last = max(float(curve.time[-1]), RISK_MONTHS)
-    ticks = np.arange(0, last + RISK_MONTHS, RISK_MONTHS)
-    axes.set_xlim(0, ticks[-1])
+    ticks = np.arange(0, last + 0.1, RISK_MONTHS)
+    axes.set_xlim(0, last + 0.2)
     axes.set_xticks(ticks)
     axes.set_ylim(0, 103)
     axes.set_xlabel("Months since the first response" if item.code == "DOR" else "Months since the first dose")
@@ -245,9 +245,9 @@ def draw_survival(item: TimeCurve, *, simulated: bool) -> ResponsePicture:
     for month in ticks:
         at_risk = int(curve.n_risk[np.searchsorted(curve.time, month - 1e-9)]) if month <= curve.time[-1] else 0
         axes.annotate(
-            str(at_risk), (month, -0.265), xycoords=("data", "axes fraction"), ha="center", va="top", fontsize=7.5
+            str(at_risk), (month, -0.27), xycoords=("data", "axes fraction"), ha="center", va="top", fontsize=7.5
         )
-    axes.annotate("At risk", (0, -0.2), xycoords="axes fraction", ha="left", va="top", fontsize=7.5, fontweight="bold")
+    axes.annotate("At risk", (-0.018, -0.27), xycoords="axes fraction", ha="right", va="top", fontsize=7.5, fontweight="bold")
     _trim(axes)
     stamp(figure, simulated=simulated)
     events = int(curve.n_event.sum())

@@ -9,9 +9,9 @@ from hepatica.adapters.reports import palette
 from hepatica.adapters.reports.response_pictures import ResponsePicture, finish_picture, start_picture
 from hepatica.trials.report.figures import SwimmerLane
 
-LANES_A_PAGE: Final = 52
+LANES_A_PAGE: Final = 44
 """As many lanes as can be told apart on one page."""
-LANE_INCHES: Final = 0.158
+LANE_INCHES: Final = 0.128
 BARS: Final = {"CR": "#7FCEB9", "PR": "#AAD9F4", "SD": "#E2E2E2", "PD": "#F0C2A0", "": "#FFFFFF"}
 MARKS: Final = (
     ("response", "first response", "o", "#009E73"),
@@ -23,7 +23,7 @@ TICK: Final = 3
 
 
 def draw_swimmers(lanes: Sequence[SwimmerLane], *, simulated: bool) -> list[ResponsePicture]:
-    """Draw all lanes, at most 52 in a picture, on one scale."""
+    """Draw all lanes, at most 44 in a picture, on one scale."""
     pages = [lanes[start : start + LANES_A_PAGE] for start in range(0, len(lanes), LANES_A_PAGE)]
     longest = max(lane.months for lane in lanes)
     return [
@@ -37,7 +37,7 @@ def _draw_page(
 ) -> ResponsePicture:
     from hepatica.adapters.reports.trial_pictures import stamp, to_best
 
-    figure, axes = start_picture(8.4, 1.25 + LANE_INCHES * max(len(lanes), 6))
+    figure, axes = start_picture(10.2, 0.95 + LANE_INCHES * max(len(lanes), 6))
     heights = [len(lanes) - row for row in range(len(lanes))]
     axes.barh(
         heights, [lane.months for lane in lanes], height=0.72,
