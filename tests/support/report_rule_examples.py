@@ -87,7 +87,13 @@ def _member(options: Any) -> Example:
 def _same(options: Any) -> Example:
     column, other = options["column"], options.get("of_column", options["column"])
     good = [{"USUBJID": "S1", column: "A"}]
-    return good, _change(good, 0, **{column: "B"}), 0, column, {options["of"]: [{"USUBJID": "S1", other: "A"}]}
+    return (
+        good,
+        _change(good, 0, **{column: "B"}),
+        0,
+        column,
+        {options["of"]: [{"USUBJID": "S1", other: "A"}]},
+    )
 
 
 def _order(options: Any) -> Example:

@@ -68,7 +68,8 @@ def write_json_folder(folder: Path, datasets: Mapping[str, Sequence[Mapping[str,
     for name, rows in datasets.items():
         columns = list(dict.fromkeys(key for row in rows for key in row))
         described = [
-            {"itemOID": f"IT.{c}", "name": c, "label": c, "dataType": "string", "length": 200} for c in columns
+            {"itemOID": f"IT.{c}", "name": c, "label": c, "dataType": "string", "length": 200}
+            for c in columns
         ]
         write_dataset_json(
             folder / f"{name.lower()}.json", ([row.get(c) or None for c in columns] for row in rows),
@@ -78,7 +79,9 @@ def write_json_folder(folder: Path, datasets: Mapping[str, Sequence[Mapping[str,
     return folder
 
 
-def run_report(folder: Path, out: Path, *, pages: bool = False, **choices: Any) -> tuple[dict[str, Any], bool]:
+def run_report(
+    folder: Path, out: Path, *, pages: bool = False, **choices: Any
+) -> tuple[dict[str, Any], bool]:
     """Return the document of a run and whether it was partial; pages only where asked, for speed."""
     ports = replace(make_trial_report_ports(), clock=FixedClock())
     if not pages:

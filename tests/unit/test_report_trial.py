@@ -7,7 +7,14 @@ import re
 from datetime import date
 
 import pytest
-from trial_folders import make_trial, read_csv, run_report, write_csv_folder, write_json_folder, write_xpt_folder
+from trial_folders import (
+    make_trial,
+    read_csv,
+    run_report,
+    write_csv_folder,
+    write_json_folder,
+    write_xpt_folder,
+)
 
 from hepatica.adapters.cdisc.define_xml import build_define, check_define
 from hepatica.adapters.cdisc.tables import read_header
@@ -63,7 +70,11 @@ def test_treatment_dates_come_from_doses_above_zero_and_screen_failures_are_not_
     assert (rows["A"]["TRTSDT"], rows["A"]["TRTEDT"], rows["A"]["TRTDURD"]) == (
         date(2024, 3, 7), date(2024, 3, 28), 22,
     )  # fmt: skip
-    assert [(rows[name]["ENRLFL"], rows[name]["SAFFL"]) for name in "ABC"] == [("Y", "Y"), ("N", "N"), ("Y", "N")]
+    assert [(rows[name]["ENRLFL"], rows[name]["SAFFL"]) for name in "ABC"] == [
+        ("Y", "Y"),
+        ("N", "N"),
+        ("Y", "N"),
+    ]
 
 
 @pytest.mark.requirement("E-adam-adae")
@@ -102,7 +113,14 @@ def test_agent_and_procedure_are_attributed_apart_and_silence_is_no_answer():
 @pytest.mark.requirement("E-adam-adae")
 def test_the_worst_grade_is_flagged_once_and_never_on_an_event_from_before():
     events = [
-        {"USUBJID": "A", "AESEQ": i, "AEDECOD": "Pyrexia", "AEBODSYS": "General", "AESTDTC": day, "AETOXGR": grade}
+        {
+            "USUBJID": "A",
+            "AESEQ": i,
+            "AEDECOD": "Pyrexia",
+            "AEBODSYS": "General",
+            "AESTDTC": day,
+            "AETOXGR": grade,
+        }
         for i, (day, grade) in enumerate(
             [("2024-03-01", 4), ("2024-03-09", 3), ("2024-03-07", 3), ("2024-03-06", 2)], start=1
         )
@@ -114,16 +132,27 @@ def test_the_worst_grade_is_flagged_once_and_never_on_an_event_from_before():
 
 @pytest.mark.requirement("E-adam-adex")
 def test_doses_add_up_for_each_lesion_and_units_are_never_mixed():
-    doses = [_dose(5), _dose(6, lesion="T02", amount=1e6), _dose(26, amount=4e7), _dose(27, EXDOSU="mL", amount=3)]
+    doses = [
+        _dose(5),
+        _dose(6, lesion="T02", amount=1e6),
+        _dose(26, amount=4e7),
+        _dose(27, EXDOSU="mL", amount=3),
+    ]
     tables = _tables(DM=[_subject()], EX=doses)
     rows = derive_exposure(tables, derive_subjects(tables, words=WORDS), words=WORDS)
-    totals = {(r["PARCAT1"], r["LNKID"], r["PARAMCD"], r["AVALU"]): r["AVAL"] for r in rows if r["PARCAT1"] != "INJECTION"}
+    totals = {
+        (r["PARCAT1"], r["LNKID"], r["PARAMCD"], r["AVALU"]): r["AVAL"]
+        for r in rows
+        if r["PARCAT1"] != "INJECTION"
+    }
     assert totals["LESION TOTAL", "T01", "CUMDOSE", "PFU"] == 4.2e7
     assert totals["LESION TOTAL", "T01", "CUMDOSE", "mL"] == 3
     assert totals["LESION TOTAL", "T02", "CUMDOSE", "PFU"] == 1e6
     assert totals["SUBJECT TOTAL", "", "CUMDOSE", "PFU"] == 4.3e7
     assert totals["SUBJECT TOTAL", "", "NINJ", "INJECTIONS"] == 4
-    running = [r["CUMAVAL"] for r in rows if r["PARAMCD"] == "DOSE" and r["LNKID"] == "T01" and r["AVALU"] == "PFU"]
+    running = [
+        r["CUMAVAL"] for r in rows if r["PARAMCD"] == "DOSE" and r["LNKID"] == "T01" and r["AVALU"] == "PFU"
+    ]
     assert running == [2e6, 4.2e7]
 
 
@@ -131,13 +160,35 @@ def test_doses_add_up_for_each_lesion_and_units_are_never_mixed():
 def test_a_whole_trial_gives_all_files_and_every_rule_of_its_output_holds(reported):
     out, document, partial = reported
     names = set(document["files"])
-    datasets = {f"datasets/{n}.{e}" for n in ("adsl", "adae", "adex", "adtr", "adrs", "adtte") for e in ("csv", "xpt", "json")}
-    assert datasets | {"trial.html", "trial.pdf", "datasets/define.xml", "conformance.csv", "conformance.json"} <= names
+    datasets = {
+        f"datasets/{n}.{e}"
+        for n in ("adsl", "adae", "adex", "adtr", "adrs", "adtte")
+        for e in ("csv", "xpt", "json")
+    }
+    assert (
+        datasets | {"trial.html", "trial.pdf", "datasets/define.xml", "conformance.csv", "conformance.json"}
+        <= names
+    )
     assert document["failed_rules"] == [] and document["not_reported"] == {} and not partial
     assert (out / "trial.pdf").read_bytes().startswith(b"%PDF")
     written = json.loads((out / "conformance.json").read_text())
     about = {rule["dataset"] for rule in written["rules"] if rule["status"] == "pass"}
-    assert {"ADSL", "ADAE", "ADEX", "ADTR", "ADRS", "ADTTE", "DM", "EX", "AE", "LB", "DS", "TU", "TR", "RS"} <= about
+    assert {
+        "ADSL",
+        "ADAE",
+        "ADEX",
+        "ADTR",
+        "ADRS",
+        "ADTTE",
+        "DM",
+        "EX",
+        "AE",
+        "LB",
+        "DS",
+        "TU",
+        "TR",
+        "RS",
+    } <= about
 
 
 @pytest.mark.requirement("E-report-response")
@@ -153,7 +204,9 @@ def test_best_response_and_its_exact_interval_rest_on_all_treated_subjects(trial
                 first_pd[row["USUBJID"]] = row["RSDTC"]
     exact = derive_interval(len(responders), SUBJECTS)
     page = (out / "trial.html").read_text()
-    line = re.search(r"Objective response \(CR or PR\)</th><td>(.*?)</td>.*?percent</th><td>(.*?)</td>", page, re.S)
+    line = re.search(
+        r"Objective response \(CR or PR\)</th><td>(.*?)</td>.*?percent</th><td>(.*?)</td>", page, re.S
+    )
     assert line is not None
     assert line.group(1).split()[0] == str(len(responders))
     assert line.group(2) == f"{100 * exact.lower:.1f} to {100 * exact.upper:.1f}"
@@ -201,7 +254,9 @@ def test_every_table_names_its_population_and_denominator(reported):
 )
 def test_what_was_never_given_is_not_reported_and_never_zero(trial, tmp_path, gone, table):
     left = {name: rows for name, rows in trial.items() if name not in (gone, f"SUPP{gone}")}
-    document, partial = run_report(write_csv_folder(tmp_path / "data", left), tmp_path / "out", formats=("csv",))
+    document, partial = run_report(
+        write_csv_folder(tmp_path / "data", left), tmp_path / "out", formats=("csv",)
+    )
     said = document["not_reported"]
     assert not partial
     if table is None:
@@ -244,7 +299,9 @@ def test_bad_rows_are_named_by_dataset_row_and_column_and_good_subjects_stay(tri
     rows["EX"][2]["EXDOSE"] = "plenty"
     overall = next(i for i, row in enumerate(rows["RS"]) if row["RSTESTCD"] == "OVRLRESP")
     rows["RS"][overall]["RSDTC"] = "not a date"
-    document, partial = run_report(write_csv_folder(tmp_path / "data", rows), tmp_path / "out", formats=("csv",))
+    document, partial = run_report(
+        write_csv_folder(tmp_path / "data", rows), tmp_path / "out", formats=("csv",)
+    )
     places = {(f["table"], f["row"], f["column"]) for f in document["findings"]}
     assert partial
     assert {("ae", 6, "AETOXGR"), ("ex", 4, "EXDOSE"), ("rs", overall + 2, "RSDTC")} <= places
@@ -290,13 +347,26 @@ def test_the_definition_names_every_dataset_and_variable_with_origin_method_and_
     loader.open_odm_document(str(out / "datasets" / "define.xml"))
     version = loader.MetaDataVersion()
     items = {item.OID: item for item in version.ItemDef}
-    assert {group.Name for group in version.ItemGroupDef} == {"ADSL", "ADAE", "ADEX", "ADTR", "ADRS", "ADTTE", "RS"}
+    assert {group.Name for group in version.ItemGroupDef} == {
+        "ADSL",
+        "ADAE",
+        "ADEX",
+        "ADTR",
+        "ADRS",
+        "ADTTE",
+        "RS",
+    }
     for group in version.ItemGroupDef:
         header = read_header(out / "datasets" / group.leaf.href)
         assert [items[ref.ItemOID].Name for ref in group.ItemRef] == list(header)
         assert all(items[ref.ItemOID].Origin for ref in group.ItemRef)
     methods = {method.OID for method in version.MethodDef}
-    derived = [ref for group in version.ItemGroupDef for ref in group.ItemRef if items[ref.ItemOID].Origin[0].Type == "Derived"]
+    derived = [
+        ref
+        for group in version.ItemGroupDef
+        for ref in group.ItemRef
+        if items[ref.ItemOID].Origin[0].Type == "Derived"
+    ]
     assert derived and all(ref.MethodOID in methods for ref in derived)
     values = {one.OID: len(one.ItemRef) for one in version.ValueListDef}
     assert values["VL.ADTTE.AVAL"] == 4 and values["VL.ADRS.AVALC"] == 5

@@ -231,7 +231,9 @@ def read_given_words(path: Path | None, *, read_bytes: Callable[[Path], bytes]) 
 def _check_output(data: TrialData) -> tuple[RuleResult, ...]:
     """Apply the rules of the derived datasets, which look at the input too."""
     derived = {
-        name: SourceTable.from_rows(name, rows) for name, rows in data.datasets.items() if name in DATASETS and rows
+        name: SourceTable.from_rows(name, rows)
+        for name, rows in data.datasets.items()
+        if name in DATASETS and rows
     }
     joined = SourceTables(tables={**data.tables.tables, **derived})
     earlier = {result.rule.rule_id for result in data.conformance if result.rule.dataset not in DATASETS}
@@ -251,7 +253,9 @@ def _choose_assessor(data: TrialData, request: TrialReportRequest) -> Assessor:
     if request.evaluator and counts and not wanted:
         known = sorted({who for key in counts for who in key[1:] if who})
         raise UsageError(
-            expected=f"one of {', '.join(known) or 'no evaluator'}", given=f"'{request.evaluator}'", where="--evaluator"
+            expected=f"one of {', '.join(known) or 'no evaluator'}",
+            given=f"'{request.evaluator}'",
+            where="--evaluator",
         )
     best = max(
         wanted,
@@ -290,7 +294,9 @@ def _compose(
     )
     simulated = is_simulated(data.tables.study)
     used = (("rules", rules.settings), *((table.name, table) for table in settings.tables))
-    unverified = tuple(f"{table.name} [{entry.key}]" for _, table in used for entry in table if entry.unverified)
+    unverified = tuple(
+        f"{table.name} [{entry.key}]" for _, table in used for entry in table if entry.unverified
+    )
     return ReportContent(
         study=data.tables.study or "Study not named",
         simulated=simulated,
@@ -365,7 +371,11 @@ def _write_datasets(
             ports.write_dataset(name.lower(), rows, folder, request.formats, run_time)
             written[name.lower()] = rows
     ports.write_define(
-        folder, written, file_format=request.formats[0], study=data.tables.study or "NOT GIVEN", run_time=run_time
+        folder,
+        written,
+        file_format=request.formats[0],
+        study=data.tables.study or "NOT GIVEN",
+        run_time=run_time,
     )
 
 
@@ -435,7 +445,12 @@ def _summarise(data: TrialData, content: ReportContent, *, out: Path, files: lis
         "datasets": {name.lower(): len(rows) for name, rows in data.datasets.items()},
         "conformance": dict(Counter(result.status for result in data.conformance)),
         "failed_rules": [
-            {"id": r.rule.rule_id, "severity": str(r.rule.severity), "breaches": r.count, "leaves_out": str(r.rule.drops)}
+            {
+                "id": r.rule.rule_id,
+                "severity": str(r.rule.severity),
+                "breaches": r.count,
+                "leaves_out": str(r.rule.drops),
+            }
             for r in data.conformance
             if r.count
         ],
@@ -452,8 +467,11 @@ def _to_findings(data: TrialData) -> list[dict[str, Any]]:
     """Return one finding for each place that left something out."""
     return [
         RowFinding(
-            rule=result.rule.rule_id, severity=result.rule.severity, table=result.rule.dataset.lower(),
-            row=breach.line, column=breach.column,
+            rule=result.rule.rule_id,
+            severity=result.rule.severity,
+            table=result.rule.dataset.lower(),
+            row=breach.line,
+            column=breach.column,
             message=f"Does not hold: {result.rule.what}. The {result.rule.drops} is left out.",
         ).to_dict()  # fmt: skip
         for result in data.conformance

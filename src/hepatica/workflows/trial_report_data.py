@@ -131,7 +131,11 @@ def read_trial(folder: Path, *, ports: DataPorts) -> TrialData:
         )  # fmt: skip
     findings: list[RowFinding] = [
         RowFinding(
-            rule="report.stranger", severity=Severity.INFO, table=name, row=0, column="",
+            rule="report.stranger",
+            severity=Severity.INFO,
+            table=name,
+            row=0,
+            column="",
             message="The file is no dataset that this report uses.",
         )  # fmt: skip
         for name in strangers
@@ -156,7 +160,11 @@ def _read(name: str, path: Path, *, ports: DataPorts, findings: list[RowFinding]
         if cells is None:
             findings.append(
                 RowFinding(
-                    rule="report.row", severity=Severity.ERROR, table=name.lower(), row=line, column="",
+                    rule="report.row",
+                    severity=Severity.ERROR,
+                    table=name.lower(),
+                    row=line,
+                    column="",
                     message="The row has another number of cells than the header.",
                 )  # fmt: skip
             )
@@ -260,7 +268,12 @@ def _derive_tumours(
 
 
 def _judge(
-    data: TrialData, item: EvaluatedCourse, course: Course, group: ResponseGroup, *, settings: ResponseSettings
+    data: TrialData,
+    item: EvaluatedCourse,
+    course: Course,
+    group: ResponseGroup,
+    *,
+    settings: ResponseSettings,
 ) -> list[Verdict]:
     data.members.setdefault(group, set()).add(item.subject)
     verdicts = [replace(verdict, group=str(group)) for verdict in derive_verdicts(course, settings=settings)]

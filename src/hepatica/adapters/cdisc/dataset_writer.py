@@ -259,9 +259,7 @@ WRITERS: Final[dict[str, Callable[[Path, Sequence[Row], Dataset, datetime], None
 }
 
 
-def keep_good(
-    rows: Iterable[Row], dataset: Dataset
-) -> tuple[list[dict[str, Any]], list[tuple[int, str]]]:
+def keep_good(rows: Iterable[Row], dataset: Dataset) -> tuple[list[dict[str, Any]], list[tuple[int, str]]]:
     """Return the rows that fit the description, and number (from 1) and fault of each of the others.
 
     Parameters

@@ -33,9 +33,7 @@ FLOAT_LENGTH: Final = 16
 Rows = Mapping[str, Sequence[Mapping[str, Any]]]
 
 
-def write_define(
-    folder: Path, datasets: Rows, *, file_format: str, study: str, run_time: datetime
-) -> str:
+def write_define(folder: Path, datasets: Rows, *, file_format: str, study: str, run_time: datetime) -> str:
     """Write ``define.xml`` for the datasets of a folder and have odmlib check it; return its name.
 
     Parameters
@@ -135,7 +133,9 @@ def _build_standards(model: Any, described: Any) -> Any:
     for oid, (name, kind, version) in STANDARDS.items():
         if oid in wanted:
             extra = {"PublishingSet": "SDTM"} if kind == "CT" else {}
-            entries.append(model.Standard(OID=oid, Name=name, Type=kind, Version=version, Status="Final", **extra))
+            entries.append(
+                model.Standard(OID=oid, Name=name, Type=kind, Version=version, Status="Final", **extra)
+            )
     return model.Standards(Standard=entries)
 
 
@@ -190,8 +190,12 @@ class _Builder:
             return {}
         self.methods.append(
             self.model.MethodDef(
-                OID=f"MT.{oid}", Name=f"Derivation of {oid.removeprefix('IT.')}", Type="Computation",
-                Description=self.describe(variable.comment or f"Derivation of {variable.label}; see the reference."),
+                OID=f"MT.{oid}",
+                Name=f"Derivation of {oid.removeprefix('IT.')}",
+                Type="Computation",
+                Description=self.describe(
+                    variable.comment or f"Derivation of {variable.label}; see the reference."
+                ),
             )  # fmt: skip
         )
         return {"MethodOID": f"MT.{oid}"}
@@ -224,7 +228,9 @@ class _Builder:
             return self.model.Origin(Type="Collected", Source="Investigator")
         origin = self.model.Origin(Type=kind, **({} if kind == "Predecessor" else {"Source": "Sponsor"}))
         if kind == "Predecessor":
-            origin.Description = self.describe(source.strip() or "The dataset and variable named in SRCDOM and SRCVAR")
+            origin.Description = self.describe(
+                source.strip() or "The dataset and variable named in SRCDOM and SRCVAR"
+            )
         return origin
 
     def _build_code_list(self, oid: str, variable: Variable) -> None:
@@ -237,8 +243,11 @@ class _Builder:
                     entry.ExtendedValue = "Yes"
         self.code_lists.append(
             model.CodeList(
-                OID=f"CL.{oid}", Name=f"{variable.codelist or variable.label} of {oid.removeprefix('IT.')}",
-                DataType="text" if variable.type.is_text else "integer", EnumeratedItem=entries, **extra,
+                OID=f"CL.{oid}",
+                Name=f"{variable.codelist or variable.label} of {oid.removeprefix('IT.')}",
+                DataType="text" if variable.type.is_text else "integer",
+                EnumeratedItem=entries,
+                **extra,
             )  # fmt: skip
         )
 
@@ -247,7 +256,9 @@ class _Builder:
     ) -> None:
         """Say what the variable is for each parameter that stands in the data."""
         model, base = self.model, f"{dataset.name}.{variable.name}"
-        names = {row[VALUES_BY]: row.get("PARAM", "") for row in rows if row.get(variable.name) not in (None, "")}
+        names = {
+            row[VALUES_BY]: row.get("PARAM", "") for row in rows if row.get(variable.name) not in (None, "")
+        }
         references = []
         for order, (code, label) in enumerate(sorted(names.items()), start=1):
             oid = f"{base}.{code}"
@@ -265,7 +276,9 @@ class _Builder:
             self.where_clauses.append(model.WhereClauseDef(OID=f"WC.{oid}", RangeCheck=[check]))
             references.append(
                 model.ItemRef(
-                    ItemOID=f"IT.{oid}", OrderNumber=order, Mandatory="No",
+                    ItemOID=f"IT.{oid}",
+                    OrderNumber=order,
+                    Mandatory="No",
                     WhereClauseRef=[model.WhereClauseRef(WhereClauseOID=f"WC.{oid}")],
                 )  # fmt: skip
             )
@@ -281,5 +294,3 @@ def _measure(variable: Variable) -> dict[str, Any]:
         return {"Length": FLOAT_LENGTH, "SignificantDigits": DIGITS}
     extra = {"DisplayFormat": variable.sas_format} if variable.type is ValueType.DATE else {}
     return {"Length": variable.length if variable.type.is_text else 8, **extra}
-
-

@@ -102,7 +102,9 @@ def draw_waterfall(lines: Sequence[ChangeLine], group: ResponseGroup, *, simulat
             linewidth=0.4 if len(bars) < 120 else 0.0, label=f"{BEST_NAMES[best]} ({len(chosen)})", zorder=2,
         )  # fmt: skip
         cut = [place for place, height in chosen if height > TOP_PERCENT]
-        axes.scatter(cut, [TOP_PERCENT + 4] * len(cut), marker="^", s=9, color=palette.INK, linewidths=0, zorder=3)
+        axes.scatter(
+            cut, [TOP_PERCENT + 4] * len(cut), marker="^", s=9, color=palette.INK, linewidths=0, zorder=3
+        )
     for height in (RESPONSE_PERCENT, PROGRESSION_PERCENT):
         axes.axhline(height, color=palette.INK, linewidth=0.7, linestyle=(0, (3, 2)), zorder=3)
         axes.annotate(
@@ -113,7 +115,9 @@ def draw_waterfall(lines: Sequence[ChangeLine], group: ResponseGroup, *, simulat
     axes.set_ylim(-106, TOP_PERCENT + 10)
     axes.set_xlim(-1, max(len(bars), 10))
     axes.set_xticks([])
-    axes.set_xlabel(f"{len(bars)} subjects measured after baseline; {missing} of {len(lines)} not measured, no bar")
+    axes.set_xlabel(
+        f"{len(bars)} subjects measured after baseline; {missing} of {len(lines)} not measured, no bar"
+    )
     axes.set_ylabel("Best change of target sum (%)")
     axes.legend(title="Best response", frameon=False, ncols=1, loc="upper right", title_fontsize=8)
     _trim(axes)
@@ -134,7 +138,11 @@ def _slug(group: ResponseGroup) -> str:
 
 def draw_spider(lines: Sequence[ChangeLine], *, simulated: bool) -> ResponsePicture:
     """Draw the change of each subject over time, one panel for each best response."""
-    kinds = [best for best in BEST_STYLES if any(to_best(line.best) == best and line.best_change is not None for line in lines)]
+    kinds = [
+        best
+        for best in BEST_STYLES
+        if any(to_best(line.best) == best and line.best_change is not None for line in lines)
+    ]
     figure, panels = start_picture(9.6, 3.05, columns=max(len(kinds), 1))
     panels = panels if len(kinds) > 1 else [panels]
     longest = max((month for line in lines for month, _ in line.points), default=0.0)
@@ -167,7 +175,9 @@ def draw_spider(lines: Sequence[ChangeLine], *, simulated: bool) -> ResponsePict
         figure,
         name="spider",
         title="Spider: target sum of each subject",
-        alt="Spider plots by best response, change of the target sum in percent over months: " + ", ".join(counts) + ".",
+        alt="Spider plots by best response, change of the target sum in percent over months: "
+        + ", ".join(counts)
+        + ".",
     )
 
 
@@ -186,7 +196,11 @@ def draw_forest(baskets: Sequence[BasketRate], *, simulated: bool) -> ResponsePi
         rate = basket.responders / basket.subjects
         last = basket is whole
         axes.plot(
-            [100 * basket.lower, 100 * basket.upper], [height, height], color=palette.INK, linewidth=1.3, zorder=2
+            [100 * basket.lower, 100 * basket.upper],
+            [height, height],
+            color=palette.INK,
+            linewidth=1.3,
+            zorder=2,
         )
         axes.scatter(
             100 * rate, height, marker="D" if last else "s", s=54 if last else 14 + 60 * (basket.subjects / whole.subjects) ** 0.5,
@@ -197,7 +211,9 @@ def draw_forest(baskets: Sequence[BasketRate], *, simulated: bool) -> ResponsePi
             text, (1.02, height), xycoords=axes.get_yaxis_transform(), va="center", fontsize=8,
             fontweight="bold" if last else "normal",
         )  # fmt: skip
-    axes.axvline(100 * whole.responders / whole.subjects, color=GREY, linewidth=0.8, linestyle=(0, (3, 2)), zorder=0)
+    axes.axvline(
+        100 * whole.responders / whole.subjects, color=GREY, linewidth=0.8, linestyle=(0, (3, 2)), zorder=0
+    )
     axes.annotate(
         "n/N   % (interval)", (1.02, len(baskets) + 0.85), xycoords=axes.get_yaxis_transform(), fontsize=8,
         va="center", fontweight="bold",
@@ -228,7 +244,13 @@ def draw_survival(item: TimeCurve, *, simulated: bool) -> ResponsePicture:
     axes.step(time, rate, where="post", color=colour, linewidth=1.6)
     censored = curve.n_censor > 0
     axes.scatter(
-        curve.time[censored], curve.survival[censored] * 100, marker="|", s=26, color=palette.INK, linewidth=0.7, zorder=3
+        curve.time[censored],
+        curve.survival[censored] * 100,
+        marker="|",
+        s=26,
+        color=palette.INK,
+        linewidth=0.7,
+        zorder=3,
     )
     middle, lower, upper = curve.quantile()
     if middle is not None:
@@ -240,14 +262,31 @@ def draw_survival(item: TimeCurve, *, simulated: bool) -> ResponsePicture:
     axes.set_xlim(0, last + 0.2)
     axes.set_xticks(ticks)
     axes.set_ylim(0, 103)
-    axes.set_xlabel("Months since the first response" if item.code == "DOR" else "Months since the first dose")
+    axes.set_xlabel(
+        "Months since the first response" if item.code == "DOR" else "Months since the first dose"
+    )
     axes.set_ylabel(f"{item.title} (%)")
     for month in ticks:
-        at_risk = int(curve.n_risk[np.searchsorted(curve.time, month - 1e-9)]) if month <= curve.time[-1] else 0
-        axes.annotate(
-            str(at_risk), (month, -0.27), xycoords=("data", "axes fraction"), ha="center", va="top", fontsize=7.5
+        at_risk = (
+            int(curve.n_risk[np.searchsorted(curve.time, month - 1e-9)]) if month <= curve.time[-1] else 0
         )
-    axes.annotate("At risk", (-0.018, -0.27), xycoords="axes fraction", ha="right", va="top", fontsize=7.5, fontweight="bold")
+        axes.annotate(
+            str(at_risk),
+            (month, -0.27),
+            xycoords=("data", "axes fraction"),
+            ha="center",
+            va="top",
+            fontsize=7.5,
+        )
+    axes.annotate(
+        "At risk",
+        (-0.018, -0.27),
+        xycoords="axes fraction",
+        ha="right",
+        va="top",
+        fontsize=7.5,
+        fontweight="bold",
+    )
     _trim(axes)
     stamp(figure, simulated=simulated)
     events = int(curve.n_event.sum())

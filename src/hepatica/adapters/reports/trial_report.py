@@ -188,7 +188,10 @@ def typeset(
                 return _to_pages(compiler.compile(format="pdf", timestamp=stamp))
         except typst.TypstError as error:
             raise OutputError(
-                expected="a report that can be typeset", given=str(error.message), where=PDF, action="report this trial"
+                expected="a report that can be typeset",
+                given=str(error.message),
+                where=PDF,
+                action="report this trial",
             ) from error
 
 

@@ -47,14 +47,27 @@ def _draw_page(
     places = [height for height, lane in zip(heights, lanes) for _ in lane.injections]
     axes.scatter(months, places, marker="|", s=20, color=palette.INK, linewidth=0.8, zorder=2)
     for name, _, marker, colour in MARKS:
-        found = [(getattr(lane, name), height) for lane, height in zip(lanes, heights) if getattr(lane, name) is not None]
+        found = [
+            (getattr(lane, name), height)
+            for lane, height in zip(lanes, heights)
+            if getattr(lane, name) is not None
+        ]
         if found:
             axes.scatter(
-                *zip(*found), marker=marker, s=17, color=colour, edgecolor="white", linewidth=0.4, zorder=3, clip_on=False
+                *zip(*found),
+                marker=marker,
+                s=17,
+                color=colour,
+                edgecolor="white",
+                linewidth=0.4,
+                zorder=3,
+                clip_on=False,
             )
     for lane, height in zip(lanes, heights):
         if lane.ongoing:
-            axes.scatter(lane.months + 0.25, height, marker=">", s=16, color=palette.INK, linewidth=0, clip_on=False)
+            axes.scatter(
+                lane.months + 0.25, height, marker=">", s=16, color=palette.INK, linewidth=0, clip_on=False
+            )
     axes.set_yticks(heights, [lane.subject for lane in lanes], fontsize=5.6)
     axes.set_ylim(0.3, len(lanes) + 0.7)
     axes.set_xlim(-0.3, longest + 0.8)
@@ -97,7 +110,15 @@ def _draw_legend(figure: Any, lanes: Sequence[SwimmerLane], to_best: Any) -> Non
         if any(getattr(lane, name) is not None for lane in lanes)
     ]
     if any(lane.ongoing for lane in lanes):
-        entries.append(Line2D([], [], linestyle="", marker=">", markersize=5, color=palette.INK, label="followed on"))
+        entries.append(
+            Line2D([], [], linestyle="", marker=">", markersize=5, color=palette.INK, label="followed on")
+        )
     figure.legend(
-        handles=entries, loc="outside upper left", ncols=5, frameon=False, fontsize=7, handlelength=1.4, columnspacing=1.2
+        handles=entries,
+        loc="outside upper left",
+        ncols=5,
+        frameon=False,
+        fontsize=7,
+        handlelength=1.4,
+        columnspacing=1.2,
     )

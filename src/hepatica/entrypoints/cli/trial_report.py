@@ -14,14 +14,17 @@ MOST_SHOWN = 20
 
 
 def report(
-    data: Annotated[Path, typer.Argument(metavar="DATA", help="Folder of SDTM files: CSV, XPT or Dataset-JSON.")],
+    data: Annotated[
+        Path, typer.Argument(metavar="DATA", help="Folder of SDTM files: CSV, XPT or Dataset-JSON.")
+    ],
     out: Annotated[Path, typer.Option("--out", help="Folder to make; written whole or not at all.")],
     rules: Annotated[
         str, typer.Option("--rules", help="fda-2007, itt, or a TOML file of censoring rules.")
     ] = "itt",
     criteria: Annotated[str, typer.Option("--criteria", help="recist-1.1 or mrecist.")] = "recist-1.1",
     formats: Annotated[
-        str, typer.Option("--format", help="csv, xpt (SAS transport 5), json (Dataset-JSON 1.1); with commas.")
+        str,
+        typer.Option("--format", help="csv, xpt (SAS transport 5), json (Dataset-JSON 1.1); with commas."),
     ] = "csv,xpt,json",
     evaluator: Annotated[
         str, typer.Option("--evaluator", help="Whose assessments the tables show (RSEVAL or RSEVALID).")

@@ -92,7 +92,9 @@ def check_text(table: SourceTable, options: Options, tables: SourceTables) -> tu
 def check_names(table: SourceTable, options: Options, tables: SourceTables) -> tuple[int, Places]:
     """Variables have names of at most 8 letters and digits, each once."""
     counts = Counter(table.columns)
-    bad = [n for n in table.columns if not n.isalnum() or len(n) > MOST_NAME or n != n.upper() or counts[n] > 1]
+    bad = [
+        n for n in table.columns if not n.isalnum() or len(n) > MOST_NAME or n != n.upper() or counts[n] > 1
+    ]
     return len(table.columns), [(HEADER, name) for name in bad]
 
 
@@ -167,7 +169,9 @@ def check_same(table: SourceTable, options: Options, tables: SourceTables) -> tu
 
 def check_order(table: SourceTable, options: Options, tables: SourceTables) -> tuple[int, Places]:
     """``last`` is on or after ``first``, as far as the dates tell."""
-    return _compare_dates(table, options["first"], options["last"], lambda row: read_date(row[options["first"]]))
+    return _compare_dates(
+        table, options["first"], options["last"], lambda row: read_date(row[options["first"]])
+    )
 
 
 def check_not_after(table: SourceTable, options: Options, tables: SourceTables) -> tuple[int, Places]:
@@ -195,7 +199,9 @@ def _against_subject(
             continue
         applied += 1
         allowed = limit.latest + timedelta(days=options.get("days", 0))
-        wrong = given.latest is not None and given.latest < limit.earliest if later else given.earliest > allowed
+        wrong = (
+            given.latest is not None and given.latest < limit.earliest if later else given.earliest > allowed
+        )
         if wrong:
             places.append((index, column))
     return applied, places
@@ -268,9 +274,7 @@ def check_one_to_one(table: SourceTable, options: Options, tables: SourceTables)
 
 def check_sum(table: SourceTable, options: Options, tables: SourceTables) -> tuple[int, Places]:
     """``result`` is ``plus`` less ``minus`` plus ``add``; dates count as days. Rows without all of them are not asked."""
-    return _check_formula(
-        table, options, lambda a, b: a - b + options.get("add", 0), ("plus", "minus")
-    )
+    return _check_formula(table, options, lambda a, b: a - b + options.get("add", 0), ("plus", "minus"))
 
 
 def check_percent(table: SourceTable, options: Options, tables: SourceTables) -> tuple[int, Places]:

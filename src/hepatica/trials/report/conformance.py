@@ -183,9 +183,7 @@ def check_conformance(
     """
     wanted = set(datasets)
     chosen = read_rules() if rules is None else rules
-    return tuple(
-        _apply(rule, tables) for rule in chosen if not wanted or rule.dataset in wanted
-    )
+    return tuple(_apply(rule, tables) for rule in chosen if not wanted or rule.dataset in wanted)
 
 
 def _apply(rule: ConformanceRule, tables: SourceTables) -> RuleResult:
@@ -193,9 +191,7 @@ def _apply(rule: ConformanceRule, tables: SourceTables) -> RuleResult:
     if table is None:
         return RuleResult(rule=rule, applied=0, breaches=())
     applied, found = CHECKS[rule.check](table, rule.options, tables)
-    breaches = tuple(
-        Breach(rule=rule, line=_to_line(table, index), column=column) for index, column in found
-    )
+    breaches = tuple(Breach(rule=rule, line=_to_line(table, index), column=column) for index, column in found)
     return RuleResult(rule=rule, applied=applied, breaches=breaches)
 
 

@@ -146,13 +146,16 @@ def derive_lanes(
         months = (last["ADT"] - start).days / DAYS_PER_MONTH
         lanes.append(
             SwimmerLane(
-                subject=subject, tumour=row["TUMTYPE"], months=months,
+                subject=subject,
+                tumour=row["TUMTYPE"],
+                months=months,
                 injections=tuple(sorted(injected.get(subject, ()))),
                 response=_months_between(start, first.get(subject)),
                 progression=_months_between(start, end["ADT"]) if end is not None and progressed else None,
                 therapy=_months_between(start, day),
                 death=months if last["CNSR"] == 0 else None,
-                best=best.get(subject, ""), ongoing=row["EOSSTT"] == "ONGOING",
+                best=best.get(subject, ""),
+                ongoing=row["EOSSTT"] == "ONGOING",
             )  # fmt: skip
         )
     return tuple(sorted(lanes, key=lambda lane: (-lane.months, lane.subject)))

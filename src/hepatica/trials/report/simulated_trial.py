@@ -223,7 +223,9 @@ def _scan(rng: Any, patient: _Patient) -> int | None:
         (2 + i, f"WEEK {week}", 7 * week + int(rng.integers(-3, 4))) for i, week in enumerate(SCAN_WEEKS)
     ]
     made: list[Visit] = []
-    tracked = [TrackedLesion(lesion_id=x.name, role=x.role, site=x.site, is_node=x.node) for x in patient.lesions]
+    tracked = [
+        TrackedLesion(lesion_id=x.name, role=x.role, site=x.site, is_node=x.node) for x in patient.lesions
+    ]
     new_chance = 0.05 + 12 * patient.lesions[0].growth_per_day
     for number, name, day in visits:
         readings = {}
@@ -242,15 +244,21 @@ def _scan(rng: Any, patient: _Patient) -> int | None:
             patient.add("TR", **_say(patient, "NEW01", "TUMSTATE", "PRESENT", number, name, day))
         made.append(
             Visit(
-                number=float(number), name=name, date=PartialDate.from_text(patient.day(day)),
-                readings=readings, new_lesions=new,
+                number=float(number),
+                name=name,
+                date=PartialDate.from_text(patient.day(day)),
+                readings=readings,
+                new_lesions=new,
             )  # fmt: skip
         )
         if number == 1:
             continue
         course = Course(lesions=tuple(tracked), baseline=made[0], follow_ups=tuple(made[1:]))
         answer = derive_recist(course)[-1]
-        codes = {"TRGRESP": str(answer.target.response) if answer.target else "", "OVRLRESP": str(answer.overall)}
+        codes = {
+            "TRGRESP": str(answer.target.response) if answer.target else "",
+            "OVRLRESP": str(answer.overall),
+        }
         for test, code in codes.items():
             if code:
                 patient.add(
@@ -319,7 +327,9 @@ def _inject(rng: Any, patient: _Patient, *, until: int) -> int:
         left = ceiling
         for lesion in sorted((x for x in patient.lesions if x.injected), key=lambda x: -x.size):
             size = lesion.measure(day)
-            volume = min(left, next(v for edge, v in ((15, 0.5), (25, 1.0), (50, 2.0), (1e9, 4.0)) if size < edge))
+            volume = min(
+                left, next(v for edge, v in ((15, 0.5), (25, 1.0), (50, 2.0), (1e9, 4.0)) if size < edge)
+            )
             left -= volume
             if volume > 0:
                 first = concentration if round_ else min(concentration, 1e6)
@@ -356,8 +366,13 @@ def _suffer(rng: Any, patient: _Patient, *, last: int) -> None:
         for name, value in answers.items():
             patient.rows.setdefault("SUPPAE", []).append(
                 {
-                    "STUDYID": STUDY, "RDOMAIN": "AE", "USUBJID": patient.subject, "IDVAR": "AESEQ",
-                    "IDVARVAL": number, "QNAM": name, "QVAL": value,
+                    "STUDYID": STUDY,
+                    "RDOMAIN": "AE",
+                    "USUBJID": patient.subject,
+                    "IDVAR": "AESEQ",
+                    "IDVARVAL": number,
+                    "QNAM": name,
+                    "QVAL": value,
                 }  # fmt: skip
             )
 
@@ -386,8 +401,13 @@ def _close(rng: Any, patient: _Patient, *, last: int) -> None:
     )  # fmt: skip
     patient.rows["SUPPDM"] = [
         {
-            "STUDYID": STUDY, "RDOMAIN": "DM", "USUBJID": patient.subject, "IDVAR": "", "IDVARVAL": "",
-            "QNAM": "TUMTYPE", "QVAL": patient.tumour,
+            "STUDYID": STUDY,
+            "RDOMAIN": "DM",
+            "USUBJID": patient.subject,
+            "IDVAR": "",
+            "IDVARVAL": "",
+            "QNAM": "TUMTYPE",
+            "QVAL": patient.tumour,
         }  # fmt: skip
     ]
     patient.add(

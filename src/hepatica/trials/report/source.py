@@ -38,9 +38,7 @@ class SourceTable:
     def __post_init__(self) -> None:
         """Refuse rows without lines."""
         if len(self.rows) != len(self.lines):
-            raise InputError(
-                expected="one line number for each row", given="another count", where=self.name
-            )
+            raise InputError(expected="one line number for each row", given="another count", where=self.name)
 
     @classmethod
     def from_rows(
@@ -55,9 +53,7 @@ class SourceTable:
         """
         names = tuple(columns) or tuple(dict.fromkeys(key for row in rows for key in row))
         texts = tuple({key: to_text(row.get(key)) for key in names} for row in rows)
-        return cls(
-            name=name, columns=names, rows=texts, lines=tuple(range(2, len(texts) + 2))
-        )
+        return cls(name=name, columns=names, rows=texts, lines=tuple(range(2, len(texts) + 2)))
 
     def without(self, lines: Iterable[int]) -> SourceTable:
         """Return the table without the rows of some lines."""
@@ -126,9 +122,7 @@ def join_supplements(tables: Mapping[str, SourceTable]) -> dict[str, SourceTable
     return joined
 
 
-def _add_columns(
-    table: SourceTable, added: Mapping[tuple[str, str, str], Mapping[str, str]]
-) -> SourceTable:
+def _add_columns(table: SourceTable, added: Mapping[tuple[str, str, str], Mapping[str, str]]) -> SourceTable:
     names = dict.fromkeys(name for cells in added.values() for name in cells if name)
     new = [name for name in names if name not in table.columns]
     variables = dict.fromkeys(variable for _, variable, _ in added)

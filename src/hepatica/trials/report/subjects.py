@@ -76,9 +76,7 @@ def _describe(cells: Mapping[str, str], *, tumour: str) -> Row:
     }
 
 
-def _derive_treatment(
-    cells: Mapping[str, str], doses: Sequence[Mapping[str, str]], *, has_ex: bool
-) -> Row:
+def _derive_treatment(cells: Mapping[str, str], doses: Sequence[Mapping[str, str]], *, has_ex: bool) -> Row:
     given = [dose for dose in doses if read_number(dose.get("EXDOSE", "")) != 0.0]
     starts = [read_date(dose.get("EXSTDTC", "")).day for dose in given]
     ends = [

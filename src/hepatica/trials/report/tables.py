@@ -134,7 +134,9 @@ def say_spread(values: Sequence[float], *, digits: int = 1) -> str:
         return "-"
     from statistics import median
 
-    return f"{_short(median(values), digits)} ({_short(min(values), digits)} to {_short(max(values), digits)})"
+    return (
+        f"{_short(median(values), digits)} ({_short(min(values), digits)} to {_short(max(values), digits)})"
+    )
 
 
 def _short(value: float, digits: int) -> str:

@@ -36,7 +36,9 @@ def tabulate_dosing(exposure: Rows, subjects: Rows, tables: SourceTables) -> Rep
         return ReportTable(absent=say_absent("EX"), **shared)
 
     def spread(label: str, chosen: Rows, level: int = 1) -> ReportRow:
-        cells = tuple(say_spread([row["AVAL"] for row in chosen if row["USUBJID"] in g], digits=2) for g in groups)
+        cells = tuple(
+            say_spread([row["AVAL"] for row in chosen if row["USUBJID"] in g], digits=2) for g in groups
+        )
         return ReportRow(label=label, cells=cells, level=level)
 
     rows: list[ReportRow] = []
@@ -44,16 +46,25 @@ def tabulate_dosing(exposure: Rows, subjects: Rows, tables: SourceTables) -> Rep
         mine = [row for row in exposure if row["EXTRT"] == drug]
         local = [row for row in mine if row["LNKID"]]
         rows.append(
-            ReportRow(label=drug or "Treatment not named", cells=say_counts({r["USUBJID"] for r in mine}, groups))
+            ReportRow(
+                label=drug or "Treatment not named", cells=say_counts({r["USUBJID"] for r in mine}, groups)
+            )
         )
         if local:
             totals = [r for r in mine if r["PARAMCD"] == "NINJ" and r["PARCAT1"] == SUBJECT]
             rows.append(spread("Injections in a subject", totals))
             rows.append(_count_lesions(local, groups))
             rows.append(
-                spread("Injections in a lesion", [r for r in local if r["PARAMCD"] == "NINJ" and r["PARCAT1"] == LESION])
+                spread(
+                    "Injections in a lesion",
+                    [r for r in local if r["PARAMCD"] == "NINJ" and r["PARCAT1"] == LESION],
+                )
             )
-        for category, place in ((EACH, "one injection" if local else "one dose"), (LESION, "a lesion"), (SUBJECT, "a subject")):
+        for category, place in (
+            (EACH, "one injection" if local else "one dose"),
+            (LESION, "a lesion"),
+            (SUBJECT, "a subject"),
+        ):
             found = [r for r in mine if r["PARCAT1"] == category and r["PARAMCD"] != "NINJ"]
             for name, unit in sorted({(r["PARAM"], r["AVALU"]) for r in found}):
                 chosen = [r for r in found if (r["PARAM"], r["AVALU"]) == (name, unit)]
@@ -62,7 +73,10 @@ def tabulate_dosing(exposure: Rows, subjects: Rows, tables: SourceTables) -> Rep
         stub="Median (range)",
         columns=head_columns(arms, groups),
         rows=tuple(rows),
-        notes=("Doses in different units are never added.", "The treatment's own line counts subjects (percent)."),
+        notes=(
+            "Doses in different units are never added.",
+            "The treatment's own line counts subjects (percent).",
+        ),
         **shared,
     )
 
@@ -100,8 +114,12 @@ def tabulate_lesion_doses(exposure: Rows, tables: SourceTables) -> ReportTable:
             ReportRow(
                 label=subject,
                 cells=(
-                    lesion, f"{count:.0f}", str(min(days, default="-")), str(max(days, default="-")),
-                    _say_total(found, "CUMVOLUM"), _say_total(found, "CUMDOSE"),
+                    lesion,
+                    f"{count:.0f}",
+                    str(min(days, default="-")),
+                    str(max(days, default="-")),
+                    _say_total(found, "CUMVOLUM"),
+                    _say_total(found, "CUMDOSE"),
                 ),
             )  # fmt: skip
         )

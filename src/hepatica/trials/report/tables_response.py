@@ -15,7 +15,11 @@ from hepatica.trials.report.words import ReportWords
 BEST: Final = ("CR", "PR", "SD", "NON-CR/NON-PD", "PD", "NE")
 RESPONSES: Final = ("CR", "PR")
 CONTROLLED: Final = ("CR", "PR", "SD", "NON-CR/NON-PD")
-TIMES: Final = (("OS", "Overall survival"), ("PFS", "Progression-free survival"), ("DOR", "Duration of response"))
+TIMES: Final = (
+    ("OS", "Overall survival"),
+    ("PFS", "Progression-free survival"),
+    ("DOR", "Duration of response"),
+)
 LANDMARKS: Final = (6.0, 12.0, 18.0, 24.0)
 """Months, as outcomes are followed for two years."""
 NOT_ASSESSED: Final = "Not assessed"
@@ -144,10 +148,12 @@ def tabulate_response(
         for group in ResponseGroup
     }
     best = {
-        group: select_best(responses, code="BOR", group=str(group), assessor=assessor) for group in ResponseGroup
+        group: select_best(responses, code="BOR", group=str(group), assessor=assessor)
+        for group in ResponseGroup
     }
     confirmed = {
-        group: select_best(responses, code="CBOR", group=str(group), assessor=assessor) for group in ResponseGroup
+        group: select_best(responses, code="CBOR", group=str(group), assessor=assessor)
+        for group in ResponseGroup
     }
     rows = [
         _line(word, [_having(best[g], groups[g], (word,)) for g in ResponseGroup], groups) for word in BEST
@@ -183,7 +189,11 @@ def _having(best: Mapping[str, str], group: Collection[str], wanted: Sequence[st
 
 
 def _line(
-    label: str, found: Sequence[Collection[str]], groups: Mapping[ResponseGroup, Collection[str]], *, level: int = 1
+    label: str,
+    found: Sequence[Collection[str]],
+    groups: Mapping[ResponseGroup, Collection[str]],
+    *,
+    level: int = 1,
 ) -> ReportRow:
     cells = tuple(say_share(len(one), len(groups[group])) for one, group in zip(found, ResponseGroup))
     return ReportRow(label=label, cells=cells, level=level)
@@ -201,7 +211,7 @@ def derive_baskets(
     every = {subject for group in baskets.values() for subject in group}
     ordered = sorted(baskets, key=lambda name: (-len(baskets[name]), name))
     rates = []
-    for name, group in ((*((name, baskets[name]) for name in ordered), ("All", every))):
+    for name, group in (*((name, baskets[name]) for name in ordered), ("All", every)):
         if group:
             count = len(_having(best, group, RESPONSES))
             found = derive_interval(count, len(group), conf=words.confidence.number)

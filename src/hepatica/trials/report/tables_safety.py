@@ -23,7 +23,9 @@ from hepatica.trials.report.words import ReportWords
 GRADES: Final = (1, 2, 3, 4, 5)
 SERIOUS_GRADE: Final = 3
 POPULATION: Final = "Treated: at least one dose"
-DENOMINATOR: Final = "Percentages are of the treated subjects in each column; each subject counts once in a line."
+DENOMINATOR: Final = (
+    "Percentages are of the treated subjects in each column; each subject counts once in a line."
+)
 
 
 def select_emergent(events: Rows) -> list[Mapping[str, Any]]:
@@ -58,7 +60,11 @@ def tabulate_safety_overview(events: Rows, subjects: Rows, tables: SourceTables)
         cells = say_counts(chosen, groups) if known else tuple("not reported" for _ in groups)
         rows.append(ReportRow(label=label, cells=cells, level=0 if label == "Any" else 1))
     unknown = sum(row["TRTEMFL"] == "" and row["SAFFL"] == "Y" for row in events)
-    notes = [f"{unknown} event(s) whose dates do not tell whether they are emergent are not counted."] if unknown else []
+    notes = (
+        [f"{unknown} event(s) whose dates do not tell whether they are emergent are not counted."]
+        if unknown
+        else []
+    )
     return ReportTable(
         columns=head_columns(arms, groups), rows=tuple(rows),
         notes=(*notes, "Relations are the site's; agent and procedure are asked apart."), **shared,
@@ -82,7 +88,9 @@ def tabulate_dlt(events: Rows, subjects: Rows, tables: SourceTables, *, words: R
     flag = words.find_variable("dlt_flag", tables.tables["AE"].columns)
     if not flag:
         names = ", ".join(words.variables["dlt_flag"])
-        return ReportTable(absent=say_absent(f"flag of dose-limiting toxicity in AE or SUPPAE ({names})"), **shared)
+        return ReportTable(
+            absent=say_absent(f"flag of dose-limiting toxicity in AE or SUPPAE ({names})"), **shared
+        )
     arms = list_arms(treated)
     conf = words.confidence.number
     rows = []
@@ -95,7 +103,9 @@ def tabulate_dlt(events: Rows, subjects: Rows, tables: SourceTables, *, words: R
             ReportRow(
                 label=arm,
                 cells=(
-                    str(len(group)), say_share(count, len(group)), say_interval(count, len(group), conf=conf),
+                    str(len(group)),
+                    say_share(count, len(group)),
+                    say_interval(count, len(group), conf=conf),
                     "see the arms" if arm == "All" and terms else shown or "-",
                 ),
             )  # fmt: skip
@@ -157,7 +167,9 @@ def _count_line(
     cells = [_dash(say_share(count, whole)) for count in counts]
     for flag in ("RELAGFL", "RELPRFL"):
         known = any(row[flag] for row in events) or not events
-        cells.append(_dash(say_share(_people([r for r in events if r[flag] == "Y"]), whole)) if known else "n.r.")
+        cells.append(
+            _dash(say_share(_people([r for r in events if r[flag] == "Y"]), whole)) if known else "n.r."
+        )
     return ReportRow(label=label, cells=tuple(cells), level=level)
 
 

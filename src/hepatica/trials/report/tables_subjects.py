@@ -55,16 +55,18 @@ def tabulate_disposition(subjects: Rows, tables: SourceTables) -> ReportTable:
     ]
     notes = []
     if "DS" in tables:
-        for label, status in (("Completed", "COMPLETED"), ("Ongoing", "ONGOING"), ("Left early", "DISCONTINUED")):
+        for label, status in (
+            ("Completed", "COMPLETED"),
+            ("Ongoing", "ONGOING"),
+            ("Left early", "DISCONTINUED"),
+        ):
             rows.append(line(label, pick("EOSSTT", status), 0))
         for reason in sorted({row["DCSREAS"] for row in enrolled if row["DCSREAS"]}):
             rows.append(line(reason.capitalize(), pick("DCSREAS", reason)))
     else:
         notes.append(f"Completion and reasons for leaving {say_absent('DS')}.")
     rows.append(line("Died at any time", pick("DTHFL", "Y"), 0))
-    return ReportTable(
-        columns=head_columns(arms, groups), rows=tuple(rows), notes=tuple(notes), **shared
-    )
+    return ReportTable(columns=head_columns(arms, groups), rows=tuple(rows), notes=tuple(notes), **shared)
 
 
 def tabulate_demographics(subjects: Rows) -> ReportTable:
