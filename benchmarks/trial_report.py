@@ -52,7 +52,16 @@ def measure_trial_report() -> ReportRun:
         started = time.perf_counter()
         command = "from hepatica.entrypoints.cli.main import app; app()"
         subprocess.run(
-            [sys.executable, "-c", command, "trial", "report", str(room / "sdtm"), "--out", str(room / "out")],
+            [
+                sys.executable,
+                "-c",
+                command,
+                "trial",
+                "report",
+                str(room / "sdtm"),
+                "--out",
+                str(room / "out"),
+            ],
             check=True,
             capture_output=True,
         )

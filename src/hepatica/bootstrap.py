@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from hepatica.planning.spread.member import Draw
     from hepatica.planning.spread.simulate import SpreadOutcome
     from hepatica.planning.spread.verification import VerificationRow
-    from hepatica.workflows.derive_response import ResponsePorts, RowFinding
+    from hepatica.workflows.derive_response import ResponsePorts
     from hepatica.workflows.explain_ports import ExplanationWriter
     from hepatica.workflows.followup_ports import FollowupPorts
     from hepatica.workflows.plan_ports import PlanPorts
@@ -452,31 +452,17 @@ def write_named_dataset(
 
 def make_trial_report_ports() -> TrialReportPorts:
     """Join the world to the report of a trial."""
-    import tempfile
-    from collections.abc import Iterator as Lines
-    from contextlib import contextmanager
-
     from hepatica.adapters.cdisc.courses import read_courses
     from hepatica.adapters.cdisc.csv_table import digest_file, write_table
-    from hepatica.adapters.cdisc.dataset import read_dataset
-    from hepatica.adapters.cdisc.dataset_writer import read_dataset_rows
     from hepatica.adapters.cdisc.define_xml import write_define
     from hepatica.adapters.cdisc.response_tables import open_response_tables
     from hepatica.adapters.cdisc.tables import read_header, read_rows
-    from hepatica.adapters.cdisc.trial_folder import find_tables
+    from hepatica.adapters.cdisc.trial_folder import find_tables, keep_good_rows, open_room, read_sums
     from hepatica.adapters.files.output_folder import stage_output
     from hepatica.adapters.files.small_files import read_small_file, write_document
     from hepatica.adapters.reports.trial_report import write_trial_report
     from hepatica.workflows.trial_report import TrialReportPorts
     from hepatica.workflows.trial_report_data import DataPorts
-
-    @contextmanager
-    def open_room() -> Lines[Path]:
-        with tempfile.TemporaryDirectory(prefix="hepatica-trial-") as name:
-            yield Path(name)
-
-    def read_sums(folder: Path) -> list[dict[str, Any]]:
-        return list(read_dataset_rows(folder / "adtr.csv", read_dataset("adtr")))
 
     return TrialReportPorts(
         data=DataPorts(
@@ -501,21 +487,3 @@ def make_trial_report_ports() -> TrialReportPorts:
         clock=SystemClock(),
         code_version=metadata.version("hepatica"),
     )
-
-
-def keep_good_rows(
-    name: str, rows: Sequence[Mapping[str, Any]]
-) -> tuple[list[dict[str, Any]], list[RowFinding]]:
-    """Return the rows that fit the description of a dataset, and a finding about each of the others."""
-    from hepatica.adapters.cdisc.dataset import read_dataset
-    from hepatica.adapters.cdisc.dataset_writer import keep_good
-    from hepatica.core.findings import Severity
-    from hepatica.workflows.derive_response import RowFinding
-
-    good, lost = keep_good(rows, read_dataset(name))
-    return good, [
-        RowFinding(
-            rule="report.dataset", severity=Severity.ERROR, table=name, row=number, column="", message=message
-        )
-        for number, message in lost
-    ]

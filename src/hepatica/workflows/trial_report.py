@@ -51,7 +51,8 @@ CRITERIA: Final = (Criterion.RECIST, Criterion.MRECIST)
 INVESTIGATOR: Final = "INVESTIGATOR"
 MOST_FINDINGS: Final = 1000
 CONFORMANCE_COLUMNS: Final = (
-    "rule", "dataset", "status", "severity", "rows_checked", "breaches", "leaves_out", "first_row", "column", "what", "source",
+    "rule", "dataset", "status", "severity", "rows_checked", "breaches", "leaves_out",
+    "first_row", "column", "what", "source",
 )  # fmt: skip
 
 
@@ -473,7 +474,7 @@ def _to_findings(data: TrialData) -> list[dict[str, Any]]:
             row=breach.line,
             column=breach.column,
             message=f"Does not hold: {result.rule.what}. The {result.rule.drops} is left out.",
-        ).to_dict()  # fmt: skip
+        ).to_dict()
         for result in data.conformance
         if result.rule.drops
         for breach in result.breaches

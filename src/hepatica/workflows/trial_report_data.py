@@ -137,7 +137,7 @@ def read_trial(folder: Path, *, ports: DataPorts) -> TrialData:
             row=0,
             column="",
             message="The file is no dataset that this report uses.",
-        )  # fmt: skip
+        )
         for name in strangers
     ]
     tables = {name: _read(name, path, ports=ports, findings=findings) for name, path in sources.items()}
@@ -166,7 +166,7 @@ def _read(name: str, path: Path, *, ports: DataPorts, findings: list[RowFinding]
                     row=line,
                     column="",
                     message="The row has another number of cells than the header.",
-                )  # fmt: skip
+                )
             )
             continue
         rows.append(dict(zip(columns, cells)))

@@ -196,7 +196,7 @@ class _Builder:
                 Description=self.describe(
                     variable.comment or f"Derivation of {variable.label}; see the reference."
                 ),
-            )  # fmt: skip
+            )
         )
         return {"MethodOID": f"MT.{oid}"}
 
@@ -248,7 +248,7 @@ class _Builder:
                 DataType="text" if variable.type.is_text else "integer",
                 EnumeratedItem=entries,
                 **extra,
-            )  # fmt: skip
+            )
         )
 
     def _build_values(
@@ -280,7 +280,7 @@ class _Builder:
                     OrderNumber=order,
                     Mandatory="No",
                     WhereClauseRef=[model.WhereClauseRef(WhereClauseOID=f"WC.{oid}")],
-                )  # fmt: skip
+                )
             )
         if references:
             item.ValueListRef = model.ValueListRef(ValueListOID=f"VL.{base}")

@@ -2,12 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+import tempfile
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from pathlib import Path
-from typing import Final
+from typing import Any, Final
 
+from hepatica.adapters.cdisc.dataset import read_dataset
+from hepatica.adapters.cdisc.dataset_writer import keep_good, read_dataset_rows
 from hepatica.adapters.cdisc.tables import read_header, read_rows
 from hepatica.core.errors import HepaticaError, InputError, NotFoundError, SourceFormatError
+from hepatica.core.findings import Severity
+from hepatica.workflows.derive_response import RowFinding
 
 DOMAINS: Final = ("DM", "EX", "AE", "LB", "DS", "CM", "TU", "TR", "RS")
 SUPPLEMENTED: Final = tuple(f"SUPP{name}" for name in DOMAINS)
@@ -66,3 +72,28 @@ def _name_dataset(path: Path, *, role: str) -> str:
         return stem
     word = first[1][0].strip().upper()
     return f"SUPP{word}" if wanted == "RDOMAIN" else word
+
+
+@contextmanager
+def open_room() -> Iterator[Path]:
+    """Yield a private folder that vanishes."""
+    with tempfile.TemporaryDirectory(prefix="hepatica-trial-") as name:
+        yield Path(name)
+
+
+def read_sums(folder: Path) -> list[dict[str, Any]]:
+    """Return the rows of ``adtr.csv`` in a folder as typed values."""
+    return list(read_dataset_rows(folder / "adtr.csv", read_dataset("adtr")))
+
+
+def keep_good_rows(
+    name: str, rows: Sequence[Mapping[str, Any]]
+) -> tuple[list[dict[str, Any]], list[RowFinding]]:
+    """Return the rows that fit the description of a dataset, and a finding about each of the others."""
+    good, lost = keep_good(rows, read_dataset(name))
+    return good, [
+        RowFinding(
+            rule="report.dataset", severity=Severity.ERROR, table=name, row=number, column="", message=message
+        )
+        for number, message in lost
+    ]

@@ -12,6 +12,7 @@ import numpy as np
 
 from hepatica.adapters.reports import palette
 from hepatica.adapters.reports.response_pictures import FONT, ResponsePicture, finish_picture, start_picture
+from hepatica.trials.endpoints.survival import SurvivalCurve
 from hepatica.trials.report.figures import ChangeLine, ReportFigures, count_measured
 from hepatica.trials.report.lesion_groups import ResponseGroup
 from hepatica.trials.report.tables_response import BasketRate, TimeCurve
@@ -52,7 +53,7 @@ def draw_trial_pictures(figures: ReportFigures, *, simulated: bool) -> tuple[Res
     from hepatica.adapters.reports.trial_swimmer import draw_swimmers
 
     made: list[ResponsePicture] = []
-    with mpl.rc_context({**FONT, "hatch.linewidth": 0.4}):  # type: ignore[arg-type]
+    with mpl.rc_context({**FONT, "hatch.linewidth": 0.4}):  # type: ignore[dict-item]
         if "waterfall" not in figures.absent:
             made += [
                 draw_waterfall(lines, group, simulated=simulated)
@@ -126,8 +127,8 @@ def draw_waterfall(lines: Sequence[ChangeLine], group: ResponseGroup, *, simulat
     return finish_picture(
         figure,
         name=f"waterfall-{_slug(group)}",
-        title=f"Waterfall: {group.title.lower()}",
-        alt=f"Waterfall plot, {group.title.lower()}: best change of the target sum of {len(bars)} subjects; {shrunk} "
+        title=f"Waterfall: {group.words.lower()}",
+        alt=f"Waterfall plot, {group.words.lower()}: best change of the target sum of {len(bars)} subjects; {shrunk} "
         f"shrank by 30 percent or more; {missing} of {len(lines)} were not measured after baseline.",
     )
 
@@ -184,7 +185,8 @@ def draw_spider(lines: Sequence[ChangeLine], *, simulated: bool) -> ResponsePict
 def _darken(colour: str) -> str:
     from matplotlib.colors import to_hex, to_rgb
 
-    return to_hex([0.78 * part for part in to_rgb(colour)])
+    red, green, blue = (0.78 * part for part in to_rgb(colour))
+    return to_hex((red, green, blue))
 
 
 def draw_forest(baskets: Sequence[BasketRate], *, simulated: bool) -> ResponsePicture:
@@ -203,10 +205,12 @@ def draw_forest(baskets: Sequence[BasketRate], *, simulated: bool) -> ResponsePi
             zorder=2,
         )
         axes.scatter(
-            100 * rate, height, marker="D" if last else "s", s=54 if last else 14 + 60 * (basket.subjects / whole.subjects) ** 0.5,
+            100 * rate, height, marker="D" if last else "s",
+            s=54 if last else 14 + 60 * (basket.subjects / whole.subjects) ** 0.5,
             color="white" if last else "#0072B2", edgecolor=palette.INK, linewidth=0.9, zorder=3, clip_on=False,
         )  # fmt: skip
-        text = f"{basket.responders}/{basket.subjects}   {100 * rate:.1f} ({100 * basket.lower:.1f} to {100 * basket.upper:.1f})"
+        text = f"{basket.responders}/{basket.subjects}   {100 * rate:.1f} ({100 * basket.lower:.1f} to "
+        f"{100 * basket.upper:.1f})"
         axes.annotate(
             text, (1.02, height), xycoords=axes.get_yaxis_transform(), va="center", fontsize=8,
             fontweight="bold" if last else "normal",
@@ -266,6 +270,20 @@ def draw_survival(item: TimeCurve, *, simulated: bool) -> ResponsePicture:
         "Months since the first response" if item.code == "DOR" else "Months since the first dose"
     )
     axes.set_ylabel(f"{item.title} (%)")
+    _write_risk(axes, curve, ticks)
+    _trim(axes)
+    stamp(figure, simulated=simulated)
+    events = int(curve.n_event.sum())
+    return finish_picture(
+        figure,
+        name=f"survival-{item.code.lower()}",
+        title=f"Kaplan-Meier: {item.title.lower()}",
+        alt=f"Kaplan-Meier curve of {item.title.lower()}, {int(curve.n_risk[0])} subjects, {events} events; {words}.",
+    )
+
+
+def _write_risk(axes: Any, curve: SurvivalCurve, ticks: Any) -> None:
+    """Write numbers at risk under the axis."""
     for month in ticks:
         at_risk = (
             int(curve.n_risk[np.searchsorted(curve.time, month - 1e-9)]) if month <= curve.time[-1] else 0
@@ -286,15 +304,6 @@ def draw_survival(item: TimeCurve, *, simulated: bool) -> ResponsePicture:
         va="top",
         fontsize=7.5,
         fontweight="bold",
-    )
-    _trim(axes)
-    stamp(figure, simulated=simulated)
-    events = int(curve.n_event.sum())
-    return finish_picture(
-        figure,
-        name=f"survival-{item.code.lower()}",
-        title=f"Kaplan-Meier: {item.title.lower()}",
-        alt=f"Kaplan-Meier curve of {item.title.lower()}, {int(curve.n_risk[0])} subjects, {events} events; {words}.",
     )
 
 

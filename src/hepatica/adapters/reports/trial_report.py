@@ -35,13 +35,19 @@ LONG_TABLES: Final = ("lesion-doses", "events")
 ARCHIVE_STANDARDS: Final = ("a-2b",)
 MOST_FINDINGS: Final = 60
 CAPTIONS: Final[Mapping[str, str]] = {
-    "waterfall": "Best change of the sum of target lesions from baseline at any visit; each bar is one subject. Colour and "
-    "hatch: best response by all rules, so a shrinking sum may still be PD by a new lesion. Triangles: growth beyond 100 %.",
-    "spider": "One line for each subject, drawn apart by best response. Incomplete sums have no point; growth is cut at 100 %.",
-    "swimmer": "One lane for each treated subject with a known time; its end is death or the last day known alive. Colour of "
+    "waterfall": "Best change of the sum of target lesions from baseline at any visit; each bar is one "
+    "subject. Colour and "
+    "hatch: best response by all rules, so a shrinking sum may still be PD by a new lesion. Triangles: "
+    "growth beyond 100 %.",
+    "spider": "One line for each subject, drawn apart by best response. Incomplete sums have no point; "
+    "growth is cut at 100 %.",
+    "swimmer": "One lane for each treated subject with a known time; its end is death or the last day "
+    "known alive. Colour of "
     "the lane: best response. Progression is that of progression-free survival.",
-    "forest": "Full group of each tumour type as denominator, assessed or not. Area of a square grows with the number of "
-    "subjects; diamond and broken line: all. Intervals are exact (Clopper-Pearson), not corrected for the number of groups.",
+    "forest": "Full group of each tumour type as denominator, assessed or not. Area of a square grows "
+    "with the number of "
+    "subjects; diamond and broken line: all. Intervals are exact (Clopper-Pearson), not corrected for the "
+    "number of groups.",
     "survival": "Band: pointwise interval, log-log. Ticks: censored. Numbers at risk are those just before each time.",
 }
 
@@ -110,7 +116,8 @@ def to_view(content: ReportContent, pictures: Sequence[ResponsePicture]) -> dict
             "counts": {name: counts.get(name, 0) for name in ("pass", "fail", "not applicable")},
             "failed": [
                 [
-                    result.rule.rule_id, str(result.rule.severity), result.rule.what, f"{result.count} of {result.applied}",
+                    result.rule.rule_id, str(result.rule.severity), result.rule.what, f"{result.count} of "
+                    f"{result.applied}",
                     f"row {result.breaches[0].line}, {result.breaches[0].column}", str(result.rule.drops) or "nothing",
                     result.rule.source,
                 ]

@@ -69,7 +69,7 @@ def check_number(table: SourceTable, options: Options, tables: SourceTables) -> 
         value = read_number(text)
         if value is None or (options.get("whole") and value != int(value)):
             return False
-        return options.get("least", value) <= value <= options.get("most", value)
+        return bool(options.get("least", value) <= value <= options.get("most", value))
 
     return _judge(table, options, good)
 
@@ -129,7 +129,7 @@ def check_constant(table: SourceTable, options: Options, tables: SourceTables) -
 
 
 def check_member(table: SourceTable, options: Options, tables: SourceTables) -> tuple[int, Places]:
-    """The values of ``columns`` together stand in ``of`` under the names ``of_columns``; missing ones are not asked.
+    """Check that the values of ``columns`` together stand in ``of`` under ``of_columns``; missing ones are not asked.
 
     ``when`` limits the check to rows with a value.
     """
@@ -273,12 +273,12 @@ def check_one_to_one(table: SourceTable, options: Options, tables: SourceTables)
 
 
 def check_sum(table: SourceTable, options: Options, tables: SourceTables) -> tuple[int, Places]:
-    """``result`` is ``plus`` less ``minus`` plus ``add``; dates count as days. Rows without all of them are not asked."""
+    """Check that ``result`` is ``plus`` less ``minus`` plus ``add``; dates count as days."""
     return _check_formula(table, options, lambda a, b: a - b + options.get("add", 0), ("plus", "minus"))
 
 
 def check_percent(table: SourceTable, options: Options, tables: SourceTables) -> tuple[int, Places]:
-    """``result`` is ``part`` in percent of ``whole``, and is missing where that is 0."""
+    """Check that ``result`` is ``part`` in percent of ``whole``, and missing where that is 0."""
     return _check_formula(table, options, lambda a, b: 100 * a / b if b else float("nan"), ("part", "whole"))
 
 

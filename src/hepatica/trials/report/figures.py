@@ -156,7 +156,7 @@ def derive_lanes(
                 death=months if last["CNSR"] == 0 else None,
                 best=best.get(subject, ""),
                 ongoing=row["EOSSTT"] == "ONGOING",
-            )  # fmt: skip
+            )
         )
     return tuple(sorted(lanes, key=lambda lane: (-lane.months, lane.subject)))
 

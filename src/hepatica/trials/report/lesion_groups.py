@@ -20,7 +20,7 @@ class ResponseGroup(StrEnum):
     EXTRAHEPATIC = "EXTRAHEPATIC"
 
     @property
-    def title(self) -> str:
+    def words(self) -> str:
         """Words for people."""
         return {
             ResponseGroup.ALL: "All lesions",

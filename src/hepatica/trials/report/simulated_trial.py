@@ -249,7 +249,7 @@ def _scan(rng: Any, patient: _Patient) -> int | None:
                 date=PartialDate.from_text(patient.day(day)),
                 readings=readings,
                 new_lesions=new,
-            )  # fmt: skip
+            )
         )
         if number == 1:
             continue
@@ -373,7 +373,7 @@ def _suffer(rng: Any, patient: _Patient, *, last: int) -> None:
                     "IDVARVAL": number,
                     "QNAM": name,
                     "QVAL": value,
-                }  # fmt: skip
+                }
             )
 
 
@@ -395,7 +395,8 @@ def _close(rng: Any, patient: _Patient, *, last: int) -> None:
         RFENDTC=end, RFXSTDTC=patient.day(0), RFXENDTC=patient.day(last), DTHDTC=end if patient.dead else "",
         DTHFL="Y" if patient.dead else "", AGE=int(min(88, max(24, rng.normal(63, 10)))), AGEU="YEARS",
         SEX="M" if rng.random() < 0.58 else "F",
-        RACE=str(rng.choice(["WHITE", "ASIAN", "BLACK OR AFRICAN AMERICAN", "NOT REPORTED"], p=[0.7, 0.17, 0.08, 0.05])),
+        RACE=str(rng.choice(["WHITE", "ASIAN", "BLACK OR AFRICAN AMERICAN", "NOT REPORTED"],
+        p=[0.7, 0.17, 0.08, 0.05])),
         ETHNIC="NOT HISPANIC OR LATINO", ARMCD=patient.arm[0], ARM=patient.arm[1], ACTARMCD=patient.arm[0],
         ACTARM=patient.arm[1], COUNTRY=str(rng.choice(["SWE", "DEU", "USA", "FRA"])),
     )  # fmt: skip
@@ -408,7 +409,7 @@ def _close(rng: Any, patient: _Patient, *, last: int) -> None:
             "IDVARVAL": "",
             "QNAM": "TUMTYPE",
             "QVAL": patient.tumour,
-        }  # fmt: skip
+        }
     ]
     patient.add(
         "DS", DSTERM=patient.reason, DSDECOD=patient.reason, DSCAT="DISPOSITION EVENT", DSSTDTC=end,

@@ -121,7 +121,7 @@ def tabulate_lesion_doses(exposure: Rows, tables: SourceTables) -> ReportTable:
                     _say_total(found, "CUMVOLUM"),
                     _say_total(found, "CUMDOSE"),
                 ),
-            )  # fmt: skip
+            )
         )
     return ReportTable(stub="Subject", columns=PER_LESION_COLUMNS, rows=tuple(rows), **shared)
 

@@ -136,8 +136,10 @@ def tabulate_response(
     conf = words.confidence.number
     treated = {row["USUBJID"] for row in subjects if row["SAFFL"] == "Y"}
     shared: dict[str, Any] = {
-        "table_id": "response", "title": "Best response by group of lesions", "population": "Treated: at least one dose",
-        "denominator": "The full group: every treated subject for all lesions; every treated subject with such a lesion at "
+        "table_id": "response", "title": "Best response by group of lesions", "population": "Treated: at "
+        "least one dose",
+        "denominator": "The full group: every treated subject for all lesions; every treated subject with "
+        "such a lesion at "
         "baseline for the groups, whether assessed or not.",
         "stub": "Best response (unconfirmed)",
     }  # fmt: skip
@@ -172,13 +174,15 @@ def tabulate_response(
         )
         rows.append(ReportRow(label=f"{100 * conf:g} % interval, percent", cells=cells, level=1))
     return ReportTable(
-        columns=tuple(f"{group.title} (N = {len(groups[group])})" for group in ResponseGroup),
+        columns=tuple(f"{group.words} (N = {len(groups[group])})" for group in ResponseGroup),
         rows=tuple(rows),
         notes=(
             f"{assessor.derived}; {assessor.name}. Intervals are exact (Clopper-Pearson).",
-            "Injected: injected at least once. Groups are judged on their own lesions; a new lesion counts where it appeared, in "
+            "Injected: injected at least once. Groups are judged on their own lesions; a new lesion "
+            "counts where it appeared, in "
             "or outside the liver, whether or not it was injected later.",
-            "Which lesions were injected was chosen by the treating team: a difference between groups is no comparison of treatments.",
+            "Which lesions were injected was chosen by the treating team: a difference between groups is "
+            "no comparison of treatments.",
         ),
         **shared,
     )  # fmt: skip
@@ -249,7 +253,8 @@ def derive_curves_of_times(
 def tabulate_times(curves: Sequence[TimeCurve], *, rules: str, absent: str = "") -> ReportTable:
     """Return events, medians and rates at 6, 12, 18 and 24 months."""
     shared: dict[str, Any] = {
-        "table_id": "times", "title": "Times to events", "population": "Treated: at least one dose; duration of response: "
+        "table_id": "times", "title": "Times to events", "population": "Treated: at least one dose; "
+        "duration of response: "
         "responders only", "denominator": "Every subject of the line is in the curve, censored where the rules say so.",
         "stub": "Months",
     }  # fmt: skip
@@ -265,10 +270,12 @@ def tabulate_times(curves: Sequence[TimeCurve], *, rules: str, absent: str = "")
         rows.append(ReportRow(label=item.title, cells=tuple(cells)))
     conf = f"{100 * curves[0].curve.conf:g} %"
     return ReportTable(
-        columns=("N", "Events", "Median", f"{conf} interval", *(f"At {month:g}, % ({conf} interval)" for month in LANDMARKS)),
+        columns=("N", "Events", "Median", f"{conf} interval",
+                 *(f"At {month:g}, % ({conf} interval)" for month in LANDMARKS)),
         rows=tuple(rows),
         notes=(
-            f"Kaplan-Meier, {curves[0].curve.conf_type} limits (Greenwood). Censoring rules: {rules}. n.r.: not reached.",
+            f"Kaplan-Meier, {curves[0].curve.conf_type} limits (Greenwood). Censoring rules: {rules}. "
+            f"n.r.: not reached.",
             "A rate after the last follow-up is not given.",
         ),
         **shared,

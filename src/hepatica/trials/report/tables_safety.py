@@ -108,7 +108,7 @@ def tabulate_dlt(events: Rows, subjects: Rows, tables: SourceTables, *, words: R
                     say_interval(count, len(group), conf=conf),
                     "see the arms" if arm == "All" and terms else shown or "-",
                 ),
-            )  # fmt: skip
+            )
         )
     return ReportTable(
         columns=("Treated", "With DLT (%)", f"{100 * conf:g} % interval", "Terms"), rows=tuple(rows),
@@ -123,7 +123,8 @@ def tabulate_events(events: Rows, subjects: Rows, tables: SourceTables) -> Repor
     shared: dict[str, Any] = {
         "table_id": "events", "title": "Adverse events by class, term, worst grade and cause",
         "population": POPULATION, "stub": "System organ class, preferred term",
-        "denominator": f"N = {len(treated)} treated subjects in every cell; each subject counts once, with the worst grade.",
+        "denominator": f"N = {len(treated)} treated subjects in every cell; each subject counts once, "
+        f"with the worst grade.",
     }  # fmt: skip
     if "AE" not in tables:
         return ReportTable(absent=say_absent("AE"), **shared)
@@ -145,7 +146,8 @@ def tabulate_events(events: Rows, subjects: Rows, tables: SourceTables) -> Repor
         columns=("Any", *(f"Grade {grade}" for grade in GRADES), "Grade not given", "Agent", "Procedure"),
         rows=tuple(rows),
         notes=(
-            "Treatment-emergent events. Agent and Procedure: at least one event with that relation; a subject may be in both.",
+            "Treatment-emergent events. Agent and Procedure: at least one event with that relation; a "
+            "subject may be in both.",
             "A cell without events is a dash; 'n.r.' where the relation was never recorded.",
         ),
         **shared,
