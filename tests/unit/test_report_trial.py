@@ -23,12 +23,14 @@ from hepatica.followup.criteria.recist11 import CATEGORY
 from hepatica.followup.verdict import Criterion
 from hepatica.trials.phase2.intervals import derive_interval
 from hepatica.trials.report.adverse import derive_adverse_events
+from hepatica.trials.report.conformance import read_rules
 from hepatica.trials.report.dosing import derive_exposure
 from hepatica.trials.report.source import SourceTable, SourceTables
 from hepatica.trials.report.subjects import derive_subjects
 from hepatica.trials.report.words import read_words
 
 SUBJECTS = 24
+ADAM = ("ADSL", "ADAE", "ADEX", "ADTR", "ADRS", "ADTTE")
 WORDS = read_words()
 
 
@@ -172,6 +174,9 @@ def test_a_whole_trial_gives_all_files_and_every_rule_of_its_output_holds(report
     assert document["failed_rules"] == [] and document["not_reported"] == {} and not partial
     assert (out / "trial.pdf").read_bytes().startswith(b"%PDF")
     written = json.loads((out / "conformance.json").read_text())
+    assert [rule["id"] for rule in written["rules"]] == sorted(
+        (rule.rule_id for rule in read_rules()), key=lambda name: (name.partition("-")[0] in ADAM, name)
+    )
     about = {rule["dataset"] for rule in written["rules"] if rule["status"] == "pass"}
     assert {
         "ADSL",

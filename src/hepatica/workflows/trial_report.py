@@ -204,7 +204,7 @@ def report_trial(
         data.datasets[name], findings = ports.keep_good(name.lower(), rows)
         data.findings += findings
     progress.stage("Checking conformance")
-    data.conformance += _check_output(data)
+    data.conformance = _check_output(data)
     run_time = ports.clock.now()
     content = _compose(data, request, rules=rules, settings=settings, words=words, run_time=run_time)
     with ports.stage_output(out, overwrite=overwrite) as stage:
@@ -230,16 +230,15 @@ def read_given_words(path: Path | None, *, read_bytes: Callable[[Path], bytes]) 
 
 
 def _check_output(data: TrialData) -> tuple[RuleResult, ...]:
-    """Apply the rules of the derived datasets, which look at the input too."""
+    """Return the results of the input with those of the derived datasets, whose rules look at both."""
     derived = {
         name: SourceTable.from_rows(name, rows)
         for name, rows in data.datasets.items()
         if name in DATASETS and rows
     }
     joined = SourceTables(tables={**data.tables.tables, **derived})
-    earlier = {result.rule.rule_id for result in data.conformance if result.rule.dataset not in DATASETS}
-    data.conformance = tuple(item for item in data.conformance if item.rule.rule_id in earlier)
-    return check_conformance(joined, datasets=DATASETS)
+    of_input = tuple(item for item in data.conformance if item.rule.dataset not in DATASETS)
+    return (*of_input, *check_conformance(joined, datasets=DATASETS))
 
 
 def _choose_assessor(data: TrialData, request: TrialReportRequest) -> Assessor:
