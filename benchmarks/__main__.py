@@ -79,6 +79,15 @@ def measure_record_rows() -> Iterator[tuple[str, ...]]:
     yield from (to_timed_row(row) for work in (measure_append, measure_verify) for row in work())
 
 
+def measure_report_rows() -> Iterator[tuple[str, ...]]:
+    """Report of a simulated trial."""
+    from benchmarks.trial_report import BAR, measure_trial_report
+
+    run = measure_trial_report()
+    name = f"306 simulated patients, {run.rows} rows, every format, table and figure"
+    yield name, f"{run.wall_seconds:.1f}", f"{run.cpu_seconds:.1f}", f"{run.peak_mib:.0f}", BAR
+
+
 SECTIONS: dict[str, tuple[str, Callable[[], Iterator[tuple[str, ...]]]]] = {
     "commands": ("Commands", measure_commands),
     "paths": ("Paths", measure_path_rows),
@@ -87,6 +96,7 @@ SECTIONS: dict[str, tuple[str, Callable[[], Iterator[tuple[str, ...]]]]] = {
     "response": ("Response", measure_response_rows),
     "track": ("Lesion tracking", measure_track_rows),
     "imports": ("Import of scans", measure_import_rows),
+    "report": ("Trial report", measure_report_rows),
     "trials": ("Trials", measure_trial_rows),
     "record": ("Record", measure_record_rows),
 }

@@ -53,6 +53,7 @@ from hepatica.bootstrap.serving import (
 )
 from hepatica.bootstrap.trials import (
     make_comparison_ports,
+    make_trial_report_ports,
     open_checkpoint,
     read_dataset_rows,
     write_named_dataset,
@@ -83,6 +84,7 @@ __all__ = [
     "make_scan_importer",
     "make_scan_ports",
     "make_track_ports",
+    "make_trial_report_ports",
     "migrate_record",
     "move_scan_apart",
     "open_checkpoint",

@@ -13,6 +13,7 @@ from hepatica.bootstrap.clock import SystemClock
 
 if TYPE_CHECKING:
     from hepatica.workflows.compare_designs import ComparisonPorts
+    from hepatica.workflows.trial_report import TrialReportPorts
 
 
 def make_comparison_ports() -> ComparisonPorts:
@@ -72,3 +73,42 @@ def write_named_dataset(
     from hepatica.adapters.cdisc.dataset_writer import write_dataset
 
     return write_dataset(rows, read_dataset(name), folder, run_time=run_time, formats=formats)
+
+
+def make_trial_report_ports() -> TrialReportPorts:
+    """Join the world to the report of a trial."""
+    from hepatica.adapters.cdisc.courses import read_courses
+    from hepatica.adapters.cdisc.csv_table import digest_file, write_table
+    from hepatica.adapters.cdisc.define_xml import write_define
+    from hepatica.adapters.cdisc.response_tables import open_response_tables
+    from hepatica.adapters.cdisc.tables import read_header, read_rows
+    from hepatica.adapters.cdisc.trial_folder import find_tables, keep_good_rows, open_room, read_sums
+    from hepatica.adapters.files.output_folder import stage_output
+    from hepatica.adapters.files.small_files import read_small_file, write_document
+    from hepatica.adapters.reports.trial_report import write_trial_report
+    from hepatica.workflows.trial_report import TrialReportPorts
+    from hepatica.workflows.trial_report_data import DataPorts
+
+    return TrialReportPorts(
+        data=DataPorts(
+            find_tables=find_tables,
+            read_header=read_header,
+            read_table=read_rows,
+            read_courses=read_courses,
+            open_tables=open_response_tables,
+            read_sums=read_sums,
+            write_table=write_table,
+            open_room=open_room,
+        ),
+        read_bytes=read_small_file,
+        keep_good=keep_good_rows,
+        write_dataset=write_named_dataset,
+        write_define=write_define,
+        write_pages=write_trial_report,
+        write_table=write_table,
+        write_document=write_document,
+        digest_file=digest_file,
+        stage_output=stage_output,
+        clock=SystemClock(),
+        code_version=metadata.version("hepatica"),
+    )

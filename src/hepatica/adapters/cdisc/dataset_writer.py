@@ -257,3 +257,32 @@ WRITERS: Final[dict[str, Callable[[Path, Sequence[Row], Dataset, datetime], None
     "json": _write_json,
     "ndjson": _write_ndjson,
 }
+
+
+def keep_good(rows: Iterable[Row], dataset: Dataset) -> tuple[list[dict[str, Any]], list[tuple[int, str]]]:
+    """Return the rows that fit the description, and number (from 1) and fault of each of the others.
+
+    Parameters
+    ----------
+    rows
+        Values by variable.
+    dataset
+        The description.
+    """
+    kept = [dict(row) for row in rows]
+    if not check_dataset(kept, dataset):
+        return kept, []
+    good: list[dict[str, Any]] = []
+    lost = []
+    seen: set[tuple[Any, ...]] = set()
+    for number, row in enumerate(kept, start=1):
+        findings = check_dataset([row], dataset)
+        key = tuple(row.get(name) for name in dataset.keys)
+        if findings:
+            lost.append((number, findings[0].message))
+        elif key in seen:
+            lost.append((number, f"{dataset.name}: two rows with the same key."))
+        else:
+            seen.add(key)
+            good.append(row)
+    return good, lost

@@ -86,7 +86,7 @@ def draw_pictures(subjects: Named) -> tuple[ResponsePicture, ...]:
 
 def draw_patient_spider(subjects: Named) -> ResponsePicture:
     """Draw the change of the target sum of each subject, its last point labelled."""
-    figure, axes = _start(7.2, 4.2)
+    figure, axes = start_picture(7.2, 4.2)
     ends = []
     for label, curves in subjects:
         ends += _draw_line(axes, curves.total, PLAIN, label=label)
@@ -95,7 +95,7 @@ def draw_patient_spider(subjects: Named) -> ResponsePicture:
         _mark_progression(axes, curves)
     _place_labels(axes, ends)
     _dress(axes, _longest(subjects), "Change of target sum from baseline (%)")
-    return _finish(
+    return finish_picture(
         figure,
         name="spider-patients",
         title="Target sum of each patient",
@@ -107,7 +107,7 @@ def draw_patient_spider(subjects: Named) -> ResponsePicture:
 
 def draw_lesion_spider(subjects: Named) -> ResponsePicture:
     """Draw the change of each lesion, one panel for injected and one for non-injected lesions."""
-    figure, panels = _start(7.2, 3.9, columns=2)
+    figure, panels = start_picture(7.2, 3.9, columns=2)
     longest = _longest(subjects)
     counts = []
     top = _find_top(lesion.points for _, curves in subjects for lesion in curves.lesions)
@@ -122,7 +122,7 @@ def draw_lesion_spider(subjects: Named) -> ResponsePicture:
         )
         if not drawn:
             axes.text(0.5, 0.5, "none measured", ha="center", transform=axes.transAxes)
-    return _finish(
+    return finish_picture(
         figure,
         name="spider-lesions",
         title="Each lesion, injected and non-injected apart",
@@ -133,7 +133,7 @@ def draw_lesion_spider(subjects: Named) -> ResponsePicture:
 
 def draw_group_sums(subjects: Named) -> ResponsePicture:
     """Draw the sums of injected and of non-injected targets of each subject with the median over subjects."""
-    figure, axes = _start(7.2, 4.2)
+    figure, axes = start_picture(7.2, 4.2)
     words = []
     every: list[Sequence[CurvePoint]] = []
     for row, (group, name) in enumerate(
@@ -159,7 +159,7 @@ def draw_group_sums(subjects: Named) -> ResponsePicture:
     _draw_limits(axes, top=_find_top(every), room=30)
     _dress(axes, _longest(subjects), "Change of target sum from baseline (%)")
     axes.legend(loc="upper right", frameon=True, framealpha=0.9, edgecolor="#C8C8C8", handlelength=4)
-    return _finish(
+    return finish_picture(
         figure,
         name="sums-by-group",
         title="Injected against non-injected targets over two years",
@@ -189,7 +189,7 @@ def draw_timeline(label: str, curves: SubjectCurves) -> ResponsePicture:
     """Draw one row for each lesion: when it was seen, how large, when it was injected; responses above."""
     order = {group: place for place, group in enumerate(LesionGroup)}
     lesions = sorted(curves.lesions, key=lambda lesion: (order[lesion.group], lesion.lesion_id))
-    figure, axes = _start(7.2, 1.5 + 0.42 * len(lesions))
+    figure, axes = start_picture(7.2, 1.5 + 0.42 * len(lesions))
     largest = max(
         (p.size for lesion in lesions for p in lesion.points if isinstance(p.size, float)), default=1.0
     )
@@ -217,7 +217,7 @@ def draw_timeline(label: str, curves: SubjectCurves) -> ResponsePicture:
     axes.tick_params(axis="y", length=0)
     axes.spines["left"].set_visible(False)
     injected = sum(bool(lesion.injections) for lesion in lesions)
-    return _finish(
+    return finish_picture(
         figure,
         name=f"timeline-{label.lower().replace(' ', '-')}",
         title=f"{label}: lesions and injections",
@@ -267,7 +267,8 @@ def _draw_timeline_legend(axes: Any, groups: set[LesionGroup]) -> None:
     )  # fmt: skip
 
 
-def _start(width: float, height: float, *, columns: int = 1) -> tuple[Any, Any]:
+def start_picture(width: float, height: float, *, columns: int = 1) -> tuple[Any, Any]:
+    """Return a figure of a size in inches with its axes, or a row of axes."""
     from matplotlib.figure import Figure
 
     figure = Figure(figsize=(width, height), dpi=DOTS_PER_INCH, layout="constrained")
@@ -379,7 +380,8 @@ def _say(value: float | NotEvaluable) -> str:
     return "not known" if isinstance(value, NotEvaluable) else f"{value:+.0f}"
 
 
-def _finish(figure: Any, *, name: str, title: str, alt: str) -> ResponsePicture:
+def finish_picture(figure: Any, *, name: str, title: str, alt: str) -> ResponsePicture:
+    """Return a drawn figure as a picture; equal figures are equal bytes."""
     svg, png = io.BytesIO(), io.BytesIO()
     # Without date and program, so that equal pictures are equal bytes.
     figure.savefig(svg, format="svg", metadata={"Date": None, "Creator": None})

@@ -10,6 +10,7 @@ import typer
 from hepatica.entrypoints.cli.quick_command import QuickCommand, QuickGroup
 from hepatica.entrypoints.cli.trial_options import EPILOG, DesignCommand, take_chosen
 from hepatica.entrypoints.cli.trial_phase2 import phase2
+from hepatica.entrypoints.cli.trial_report import report
 from hepatica.entrypoints.cli.trial_response import response
 from hepatica.entrypoints.cli.trial_simulate import compare, simulate
 from hepatica.entrypoints.cli.trial_survival import survival
@@ -26,6 +27,7 @@ app.command(name="survival")(survival)
 app.command(name="response")(response)
 app.command(name="simulate", cls=DesignCommand, epilog=EPILOG)(simulate)
 app.command(name="compare", cls=DesignCommand, epilog=EPILOG)(compare)
+app.command(name="report")(report)
 
 DesignName = Annotated[
     str, typer.Argument(metavar="DESIGN", help="3+3, rolling6, tpi, mtpi, mtpi2, keyboard, boin, ...")

@@ -1,0 +1,1 @@
+"""Conformance rules as data: one TOML file for each part of a trial."""
