@@ -158,7 +158,7 @@ def test_files_are_reached_through_an_item_of_the_persons_site_and_rights_only(p
     digest = planned.doctor.get(f"/api/plan/{plan_id}").json()["values"]["files"]["report.html"]
     for name in (digest, "../plan.json", "..%2f..%2fhome.json", "%2e%2e", "keys", ".", "plan.json%00"):
         answer = planned.doctor.get(f"/api/files/plan/{plan_id}/{name}")
-        assert answer.status_code == 404, name
+        assert answer.status_code == (400 if "%00" in name else 404), name
 
 
 @pytest.mark.requirement("F-files")
