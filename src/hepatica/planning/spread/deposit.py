@@ -291,6 +291,31 @@ def _spread_cleft(
     # The map's cleft holds what the last balance says; its shape is that of the pass before.
     scale = balance.cleft_mm3 / max(float(cleft.volume_mm3.sum()) + cleft.lost_mm3, 1e-300)
     cleft = replace(cleft, volume_mm3=cleft.volume_mm3 * scale, lost_mm3=cleft.lost_mm3 * scale)
+    return _let_seep(
+        around,
+        source,
+        balance,
+        cleft=cleft,
+        leak=leak,
+        rest=rest,
+        swept_from=(operator, solution, inflow),
+        iterations=iterations,
+    )
+
+
+def _let_seep(
+    around: _Surroundings,
+    source: SourceLimits,
+    balance: FluidBalance,
+    *,
+    cleft: Cleft,
+    leak: float,
+    rest: FloatArray,
+    swept_from: tuple[PressureOperator, PressureSolution, FloatArray],
+    iterations: int,
+) -> _Spread:
+    """Let a cleft empty into tissue and track after the injection, and sweep what has soaked in."""
+    operator, solution, inflow = swept_from
     held = float(cleft.volume_mm3.sum())
     back = source.backflow(source.cleft_kpa)
     emptying = leak + back.flow_mm3_per_s
