@@ -50,6 +50,7 @@ VALUES = {
         "meaning": "read", "signer_id": "u", "proof": "password", "time_utc": "2026-01-02T03:04:05+00:00",
     },
 }  # fmt: skip
+ENTRY = {"entry_id": "e1", "kind": "note", "occurred_at": "2026-01-02T08:00:00+00:00", "values": {}}
 OF_NOBODY = {"site", "study", "account"}
 BLINDED = {Role.READER_1, Role.READER_2, Role.ADJUDICATOR}
 
@@ -115,6 +116,21 @@ def body_of(web, method, path, kind):
         "/api/locks/{kind}/{item_id}": {"locked": True, "reason": ""},
         "/api/plan/{plan_id}/session/path": {"sequence": 1, "lesion_id": "L1", "entry_lps_mm": [0, 0, 0], "tip_lps_mm": [0, 0, 9]},
         "/api/plan/{plan_id}/session/replan": {"sequence": 1},
+        "/api/scan/{scan_id}/acceptance": {"reason": "same person"},
+        "/api/scan/{scan_id}/rejection": {"reason": "of no use"},
+        "/api/scan/{scan_id}/move": {"patient_id": "patient1", "reason": "wrong patient"},
+        "/api/pacs/{name}/search": {},
+        "/api/procedure": {"plan_id": "plan1"},
+        "/api/procedure/{procedure_id}/entries": {"entries": [ENTRY]},
+        "/api/procedure/{procedure_id}/closing": ENTRY,
+        "/api/consent": {"patient_id": "patient1", "study_id": "study1", "form_version": "1", "signed_date": "2026-01-01"},
+        "/api/consent/{consent_id}/withdrawal": {"withdrawn_date": "2026-01-03", "withdrawal_scope": "treatment", "reason": "wish"},
+        "/api/adverse_event/{event_id}/report": {"reported_time": "2026-01-02T03:04:05+00:00"},
+        "/api/query": {"about_kind": "lesion", "about_item_id": "lesion1", "question": "?"},
+        "/api/query/{query_id}/answer": {"answer": "yes"},
+        "/api/query/{query_id}/closing": {"reason": "answered"},
+        "/api/query/{query_id}/reopening": {"reason": "not yet"},
+        "/api/verification": {"about_kind": "lesion", "about_item_id": "lesion1", "verified_fields": ["location"]},
     }  # fmt: skip
     if path in special:
         return special[path]
@@ -134,7 +150,9 @@ def to_path(web, path, kind, role):
     own = {Role.READER_2: "read-reader_2", Role.ADJUDICATOR: "read-adjudicator"}.get(role, "read1")
     filled = {
         "kind": kind, "item_id": f"{kind}1", "account_id": web.ids[Role.MONITOR], "job_id": "verify1", "read_id": own,
-        "plan_id": "plan1", "patient_id": "patient1", "name": "report.html",
+        "plan_id": "plan1", "patient_id": "patient1", "name": "report.html", "scan_id": "scan1",
+        "procedure_id": "procedure1", "consent_id": "consent1", "event_id": "adverse_event1",
+        "query_id": "query1", "purpose": "uid",
     }  # fmt: skip
     if "/files/" in path and kind == "scan":
         filled["name"] = "content"
@@ -240,6 +258,8 @@ def test_items_of_another_site_are_not_there_for_any_role(walked):
             continue
         if "job_id" in route.path or "account_id" in route.path or route.path.endswith("/removal"):
             continue
+        if route.path.startswith("/api/pacs"):
+            continue  # an archive belongs to the server, not to a site
         for role, client in walked.others.items():
             answer = call(walked, client, route, kind, role)
             if answer.status_code not in (403, 404) and not (
@@ -268,7 +288,7 @@ def test_hostile_identifiers_are_refused_like_unknown_ones(walked, hostile):
 
 
 @pytest.mark.requirement("F-walk")
-@pytest.mark.parametrize("text", ["' OR '1'='1", "%", "_", "\\", "S-1' UNION SELECT content FROM sealed_item --", "\x00", "Mustermann"])  # fmt: skip
+@pytest.mark.parametrize("text", ["' OR '1'='1", "%", "S_1", "\\", "S-1' UNION SELECT content FROM sealed_item --", "\x00", "Mustermann"])  # fmt: skip
 def test_a_search_box_searches_and_nothing_else(walked, text):
     client = walked.people[Role.COORDINATOR]
     for kind in ("patient", "identity", "lesion"):

@@ -7,9 +7,10 @@ import pkgutil
 from collections.abc import Iterator
 from typing import Any, Final
 
-from fastapi import APIRouter, FastAPI
+from fastapi import APIRouter, Depends, FastAPI
 
 import hepatica.entrypoints.web as web
+from hepatica.entrypoints.web.depends import check_route_rights
 from hepatica.entrypoints.web.guard import Guard
 from hepatica.entrypoints.web.item_routes import make_item_router
 from hepatica.entrypoints.web.pages import add_pages
@@ -58,9 +59,8 @@ def make_app(
     app.state.services = services or WebServices()
     add_problem_handlers(app)
     # Routes of their own come before those of all kinds: the first that fits answers.
-    for router in _find_routers():
-        app.include_router(router)
-    app.include_router(make_item_router())
+    for router in (*_find_routers(), make_item_router()):
+        app.include_router(router, dependencies=[Depends(check_route_rights)])
 
     @app.get("/health", tags=["Server"], openapi_extra=needs(ANYBODY))
     def read_health() -> dict[str, str]:

@@ -11,6 +11,7 @@ from pydantic import BaseModel, Field
 from hepatica.core.findings import NotEvaluable
 from hepatica.entrypoints.web.depends import Context, ExpectedVersion, Key
 from hepatica.entrypoints.web.models import ItemAnswer, Strict, to_answer
+from hepatica.entrypoints.web.rights import KIND_READ, needs
 from hepatica.record.item import Item
 from hepatica.workflows.consents import read_patient_consent, sign_consent, withdraw_consent
 from hepatica.workflows.queries import answer_query, close_query, open_query, reopen_query
@@ -106,7 +107,13 @@ class SeriousRow(BaseModel):
     reason: str
 
 
-@router.post("/consent", tags=["Consent"], response_model=ItemAnswer, status_code=201)
+@router.post(
+    "/consent",
+    tags=["Consent"],
+    response_model=ItemAnswer,
+    status_code=201,
+    openapi_extra=needs("consent.write"),
+)
 def sign(body: Consented, context: Context, key: Key, response: Response) -> Any:
     """Record that a patient consented to a protocol version."""
     read_item(context, kind="patient", item_id=body.patient_id)
@@ -116,7 +123,12 @@ def sign(body: Consented, context: Context, key: Key, response: Response) -> Any
     )
 
 
-@router.post("/consent/{consent_id}/withdrawal", tags=["Consent"], response_model=ItemAnswer)
+@router.post(
+    "/consent/{consent_id}/withdrawal",
+    tags=["Consent"],
+    response_model=ItemAnswer,
+    openapi_extra=needs("consent.write"),
+)
 def withdraw(
     consent_id: str,
     body: Withdrawal,
@@ -144,7 +156,12 @@ def withdraw(
     )
 
 
-@router.get("/patient/{patient_id}/consent", tags=["Consent"], response_model=ConsentAnswer)
+@router.get(
+    "/patient/{patient_id}/consent",
+    tags=["Consent"],
+    response_model=ConsentAnswer,
+    openapi_extra=needs("consent.read"),
+)
 def read_consent(patient_id: str, context: Context) -> Any:
     """Say under which consent a patient stands, and what was withdrawn."""
     read_item(context, kind="patient", item_id=patient_id)
@@ -157,13 +174,23 @@ def read_consent(patient_id: str, context: Context) -> Any:
     )
 
 
-@router.get("/serious-events", tags=["Adverse event"], response_model=list[SeriousRow])
+@router.get(
+    "/serious-events",
+    tags=["Adverse event"],
+    response_model=list[SeriousRow],
+    openapi_extra=needs("adverse_event.read"),
+)
 def list_serious(context: Context, patient_id: Annotated[str, Query(max_length=200)] = "") -> Any:
     """List serious events with the time left to report them, the most urgent first."""
     return [_to_serious(event) for event in list_serious_events(context, patient_id=patient_id)]
 
 
-@router.post("/adverse_event/{event_id}/report", tags=["Adverse event"], response_model=ItemAnswer)
+@router.post(
+    "/adverse_event/{event_id}/report",
+    tags=["Adverse event"],
+    response_model=ItemAnswer,
+    openapi_extra=needs("adverse_event.write"),
+)
 def report(
     event_id: str, body: Report, context: Context, version: ExpectedVersion, key: Key, response: Response
 ) -> Any:
@@ -184,7 +211,9 @@ def report(
     )
 
 
-@router.post("/query", tags=["Query"], response_model=ItemAnswer, status_code=201)
+@router.post(
+    "/query", tags=["Query"], response_model=ItemAnswer, status_code=201, openapi_extra=needs("query.open")
+)
 def ask(body: Question, context: Context, key: Key, response: Response) -> Any:
     """Ask about an item, or one of its fields."""
     read_item(context, kind=body.about_kind, item_id=body.about_item_id)
@@ -194,7 +223,9 @@ def ask(body: Question, context: Context, key: Key, response: Response) -> Any:
     )
 
 
-@router.post("/query/{query_id}/answer", tags=["Query"], response_model=ItemAnswer)
+@router.post(
+    "/query/{query_id}/answer", tags=["Query"], response_model=ItemAnswer, openapi_extra=needs("query.answer")
+)
 def answer(
     query_id: str, body: Answer, context: Context, version: ExpectedVersion, key: Key, response: Response
 ) -> Any:
@@ -211,7 +242,9 @@ def answer(
     )
 
 
-@router.post("/query/{query_id}/closing", tags=["Query"], response_model=ItemAnswer)
+@router.post(
+    "/query/{query_id}/closing", tags=["Query"], response_model=ItemAnswer, openapi_extra=needs("query.close")
+)
 def close(
     query_id: str, body: Reason, context: Context, version: ExpectedVersion, key: Key, response: Response
 ) -> Any:
@@ -228,7 +261,12 @@ def close(
     )
 
 
-@router.post("/query/{query_id}/reopening", tags=["Query"], response_model=ItemAnswer)
+@router.post(
+    "/query/{query_id}/reopening",
+    tags=["Query"],
+    response_model=ItemAnswer,
+    openapi_extra=needs("query.open"),
+)
 def reopen(
     query_id: str, body: Reason, context: Context, version: ExpectedVersion, key: Key, response: Response
 ) -> Any:
@@ -245,7 +283,13 @@ def reopen(
     )
 
 
-@router.post("/verification", tags=["Source verification"], response_model=ItemAnswer, status_code=201)
+@router.post(
+    "/verification",
+    tags=["Source verification"],
+    response_model=ItemAnswer,
+    status_code=201,
+    openapi_extra=needs("verification.write"),
+)
 def verify(body: Verified, context: Context, version: ExpectedVersion, key: Key, response: Response) -> Any:
     """Say that fields of an item, as it was read, agree with their source."""
     read_item(context, kind=body.about_kind, item_id=body.about_item_id)
@@ -266,10 +310,14 @@ def verify(body: Verified, context: Context, version: ExpectedVersion, key: Key,
 
 
 @router.get(
-    "/verifications/{kind}/{item_id}", tags=["Source verification"], response_model=list[VerificationRow]
+    "/verifications/{kind}/{item_id}",
+    tags=["Source verification"],
+    response_model=list[VerificationRow],
+    openapi_extra=needs("verification.read", KIND_READ),
 )
 def list_verified(kind: str, item_id: str, context: Context) -> Any:
     """List an item's verifications, each with the fields that changed since."""
+    read_item(context, kind=kind, item_id=item_id)
     return [
         VerificationRow(
             verification=to_answer(row.mark), state=row.state.value, changed_fields=list(row.changed_fields)

@@ -11,6 +11,7 @@ from starlette.exceptions import HTTPException
 from hepatica.core.errors import AuthenticationError
 from hepatica.entrypoints.web.services import WebServices
 from hepatica.entrypoints.web.settings import COOKIE
+from hepatica.record.people import require_right
 from hepatica.workflows.accounts import find_session
 from hepatica.workflows.record_ports import RecordContext
 
@@ -93,3 +94,17 @@ async def get_services(request: Request) -> WebServices:
 
 
 Services = Annotated[WebServices, Depends(get_services)]
+
+
+def check_route_rights(request: Request, service: ServiceContext) -> None:
+    """Refuse whoever lacks a right that the route names, before its body is looked at.
+
+    The use case asks again, with the site: this one keeps a wrong body from answering before the refusal.
+    """
+    from hepatica.entrypoints.web.rights import list_named_rights
+
+    named = list_named_rights(request.scope.get("route"))
+    if named:
+        context = get_context(service, request.cookies.get(COOKIE, ""))
+        for right in named:
+            require_right(context.actor, right)

@@ -9,6 +9,7 @@ from pydantic import BaseModel, Field
 
 from hepatica.entrypoints.web.depends import Context, ExpectedVersion, Key
 from hepatica.entrypoints.web.models import ItemAnswer, Strict, to_answer
+from hepatica.entrypoints.web.rights import needs
 from hepatica.procedure.entry import ID_MAX, TEXT_MAX
 from hepatica.procedure.outputs import (
     to_day_document,
@@ -81,7 +82,7 @@ class TablesAnswer(BaseModel):
     performed: list[dict[str, str]]
 
 
-@router.post("/procedure", response_model=ItemAnswer, status_code=201)
+@router.post("/procedure", response_model=ItemAnswer, status_code=201, openapi_extra=needs("procedure.write"))
 def start(body: Start, context: Context, key: Key, response: Response) -> Any:
     """Begin the day of a plan."""
     read_item(context, kind="plan", item_id=body.plan_id)
@@ -93,7 +94,9 @@ def start(body: Start, context: Context, key: Key, response: Response) -> Any:
     return _give(response, answer)
 
 
-@router.post("/procedure/{procedure_id}/entries", response_model=RecordedAnswer)
+@router.post(
+    "/procedure/{procedure_id}/entries", response_model=RecordedAnswer, openapi_extra=needs("procedure.write")
+)
 def enter(procedure_id: str, body: EntriesBody, context: Context, key: Key, response: Response) -> Any:
     """Add entries; what arrived before is not added again, whatever its key."""
     read_item(context, kind="procedure", item_id=procedure_id)
@@ -106,7 +109,9 @@ def enter(procedure_id: str, body: EntriesBody, context: Context, key: Key, resp
     return _give(response, do_once(context, key=key, request=request, act=act))
 
 
-@router.post("/procedure/{procedure_id}/closing", response_model=RecordedAnswer)
+@router.post(
+    "/procedure/{procedure_id}/closing", response_model=RecordedAnswer, openapi_extra=needs("procedure.write")
+)
 def close(
     procedure_id: str,
     body: EntryBody,
@@ -128,7 +133,7 @@ def close(
     return _give(response, do_once(context, key=key, request=request, act=act))
 
 
-@router.get("/procedure/{procedure_id}/day", response_model=DayAnswer)
+@router.get("/procedure/{procedure_id}/day", response_model=DayAnswer, openapi_extra=needs("procedure.read"))
 def look(procedure_id: str, context: Context, response: Response) -> Any:
     """Return where the day stands: phase, open checks, what may come next, totals, planned against performed."""
     report = read_day(context, procedure_id=procedure_id)
@@ -136,7 +141,9 @@ def look(procedure_id: str, context: Context, response: Response) -> Any:
     return DayAnswer(item=to_answer(report.item), day=_to_day(report))
 
 
-@router.get("/procedure/{procedure_id}/tables", response_model=TablesAnswer)
+@router.get(
+    "/procedure/{procedure_id}/tables", response_model=TablesAnswer, openapi_extra=needs("procedure.read")
+)
 def hand_on(procedure_id: str, context: Context) -> Any:
     """Return the rows that response, visits and exposure tables take over; lesions by their tracking UID."""
     report = read_day(context, procedure_id=procedure_id)

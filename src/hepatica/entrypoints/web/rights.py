@@ -36,6 +36,18 @@ def needs(*rights: str) -> dict[str, Any]:
     return {KEY: list(rights)}
 
 
+def list_named_rights(route: Any) -> tuple[str, ...]:
+    """Return the rights that a route names itself, without those that depend on what it is called for.
+
+    Parameters
+    ----------
+    route
+        Route of the application, or None.
+    """
+    extra = getattr(route, "openapi_extra", None) or {}
+    return tuple(right for right in extra.get(KEY, ()) if right in read_rights())
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RouteRights:
     """One route and the rights it asks for.

@@ -13,9 +13,11 @@ from fastapi import APIRouter, Response
 from pydantic import BaseModel, Field
 
 from hepatica.bootstrap import find_studies_apart, make_pacs_directory, move_scan_apart
+from hepatica.core.errors import NotSetError
 from hepatica.entrypoints.web.apart import run_apart
 from hepatica.entrypoints.web.depends import Context, ExpectedVersion, State
 from hepatica.entrypoints.web.models import ItemAnswer, Strict, to_answer
+from hepatica.entrypoints.web.rights import needs
 from hepatica.record.item import Item
 from hepatica.record.people import require_right
 from hepatica.workflows.exchange_scans import prepare_search
@@ -96,7 +98,18 @@ class PersonAnswer(BaseModel):
     sex_code: str
 
 
-@router.post("/scan/{scan_id}/acceptance", response_model=ItemAnswer)
+def _find_place(state: Any) -> ScanHome:
+    place = getattr(state, "scan_home", None)
+    if not isinstance(place, ScanHome):
+        raise NotSetError(expected="a server that knows its record's folder", given="none", where="server")
+    return place
+
+
+@router.post(
+    "/scan/{scan_id}/acceptance",
+    response_model=ItemAnswer,
+    openapi_extra=needs("scan.write", "identity.read"),
+)
 def accept(
     scan_id: str, body: Judgement, context: Context, version: ExpectedVersion, response: Response
 ) -> Any:
@@ -105,7 +118,7 @@ def accept(
     return _answer(response, item)
 
 
-@router.post("/scan/{scan_id}/rejection", response_model=ItemAnswer)
+@router.post("/scan/{scan_id}/rejection", response_model=ItemAnswer, openapi_extra=needs("scan.write"))
 def reject(
     scan_id: str, body: Judgement, context: Context, version: ExpectedVersion, response: Response
 ) -> Any:
@@ -114,7 +127,7 @@ def reject(
     return _answer(response, item)
 
 
-@router.post("/scan/{scan_id}/move", response_model=ItemAnswer)
+@router.post("/scan/{scan_id}/move", response_model=ItemAnswer, openapi_extra=needs("scan.move"))
 def move(
     scan_id: str,
     body: Move,
@@ -124,8 +137,8 @@ def move(
     response: Response,
 ) -> Any:
     """Put a scan under the patient it belongs to."""
-    require_right(context.actor, "scan.move")
-    place: ScanHome = state.scan_home
+    read_item(context, kind="scan", item_id=scan_id)
+    place = _find_place(state)
     asked = {"scan_id": scan_id, "expected_version": version, **body.model_dump()}
     moved = run_apart(
         move_scan_apart, str(place.home), place.database, context.actor, context.request_id, asked
@@ -133,36 +146,42 @@ def move(
     return _answer(response, read_item(context, kind="scan", item_id=moved["item_id"]))
 
 
-@router.get("/scan/{scan_id}/identity", response_model=list[PersonAnswer])
+@router.get(
+    "/scan/{scan_id}/identity", response_model=list[PersonAnswer], openapi_extra=needs("identity.read")
+)
 def identity(scan_id: str, context: Context) -> Any:
     """Return the persons that a scan's images name. Looking is an event of the trail."""
     return list(read_scan_identity(context, scan_id=scan_id))
 
 
-@router.get("/scan/{scan_id}/removal-report")
+@router.get("/scan/{scan_id}/removal-report", openapi_extra=needs("scan.read"))
 def removal_report(scan_id: str, context: Context) -> dict[str, Any]:
     """Return what was removed from a scan: counts by attribute and action, no values."""
     return read_removal_report(context, scan_id=scan_id)
 
 
-@router.get("/scan/{scan_id}/vault/{purpose}")
+@router.get("/scan/{scan_id}/vault/{purpose}", openapi_extra=needs("vault.read"))
 def vault(scan_id: str, purpose: str, context: Context) -> dict[str, str]:
     """Return what lies behind a scan's pseudonyms. Looking is an event of the trail."""
     return {"purpose": purpose, "original": read_vault(context, scan_id=scan_id, purpose=purpose)}
 
 
-@router.get("/pacs")
+@router.get("/pacs", openapi_extra=needs("scan.write"))
 def list_pacs(context: Context, state: State) -> dict[str, list[str]]:
     """Return the names of the archives that the server's configuration knows."""
     require_right(context.actor, "scan.write")
-    place: ScanHome = state.scan_home
+    place = _find_place(state)
     return {"pacs": list(make_pacs_directory(place.home).list_names())}
 
 
-@router.post("/pacs/{name}/search", response_model=list[StudyAnswer])
+@router.post(
+    "/pacs/{name}/search",
+    response_model=list[StudyAnswer],
+    openapi_extra=needs("scan.write", "identity.read"),
+)
 def search(name: str, body: StudySearch, context: Context, state: State) -> Any:
     """Look for studies in an archive, by its name; an address cannot be given."""
-    place: ScanHome = state.scan_home
+    place = _find_place(state)
     asked = body.model_dump()
     patient_id = asked.pop("patient_id")
     query = prepare_search(context, query=StudyQuery(**asked), patient_id=patient_id)
