@@ -74,7 +74,9 @@ def fill(home: RecordHome) -> None:
 
 def _fill_patients(context: RecordContext) -> None:
     with context.store.writing() as writer:
-        create_item(context, writer, item=Item(kind="site", item_id="s1", version=1, values={"name": "North"}))
+        create_item(
+            context, writer, item=Item(kind="site", item_id="s1", version=1, values={"name": "North"})
+        )
         for number in range(1, 6):
             patient = Item(
                 kind="patient",
@@ -82,7 +84,11 @@ def _fill_patients(context: RecordContext) -> None:
                 site_id="s1",
                 patient_id=f"p{number}",
                 version=1,
-                values={"subject_id": f"S-{number:03d}", "status": "screening", "cohort": '50 % "A_B" \\ ß漢'},
+                values={
+                    "subject_id": f"S-{number:03d}",
+                    "status": "screening",
+                    "cohort": '50 % "A_B" \\ ß漢',
+                },
             )
             create_item(context, writer, item=patient)
             name = {"family_name": f"Müller-{number}", "given_name": "Åse", "birth_date": "1951-02-03"}
