@@ -23,9 +23,10 @@ from dicomout_series import (
 from phantom import make_context
 
 from hepatica.adapters.dicom.plan_writers import make_plan_writers
-from hepatica.adapters.dicom.seg_writer import SegWriter
+from hepatica.adapters.dicom.seg_writer import FRAME_DERIVED, PLAN_SERIES, SegWriter
 from hepatica.adapters.dicom.segments import find_tracking_uids, list_segments
 from hepatica.adapters.dicom.source_headers import SourceReader
+from hepatica.adapters.dicom.spread_seg_writer import SPREAD_SERIES
 from hepatica.adapters.dicom.stored_planes import find_planned_planes
 from hepatica.core.errors import NotFoundError
 from hepatica.core.progress import SILENT
@@ -425,3 +426,10 @@ def test_a_label_in_any_script_with_a_backslash_becomes_a_legal_value(tmp_path):
     label = pydicom.dcmread(tmp_path / "segmentation.dcm").SegmentSequence[1].SegmentLabel
     assert label.startswith("L1 病变 / B x")
     assert len(label) == 64
+
+
+@pytest.mark.requirement("C-REAL")
+@pytest.mark.parametrize("series", [PLAN_SERIES, SPREAD_SERIES], ids=lambda series: series.name)
+def test_a_content_description_fits_dicom_also_where_the_frame_is_derived(series):
+    """A scan without frame of reference, as one of the public ones, adds words to it."""
+    assert len(series.content + FRAME_DERIVED) <= 64

@@ -33,6 +33,8 @@ from hepatica.workflows.ports import PlanContext
 if TYPE_CHECKING:
     from pydicom.dataset import Dataset
 
+FRAME_DERIVED: Final = "; frame of reference derived"
+"""Added to the content description, which DICOM limits to 64 characters in all."""
 SEG_FILE: Final = "segmentation.dcm"
 SEG_SERIES_NUMBER: Final = 901
 PIXELS_PER_FILE_MAX: Final = 250_000_000
@@ -168,7 +170,7 @@ def make_segmentation(
         manufacturer_model_name=MODEL_NAME,
         software_versions=context.manifest.code_version,
         device_serial_number=DEVICE_SERIAL_NUMBER,
-        content_description=series.content + ("; frame of reference derived" if source.frame_derived else ""),
+        content_description=series.content + (FRAME_DERIVED if source.frame_derived else ""),
         content_label=series.label,
         content_creator_name="Hepatica^",
         pixel_measures=hd.PixelMeasuresSequence(

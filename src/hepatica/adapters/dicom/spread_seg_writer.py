@@ -24,7 +24,7 @@ SPREAD_SERIES: Final = SegSeries(
     number=905,
     label="PREDICTED_SPREAD",
     description="SIMULATED predicted spread of injection",
-    content="Simulated prediction, research use; not observed",
+    content="Simulated for research, not observed",
 )
 
 

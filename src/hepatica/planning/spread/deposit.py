@@ -288,19 +288,22 @@ def _spread_cleft(
         return NotEvaluable(reason=SEALED_CLEFT)
     iterations += solution.iterations
     balance = balance_fluid(source, cleft_leak_ratio=ratio)
-    # The map's cleft holds what the last balance says; its shape is that of the pass before.
-    scale = balance.cleft_mm3 / max(float(cleft.volume_mm3.sum()) + cleft.lost_mm3, 1e-300)
-    cleft = replace(cleft, volume_mm3=cleft.volume_mm3 * scale, lost_mm3=cleft.lost_mm3 * scale)
     return _let_seep(
         around,
         source,
         balance,
-        cleft=cleft,
+        cleft=_fill_cleft(cleft, balance.cleft_mm3),
         leak=leak,
         rest=rest,
         swept_from=(operator, solution, inflow),
         iterations=iterations,
     )
+
+
+def _fill_cleft(cleft: Cleft, volume_mm3: float) -> Cleft:
+    """Return the map's cleft holding what the last balance says; its shape is that of the pass before."""
+    scale = volume_mm3 / max(float(cleft.volume_mm3.sum()) + cleft.lost_mm3, 1e-300)
+    return replace(cleft, volume_mm3=cleft.volume_mm3 * scale, lost_mm3=cleft.lost_mm3 * scale)
 
 
 def _let_seep(
