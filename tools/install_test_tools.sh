@@ -1,9 +1,7 @@
 #!/usr/bin/env bash
-# Programs that some tests call: dciodvfy (dicom3tools), pdftotext (poppler-utils), Orthanc with its DICOMweb plugin
-# (started by the tests with a configuration of their own). Installed where that is possible without asking; otherwise
-# the line to type is printed and those tests are skipped.
-# Programs that some tests call: dciodvfy (dicom3tools), pdftotext (poppler-utils), a PostgreSQL server. Installed where that is
-# possible without asking; otherwise the line to type is printed and those tests are skipped.
+# Programs that some tests call: dciodvfy (dicom3tools), pdftotext (poppler-utils), Orthanc with its DICOMweb plugin and
+# a PostgreSQL server (both started by the tests with settings of their own). Installed where that is possible without
+# asking; otherwise the line to type is printed and those tests are skipped.
 set -u
 missing=()
 command -v dciodvfy >/dev/null || missing+=(dicom3tools)
