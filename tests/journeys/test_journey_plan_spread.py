@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from importlib import resources
 
 import pytest
@@ -33,6 +34,15 @@ def fan(tmp_path_factory):
     run = run_hepatica(*arguments)
     assert run.status == 0, run.err
     return folder / "plan", run.document
+
+
+def count_pages(folder) -> int:
+    return len(re.findall(rb"/MediaBox", (folder / "sheet.pdf").read_bytes()))
+
+
+@pytest.mark.requirement("A-sheet-one-page")
+def test_the_sheet_of_a_fan_with_its_spread_is_one_page(fan):
+    assert count_pages(fan[0]) == 1
 
 
 @pytest.mark.requirement("B-fan-replay")
@@ -80,6 +90,7 @@ def test_the_spread_in_a_real_scan_adds_up_and_names_what_it_leans_on(real_data,
         *arguments, "--protocol", protocol, "--visit", 1, *spread, "--out", tmp_path / "plan", "--json"
     )
     assert run.status == 0, run.err
+    assert count_pages(tmp_path / "plan") == len(run.document["punctures"]) == 2
     document = json.loads((tmp_path / "plan" / "spread.json").read_text())
     assert [lesion["lesion_id"] for lesion in document["lesions"]] == ["L1", "L2"]
     assert document["unverified_inputs"]
