@@ -149,11 +149,19 @@ class DicomSeriesSource:
                 packing.suspicions |= find_suspicions(dataset, packing.cleaning.policy, looks=looks)
             with refuse_unreadable(expected="a DICOM object that can be cleaned", where=entry.position):
                 data = deidentify(dataset, packing.cleaning, where=entry.position)
-        name = digest_bytes(data)[:NAME_LENGTH]
+        name = digest_bytes(data[_find_dataset_start(data) :])[:NAME_LENGTH]
         if name in packing.seen:
             return
         packing.seen.add(name)
         archive.writestr(to_member(name), data)
+
+
+def _find_dataset_start(data: bytes) -> int:
+    """Return where the data set begins: what stands before it says who wrote the file, not what the image is."""
+    head = data[128:144]
+    if head[:4] != b"DICM" or head[4:12] != b"\x02\x00\x00\x00UL\x04\x00":
+        return 0
+    return 144 + int.from_bytes(head[12:16], "little")
 
 
 def make_opener(open_tree: Callable[[Path], FileTree], *, work: Path) -> Callable[..., Any]:
