@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import importlib.util
 import os
 import sys
 from pathlib import Path
@@ -200,14 +199,10 @@ def test_over_http_a_session_asks_for_the_right_and_site_of_the_plan_each_time(m
 
 
 @pytest.mark.requirement("F-plan-session")
-@pytest.mark.skipif(
-    importlib.util.find_spec("hepatica.workflows.plan_session") is None,
-    reason="this build has no plan sessions",
-)
 def test_a_stored_plan_is_rebuilt_from_the_record_and_answers_like_the_plan(tmp_path):
     import nibabel  # noqa: F401
     from cases import write_phantom
-    from test_web_files import add_scan, open_world, run_next
+    from web_jobs import add_scan, open_world, run_next
 
     from hepatica.bootstrap import start_worker
 
