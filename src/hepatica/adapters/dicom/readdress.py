@@ -11,11 +11,10 @@ from typing import TYPE_CHECKING, Any
 
 from hepatica.adapters.dicom.deid_dataset import shift_date
 from hepatica.adapters.dicom.headers import quiet_pydicom
-from hepatica.adapters.dicom.scan_source import NAME_LENGTH, to_member
+from hepatica.adapters.dicom.scan_source import derive_image_name, to_member
 from hepatica.adapters.dicom.work_folder import open_work_folder
 from hepatica.core.errors import refuse_unreadable
 from hepatica.core.progress import Progress
-from hepatica.core.provenance import digest_bytes
 from hepatica.workflows.scan_ports import Disguise
 
 if TYPE_CHECKING:
@@ -46,7 +45,7 @@ def make_readdresser(*, work: Path) -> Callable[..., Any]:
                 for number, member in enumerate(members):
                     progress.check_cancelled()
                     data = _rewrite(source.read(member), subject_id=wanted.subject_id, days=days)
-                    target.writestr(to_member(digest_bytes(data)[:NAME_LENGTH]), data)
+                    target.writestr(to_member(derive_image_name(data)), data)
                     progress.advance((number + 1) / len(members))
             yield new
 

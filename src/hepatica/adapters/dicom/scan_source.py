@@ -149,11 +149,22 @@ class DicomSeriesSource:
                 packing.suspicions |= find_suspicions(dataset, packing.cleaning.policy, looks=looks)
             with refuse_unreadable(expected="a DICOM object that can be cleaned", where=entry.position):
                 data = deidentify(dataset, packing.cleaning, where=entry.position)
-        name = digest_bytes(data[_find_dataset_start(data) :])[:NAME_LENGTH]
+        name = derive_image_name(data)
         if name in packing.seen:
             return
         packing.seen.add(name)
         archive.writestr(to_member(name), data)
+
+
+def derive_image_name(data: bytes) -> str:
+    """Return what an image is called in an archive: a digest of its data set, whoever wrote the file.
+
+    Parameters
+    ----------
+    data
+        DICOM file.
+    """
+    return digest_bytes(data[_find_dataset_start(data) :])[:NAME_LENGTH]
 
 
 def _find_dataset_start(data: bytes) -> int:
