@@ -191,6 +191,8 @@ def start(*arguments):
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
         env={**os.environ, "PYTHONPATH": str(Path(hepatica.__file__).parents[1])},  # the code under test
+        # A run in the background of a shell is started with interrupts ignored; the command must hear them.
+        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),
     )
 
 
