@@ -3,11 +3,9 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from importlib import import_module, util
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from hepatica.core.errors import NotSetError
 from hepatica.workflows.accounts import to_actor
 from hepatica.workflows.ask_session import OpenPlan
 from hepatica.workflows.change_item import require_item
@@ -17,8 +15,6 @@ from hepatica.workflows.record_ports import RecordContext
 
 if TYPE_CHECKING:
     from hepatica.workflows.plan_ports import PlanPorts
-
-SESSIONS = "hepatica.workflows.plan_session"
 
 
 def open_stored_plan(
@@ -41,17 +37,15 @@ def open_stored_plan(
 
     Raises
     ------
-    NotSetError
-        If this installation has no plan sessions.
     HepaticaError
         If the person may not see it, or a file has changed.
     """
-    if util.find_spec(SESSIONS) is None:
-        raise NotSetError(expected="plan sessions", given="an installation without", where="plan session")
+    # Loaded here: it brings the numerical libraries, which the web process does without.
+    from hepatica.workflows.plan_session import open_plan_session
+
     with record.store.reading() as reader:
         actor = to_actor(require_item(reader, kind="account", item_id=account_id))
     context = replace(record, actor=actor)
     plan = read_item(context, kind="plan", item_id=plan_id)
     laid = lay_out_stored_plan(context, plan, folder / "plan")
-    opened: OpenPlan = import_module(SESSIONS).open_plan_session(laid, ports=ports)
-    return opened
+    return open_plan_session(laid, ports=ports)
