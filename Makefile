@@ -33,7 +33,7 @@ $(VENV)/.dev: $(VENV)/.core
 	$(call install,-e '$(DEV_EXTRAS)')
 	@touch $@
 
-$(VENV)/.bench: $(VENV)/.bench
+$(VENV)/.bench: $(VENV)/.dev
 	@echo "Installing the peers that benchmarks compare with ..."
 	$(call install,-e '.[bench]')
 	@touch $@
