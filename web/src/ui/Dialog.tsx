@@ -55,12 +55,14 @@ interface ReasonProps {
   /** Whether the reason may be left empty. */
   optional?: boolean;
   danger?: boolean;
+  /** What is asked for, where it is not a reason. */
+  label?: string | undefined;
   onClose: () => void;
   onDone: (reason: string) => Promise<unknown>;
 }
 
 /** Ask for a reason before a change; closes when the change has been made. */
-export function ReasonDialog({ title, children, action, optional, danger, onClose, onDone }: ReasonProps) {
+export function ReasonDialog({ title, children, action, optional, danger, label, onClose, onDone }: ReasonProps) {
   const [reason, setReason] = useState("");
   const [error, setError] = useState<unknown>(null);
   const [busy, setBusy] = useState(false);
@@ -99,7 +101,7 @@ export function ReasonDialog({ title, children, action, optional, danger, onClos
       <form id={form} onSubmit={(event) => void send(event)}>
         {children}
         <AreaField
-          label={optional ? "Reason (may be empty)" : "Reason"}
+          label={label ?? (optional ? "Reason (may be empty)" : "Reason")}
           autoFocus
           maxLength={2000}
           value={reason}
