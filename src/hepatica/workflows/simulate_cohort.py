@@ -46,11 +46,14 @@ class CohortOptions:
         Of the random source; None for the table's.
     mode
         Of the record; a cohort is made in ``demo`` only.
+    with_days
+        How many of them have each day of an injection entry by entry; of the others only what follows from it.
     """
 
     patients: int = 24
     seed: int | None = None
     mode: str = "demo"
+    with_days: int = 24
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -109,7 +112,7 @@ def simulate_cohort(
     rows = list_rows(table, count=options.patients, rng=rng)
     schedule = read_schedule(table.study["schedule"], supplied=table.study["schedule_numbers"])
     progress.stage("Simulating a cohort")
-    acts = _list_acts(rows, table=table, schedule=schedule, now=now, rng=rng)
+    acts = _list_acts(rows, options, table=table, schedule=schedule, now=now, rng=rng)
     with context.store.writing() as writer:
         if writer.count_items(ItemFilter(kind="account")):
             raise ConflictError(expected="a record without accounts", given="one with some", where="record")
@@ -163,13 +166,20 @@ def list_rows(table: CohortTable, *, count: int, rng: Random) -> tuple[PatientRo
 
 
 def _list_acts(
-    rows: Sequence[PatientRow], *, table: CohortTable, schedule: Schedule, now: datetime, rng: Random
+    rows: Sequence[PatientRow],
+    options: CohortOptions,
+    *,
+    table: CohortTable,
+    schedule: Schedule,
+    now: datetime,
+    rng: Random,
 ) -> list[Act]:
     acts: list[Act] = []
     for number, row in enumerate(rows, start=1):
         own = Random(rng.getrandbits(64))
         patient = simulate_patient(row, table=table, schedule=schedule, today=now.date(), rng=own)
-        care = PatientCare(number, patient, table=table, rng=own, now=now)
+        with_days = number <= options.with_days
+        care = PatientCare(number, patient, table=table, rng=own, now=now, with_days=with_days)
         acts += care.list_acts()
         acts += PatientReview(care, table=table, rng=own, now=now).list_acts()
     return sorted(acts, key=lambda act: act.at)

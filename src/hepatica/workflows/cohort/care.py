@@ -42,12 +42,22 @@ class PatientCare:
         Random source of his procedures.
     now
         The moment at which the record is made.
+    with_days
+        Whether each day of an injection has a plan and its entries; otherwise only what follows from it.
     """
 
     def __init__(
-        self, number: int, patient: SimulatedPatient, *, table: CohortTable, rng: Random, now: datetime
+        self,
+        number: int,
+        patient: SimulatedPatient,
+        *,
+        table: CohortTable,
+        rng: Random,
+        now: datetime,
+        with_days: bool = True,
     ) -> None:
         self.patient, self._table, self._rng, self._now = patient, table, rng, now
+        self._with_days = with_days
         self.number = number
         self.patient_id = f"sim-{number:03d}"
 
@@ -60,7 +70,14 @@ class PatientCare:
         for place, day in enumerate(patient.scans, start=1):
             yield self._at(day, 10, partial(self._keep_scan, place=place, day=day))
         for visit, day in enumerate(patient.injections, start=1):
-            yield from self._list_injection_acts(visit, day)
+            if self._with_days:
+                yield from self._list_injection_acts(visit, day)
+            else:
+                yield self._at(day, 15, partial(self._enter_injection, visit=visit, day=day))
+            if visit == 1:
+                yield self._at(
+                    day, 16, partial(self._set_status, status="on_treatment", reason="first injection")
+                )
         for visited in patient.visits:
             yield self._at(min(visited.on, patient.today), 14, partial(self._enter_visit, visit=visited))
         for day in patient.laboratory:
@@ -87,8 +104,8 @@ class PatientCare:
         item = Item(
             kind="patient", item_id=self.patient_id, site_id=row.site_id, patient_id=self.patient_id, version=1,
             values={
-                "subject_id": row.subject_id, "status": "screening", "tumour_type": "hcc" if self.number % 3 else "metastasis",
-                "cohort": f"Level {row.level}", "dose_level": row.level, "simulated": True,
+                "subject_id": row.subject_id, "status": "screening", "cohort": f"Level {row.level}",
+                "tumour_type": "hcc" if self.number % 3 else "metastasis", "dose_level": row.level, "simulated": True,
             },
         )  # fmt: skip
         context = stage.act_as(COORDINATOR)
@@ -121,7 +138,7 @@ class PatientCare:
             COORDINATOR, "scan", self.find_scan_id(place), patient=stage.find("patient", self.patient_id),
             series_uid=f"{UID_ROOT}.{self.number}.9{place}", modality="CT", acquired_date=day.isoformat(),
             visit_number=place, phase_hint="simulated, no images", state="accepted",
-            content_digest=stage.files.keep_bytes(SCAN_BYTES),
+            content_digest=stage.keep_bytes(SCAN_BYTES),
         )  # fmt: skip
         for lesion in self.patient.list_seen(day):
             known = stage.writer.find_item("lesion", self.find_lesion_id(lesion.name))
@@ -153,9 +170,20 @@ class PatientCare:
         yield self._at(day, 8, partial(self._prepare_day, visit=visit, script=script, held=held), minute=40)
         yield self._at(day, 9, partial(self._enter_entries, script=script, held=held), minute=30)
         yield self._at(day, 15, partial(self._close_day, script=script, held=held))
+
+    def _enter_injection(self, stage: Stage, *, visit: int, day: date) -> None:
+        """Enter what follows from a day: the visit, the dates of lesions, day 1 of the patient."""
+        done = SimulatedVisit(name="injection", number=visit, on=day, status="done")
+        self._enter_visit(stage, visit=done)
+        for lesion in self.patient.lesions:
+            if lesion.injected:
+                lesion_id = self.find_lesion_id(lesion.name)
+                held = stage.find("lesion", lesion_id).values.get("injected_dates")
+                dates = [*(held if isinstance(held, list) else ()), day.isoformat()]
+                stage.change(INVESTIGATOR, "lesion", lesion_id, reason="injected", injected_dates=dates)
         if visit == 1:
-            yield self._at(
-                day, 16, partial(self._set_status, status="on_treatment", reason="first injection")
+            stage.change(
+                INVESTIGATOR, "patient", self.patient_id, reason="first injection", reference_date=day.isoformat()
             )
 
     def _keep_plan(self, stage: Stage, *, plan: SimulatedPlan, visit: int, day: date) -> None:
@@ -163,7 +191,7 @@ class PatientCare:
         stage.create(
             INVESTIGATOR, "plan", str(plan.document["plan_id"]), patient=stage.find("patient", self.patient_id),
             scan_id=self.find_scan_id(place), visit_number=visit, status="cleared",
-            files={"plan.json": stage.files.keep_bytes(json.dumps(plan.document, sort_keys=True).encode())},
+            files={"plan.json": stage.keep_bytes(json.dumps(plan.document, sort_keys=True).encode())},
         )  # fmt: skip
 
     def _prepare_day(self, stage: Stage, *, visit: int, script: DayScript, held: dict[str, str]) -> None:
@@ -174,9 +202,7 @@ class PatientCare:
 
     def _enter_entries(self, stage: Stage, *, script: DayScript, held: dict[str, str]) -> None:
         context = stage.act_as(INVESTIGATOR)
-        record_entries(
-            context, stage.writer, procedure_id=held["procedure_id"], entries=script.inject()
-        )
+        record_entries(context, stage.writer, procedure_id=held["procedure_id"], entries=script.inject())
 
     def _close_day(self, stage: Stage, *, script: DayScript, held: dict[str, str]) -> None:
         context, name = stage.act_as(INVESTIGATOR), held["procedure_id"]
@@ -252,7 +278,9 @@ class PatientCare:
         last = max(patient.injections)
         if patient.end is None or patient.row.end_word != "death":
             seen = max((visit.on for visit in patient.visits if visit.status == "done"), default=last)
-            yield self._at(min(seen + timedelta(days=1), patient.today), 17, partial(self._note_alive, day=seen))
+            yield self._at(
+                min(seen + timedelta(days=1), patient.today), 17, partial(self._note_alive, day=seen)
+            )
         if len(patient.injections) == patient.row.injections:
             treated = partial(
                 self._set_status, status="follow_up", reason="last injection given",
@@ -278,7 +306,9 @@ class PatientCare:
             )
         elif word == "withdrawal":
             consent = next(
-                item for item in _list_consents(stage, self.patient_id) if not item.values.get("withdrawn_date")
+                item
+                for item in _list_consents(stage, self.patient_id)
+                if not item.values.get("withdrawn_date")
             )
             withdraw_consent(
                 stage.act_as(COORDINATOR), stage.writer, consent_id=consent.item_id, expected_version=consent.version,

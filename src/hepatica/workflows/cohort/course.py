@@ -144,7 +144,9 @@ class SimulatedPatient:
     def list_seen(self, day: date) -> tuple[SimulatedLesion, ...]:
         """Return the lesions that show on a scan of a day."""
         week = self.to_week(day)
-        return tuple(lesion for lesion in self.lesions if lesion.seen_from_week <= week or not lesion.seen_from_week)  # fmt: skip
+        return tuple(
+            lesion for lesion in self.lesions if not lesion.seen_from_week or lesion.seen_from_week <= week
+        )
 
 
 def simulate_patient(

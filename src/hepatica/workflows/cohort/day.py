@@ -203,7 +203,11 @@ class DayScript:
 
     def inject(self) -> list[dict[str, Any]]:
         """Return needles, control images and deposits."""
-        return [entry for number, name in enumerate(self._plan.volumes_ml, 1) for entry in self._inject(number, name)]  # fmt: skip
+        return [
+            entry
+            for number, name in enumerate(self._plan.volumes_ml, start=1)
+            for entry in self._inject(number, name)
+        ]
 
     def observe(self) -> list[dict[str, Any]]:
         """Return the observation."""
@@ -220,9 +224,7 @@ class DayScript:
         deviations
             Keys that lack a reason.
         """
-        return [
-            self._enter("deviation_reason", deviation=key, text=self._explain(key)) for key in deviations
-        ]
+        return [self._enter("deviation_reason", deviation=key, text=self._explain(key)) for key in deviations]
 
     def close(self) -> dict[str, Any]:
         """Return the closing."""
@@ -292,7 +294,9 @@ class DayScript:
                 **({"leaked_ml": 0.1} if leaks else {}),
             )  # fmt: skip
         if stopped:
-            yield self._enter("stop", lesion_id=name, stop_reason=self._rng.choice(("resistance", "pain", "leak")))
+            yield self._enter(
+                "stop", lesion_id=name, stop_reason=self._rng.choice(("resistance", "pain", "leak"))
+            )
         yield self._enter("needle_out", needle_id=needle, track_sealing="slow_withdrawal")
         if number == len(self._plan.volumes_ml):
             yield self._enter("vital_signs", heart_rate_per_min=self._rng.randint(62, 88), spo2_percent=98)

@@ -123,7 +123,8 @@ class PatientReview:
         context = stage.act_as("adjudicator")
         chosen = choose_read(
             context, read_id=given.item_id, expected_version=given.version,
-            chosen_read_id=reads[self._care.number % 2], reason="simulated: the margins agree better with the venous phase",
+            chosen_read_id=reads[self._care.number % 2],
+            reason="simulated: its margins agree better with the venous phase",
         )  # fmt: skip
         lock_read(context, read_id=given.item_id, expected_version=chosen.version)
 
@@ -173,7 +174,10 @@ class PatientReview:
         )  # fmt: skip
         if self._care.number % 2:
             close_query(
-                stage.act_as("monitor"), stage.writer, query_id=query.item_id, expected_version=answered.version
+                stage.act_as("monitor"),
+                stage.writer,
+                query_id=query.item_id,
+                expected_version=answered.version,
             )
 
     def _sign_off(self, stage: Stage) -> None:
@@ -195,7 +199,11 @@ CHECKED: Final[Mapping[str, tuple[str, ...]]] = {
 }
 QUESTIONS: Final = (
     ("laboratory", "value", "The value differs from the laboratory's report: please check."),
-    ("adverse_event", "grade", "Please confirm the grade: the note of the ward speaks of tablets at home only."),
+    (
+        "adverse_event",
+        "grade",
+        "Please confirm the grade: the note of the ward speaks of tablets at home only.",
+    ),
     ("visit", "date", "The diary gives another day."),
     ("lesion", "segment", "The report names another segment."),
 )

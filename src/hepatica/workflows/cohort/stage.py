@@ -74,6 +74,8 @@ class Stage:
         Account by login.
     notice
         What is said of everything here.
+    kept
+        Digest of bytes that were kept.
     """
 
     writer: RecordWriter
@@ -84,6 +86,7 @@ class Stage:
     people: Mapping[str, Actor]
     notice: str
     store: OneChange = field(init=False)
+    kept: dict[bytes, str] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         """Join every use case to the one change."""
@@ -92,6 +95,12 @@ class Stage:
     def act_as(self, login: str) -> RecordContext:
         """Return the record in the hands of a person."""
         return RecordContext(store=self.store, files=self.files, clock=self.clock, actor=self.people[login])
+
+    def keep_bytes(self, data: bytes) -> str:
+        """Keep some bytes, the same ones once; returns their digest."""
+        if data not in self.kept:
+            self.kept[data] = self.files.keep_bytes(data)
+        return self.kept[data]
 
     def create(
         self, login: str, kind: str, item_id: str, *, patient: Item | None = None, **values: JsonValue
@@ -149,5 +158,3 @@ def play(acts: list[Act], stage: Stage) -> None:
     for act in sorted(acts, key=lambda act: act.at):
         stage.clock.time = act.at
         act.do(stage)
-
-
