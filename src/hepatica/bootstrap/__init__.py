@@ -5,6 +5,12 @@ from __future__ import annotations
 from hepatica.bootstrap.clock import (
     SystemClock,
 )
+from hepatica.bootstrap.demo import (
+    DemoAccounts,
+    has_demo_record,
+    make_demo_record,
+    renew_demo_password,
+)
 from hepatica.bootstrap.followup import (
     make_endpoint_ports,
     make_followup_ports,
@@ -62,12 +68,15 @@ from hepatica.bootstrap.trials import (
 __all__ = [
     "DEMO_RATE_ML_PER_MIN",
     "NUMERIC_LIBRARIES",
+    "DemoAccounts",
     "OpenRecord",
     "SystemClock",
     "back_up_record",
     "find_studies_apart",
+    "has_demo_record",
     "make_comparison_ports",
     "make_credibility_card",
+    "make_demo_record",
     "make_demo_request",
     "make_endpoint_ports",
     "make_explanation_writers",
@@ -95,6 +104,7 @@ __all__ = [
     "read_names",
     "read_schema",
     "read_segments",
+    "renew_demo_password",
     "restore_record",
     "serving_alone",
     "start_worker",

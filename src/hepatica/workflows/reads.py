@@ -182,7 +182,7 @@ def record_measurement(
     lesion_id
         Lesion of the same patient.
     values
-        Fields of a measurement.
+        Fields of a measurement; ``scan_id`` says on which scan of the read, where it has several.
     """
     with context.store.writing() as writer:
         read = _require_own(context, writer, read_id)
@@ -191,6 +191,11 @@ def record_measurement(
         lesion = require_item(writer, kind="lesion", item_id=lesion_id)
         if lesion.patient_id != read.patient_id:
             raise RecordInputError(expected="a lesion of this patient", given="another", where="lesion_id")
+        scans = read.values["scan_ids"]
+        if values.get("scan_id") is not None and values["scan_id"] not in (
+            scans if isinstance(scans, list) else ()
+        ):
+            raise RecordInputError(expected="a scan of this read", given="another", where="scan_id")
         if read.values["state"] == "assigned":
             change_item(
                 context,

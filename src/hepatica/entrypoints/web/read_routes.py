@@ -31,6 +31,7 @@ class Measured(Strict):
     """What was measured of one lesion."""
 
     lesion_id: Identifier
+    scan_id: Identifier | None = None
     longest_diameter_mm: float | None = None
     short_axis_mm: float | None = None
     volume_ml: float | None = None

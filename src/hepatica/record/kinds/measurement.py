@@ -28,6 +28,13 @@ KIND: Final = Kind(
             sight=Sight.READERS,
         ),
         FieldRule(
+            name="scan_id",
+            label="Scan",
+            type=FieldType.REFERENCE,
+            refers_to="scan",
+            sight=Sight.READERS,
+        ),
+        FieldRule(
             name="longest_diameter_mm",
             label="Longest diameter",
             type=FieldType.NUMBER,
