@@ -4,9 +4,20 @@ from __future__ import annotations
 
 import os
 import shutil
+import sys
 from pathlib import Path
 
 import pytest
+
+if sys.dont_write_bytecode:
+    # Else each of some two hundred new processes compiles every library again, seconds each. Not beside the sources:
+    # whoever set this wants no files there.
+    _bytecode = str(Path(__file__).parents[1] / ".pytest_cache" / "bytecode")
+    sys.dont_write_bytecode, sys.pycache_prefix = False, _bytecode
+    os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
+    os.environ["PYTHONPYCACHEPREFIX"] = _bytecode
+
+from shared_folders import Shared
 
 
 def pytest_configure(config: pytest.Config) -> None:
@@ -17,13 +28,29 @@ def pytest_configure(config: pytest.Config) -> None:
 
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
-    """Leave soak tests to 'make soak'."""
+    """Keep tests that share what their file makes in one process, and leave soak tests to 'make soak'."""
+    for item in items:
+        if item.get_closest_marker("xdist_group") is None and _shares_with_its_file(item):
+            item.add_marker(pytest.mark.xdist_group(item.nodeid.partition("::")[0]))
     if "soak" in (config.option.markexpr or ""):
         return
     skip = pytest.mark.skip(reason="long test: run 'make soak'")
     for item in items:
         if item.get_closest_marker("soak"):
             item.add_marker(skip)
+
+
+def _shares_with_its_file(item: pytest.Item) -> bool:
+    fixtures = getattr(item, "_fixtureinfo", None)
+    found = fixtures.name2fixturedefs.values() if fixtures else ()
+    return any(definition.scope == "module" for definitions in found for definition in definitions)
+
+
+@pytest.fixture(scope="session")
+def shared(tmp_path_factory: pytest.TempPathFactory) -> Shared:
+    """What is costly to make and only looked at: made once for all test processes of a run."""
+    base = tmp_path_factory.getbasetemp()
+    return Shared((base.parent if "PYTEST_XDIST_WORKER" in os.environ else base) / "shared")
 
 
 @pytest.fixture(scope="session")
