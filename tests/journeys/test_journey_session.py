@@ -9,7 +9,9 @@ from datetime import datetime
 
 import numpy as np
 import pytest
-from shared_plans import share_two_lesions
+from cases import call_hepatica, plan_arguments, write_phantom
+from phantom import make_phantom
+from shared_plans import SECOND_LESION_LPS_MM
 
 from hepatica.bootstrap import make_plan_ports
 from hepatica.core.errors import InputError, ReplayMismatchError
@@ -26,8 +28,14 @@ pytestmark = pytest.mark.xdist_group("session-journey")
 
 
 @pytest.fixture(scope="module")
-def folder(shared):
-    return share_two_lesions(shared).folder
+def folder(tmp_path_factory):
+    base = tmp_path_factory.mktemp("session")
+    phantom = make_phantom(spacing_mm=(6.0, 6.0, 8.0))
+    case = write_phantom(base / "case", phantom=phantom, extra_lesion_lps_mm=SECOND_LESION_LPS_MM)
+    run = call_hepatica(*plan_arguments(case, base / "plan", "--json"))
+    assert run.status == 0, run.err
+    assert len(run.document["punctures"]) == 2
+    return base / "plan"
 
 
 @pytest.fixture(scope="module")
