@@ -28,22 +28,13 @@ def pytest_configure(config: pytest.Config) -> None:
 
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
-    """Keep tests that share what their file makes in one process, and leave soak tests to 'make soak'."""
-    for item in items:
-        if item.get_closest_marker("xdist_group") is None and _shares_with_its_file(item):
-            item.add_marker(pytest.mark.xdist_group(item.nodeid.partition("::")[0]))
+    """Leave soak tests to 'make soak'."""
     if "soak" in (config.option.markexpr or ""):
         return
     skip = pytest.mark.skip(reason="long test: run 'make soak'")
     for item in items:
         if item.get_closest_marker("soak"):
             item.add_marker(skip)
-
-
-def _shares_with_its_file(item: pytest.Item) -> bool:
-    fixtures = getattr(item, "_fixtureinfo", None)
-    found = fixtures.name2fixturedefs.values() if fixtures else ()
-    return any(definition.scope == "module" for definitions in found for definition in definitions)
 
 
 @pytest.fixture(scope="session")

@@ -23,7 +23,6 @@ from hepatica.record.job import JobState
 from hepatica.record.people import Role
 from hepatica.workflows.export_items import STARTS, escape_cell
 
-pytestmark = pytest.mark.xdist_group("web-files")
 SCRIPT = "<script>alert(1)</script>"
 
 

@@ -16,7 +16,6 @@ from shared_plans import share_demo, share_demo_again
 from hepatica.bootstrap import read_image, read_schema, read_segments
 from hepatica.workflows.ports import ReadImage
 
-pytestmark = pytest.mark.xdist_group("demo-journey")
 MOST_SKIN_DISTANCE_MM = 3.0
 """Skin is the outer face of body voxels; the entry is sampled on it, voxels are 0.7 x 0.7 x 2.5 mm."""
 LABEL_VOLUME_TOLERANCE_ML = 0.5

@@ -21,7 +21,6 @@ from hepatica.bootstrap import read_schema
 from hepatica.entrypoints.cli.exit_status import EXIT_STATUS
 from hepatica.imaging.mask import Mask
 
-pytestmark = pytest.mark.xdist_group("explain-journey")
 CSV_AREA_TOLERANCE_CM2 = 0.2
 """Areas in the table are rounded to 1e-3 mm2 over some ten thousand points."""
 

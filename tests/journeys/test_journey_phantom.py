@@ -15,7 +15,6 @@ from shared_plans import SECOND_LESION_LPS_MM, share_two_lesions
 from hepatica.bootstrap import read_schema
 from hepatica.entrypoints.cli.exit_status import EXIT_STATUS
 
-pytestmark = pytest.mark.xdist_group("phantom-journey")
 VOXEL_DIAMETER_TOLERANCE_MM = 4.0
 """A sphere on 2 x 2 x 4 mm voxels: boundary pixel centres lie up to one pixel inside at each end."""
 

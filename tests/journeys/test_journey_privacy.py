@@ -13,7 +13,6 @@ from dicom_cases import study_arguments, write_study
 
 from hepatica.entrypoints.cli.exit_status import EXIT_STATUS
 
-pytestmark = pytest.mark.xdist_group("privacy")
 MARKERS = ("quaggaperson", "zebedee", "qx47110815", "19310203", "okapifolder", "tapirfile")
 HEADER = {
     "PatientName": "Quaggaperson^Zebedee",

@@ -15,8 +15,6 @@ from phantom import make_phantom
 
 from hepatica.entrypoints.cli.exit_status import EXIT_STATUS
 
-pytestmark = pytest.mark.xdist_group("refusals")
-
 
 @pytest.fixture(scope="module")
 def case(tmp_path_factory):

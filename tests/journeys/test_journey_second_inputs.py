@@ -16,7 +16,6 @@ from scan_files import make_affine, rotate
 
 from hepatica.core.geometry import Grid
 
-pytestmark = pytest.mark.xdist_group("second-inputs")
 DEMO_FACTS = resources.files("hepatica.resources.demo").joinpath("facts-simulated.json")
 
 

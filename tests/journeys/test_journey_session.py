@@ -24,8 +24,6 @@ from hepatica.workflows.plan_document import to_plan_document
 from hepatica.workflows.plan_session import PlanSession, open_plan_session
 from hepatica.workflows.reopen_plan import reopen_plan
 
-pytestmark = pytest.mark.xdist_group("session-journey")
-
 
 @pytest.fixture(scope="module")
 def folder(tmp_path_factory):

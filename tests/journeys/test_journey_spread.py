@@ -17,7 +17,6 @@ from shared_plans import share_demo, share_demo_again
 
 from hepatica.bootstrap import read_schema
 
-pytestmark = pytest.mark.xdist_group("demo-journey")
 DRAWS = 4
 SHIPPED_DRAWS = 32
 FILES = {

@@ -14,7 +14,6 @@ from scan_files import make_affine, rotate, write_dicom
 
 from hepatica.entrypoints.cli.exit_status import EXIT_STATUS
 
-pytestmark = pytest.mark.xdist_group("stacks")
 SLICES = 30
 LEAN_MM = 0.5
 """Sideways step of each slice: 3.6 degrees at 8 mm."""

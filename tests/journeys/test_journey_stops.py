@@ -12,8 +12,6 @@ import pytest
 from cases import call_hepatica, plan_arguments, write_phantom
 from phantom import make_phantom
 
-pytestmark = pytest.mark.xdist_group("refusals")
-
 
 @pytest.fixture(scope="module")
 def case(tmp_path_factory):
