@@ -13,6 +13,7 @@ import pytest
 from cases import write_phantom
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from phantom import make_phantom
 from web_jobs import add_scan, open_world, run_next
 from web_record import open_web_record
 
@@ -22,7 +23,6 @@ from hepatica.record.job import JobState
 from hepatica.record.people import Role
 from hepatica.workflows.export_items import STARTS, escape_cell
 
-pytestmark = pytest.mark.xdist_group("web-files")
 SCRIPT = "<script>alert(1)</script>"
 
 
@@ -30,7 +30,7 @@ SCRIPT = "<script>alert(1)</script>"
 def planned(tmp_path_factory):
     """The phantom in the record, planned through a job by its investigator."""
     folder = tmp_path_factory.mktemp("planned")
-    case = write_phantom(folder / "case")
+    case = write_phantom(folder / "case", phantom=make_phantom(spacing_mm=(6.0, 6.0, 8.0)))
     web = open_web_record(folder)
     web.add_patient()
     add_scan(web, "ct", case["ct"].read_bytes())

@@ -16,7 +16,6 @@ from hepatica.bootstrap import make_record
 from hepatica.record.people import Role
 from hepatica.workflows.accounts import accept_link, invite_account
 
-pytestmark = pytest.mark.xdist_group("live-server")
 IDLE_MOST_BYTES = 400 << 20
 """Bar of the issue."""
 HEAVY = {

@@ -26,7 +26,6 @@ from hepatica.record.job import Job
 from hepatica.record.people import Role, read_rights
 from hepatica.workflows.job_catalogue import find_job_kind, read_job_kinds
 
-pytestmark = pytest.mark.xdist_group("web-walk")
 PAGE = Path(__file__).parents[2] / "docs" / "reference" / "rights.md"
 VALUES = {
     "site": {"name": "North"},

@@ -4,14 +4,12 @@ from __future__ import annotations
 
 import csv
 import json
-import os
-import subprocess
-import sys
 from pathlib import Path
 
 import jsonschema
 import numpy as np
 import pytest
+from cases import call_hepatica, run_hepatica
 from tracked_pairs import make_pair
 
 from hepatica.bootstrap import read_schema
@@ -45,24 +43,14 @@ def write_pair(folder: Path, pair) -> list[str]:
     ]  # fmt: skip
 
 
-def hepatica(*arguments: str) -> subprocess.CompletedProcess:
-    return subprocess.run(
-        [sys.executable, "-m", "hepatica.entrypoints.cli.main", *arguments],
-        capture_output=True,
-        text=True,
-        check=False,
-        env={**os.environ, "ITK_GLOBAL_DEFAULT_NUMBER_OF_THREADS": "1"},
-    )
-
-
 @pytest.fixture(scope="module")
 def case(tmp_path_factory):
     folder = tmp_path_factory.mktemp("pair")
     pair = make_pair(SEED)
     arguments = write_pair(folder, pair)
-    done = hepatica(*arguments, "--out", str(folder / "track"))
-    assert done.returncode == 0, done.stderr
-    return folder, pair, arguments, json.loads(done.stdout)
+    done = run_hepatica(*arguments, "--out", folder / "track")
+    assert done.status == 0, done.err
+    return folder, pair, arguments, done.document
 
 
 def read_rows(path: Path) -> list[dict[str, str]]:
@@ -101,7 +89,7 @@ def test_a_reader_confirms_and_uids_stay_and_the_response_is_derived_from_the_ta
     for entry in decisions["decisions"]:
         entry["decision"] = "accept"
     (folder / "decided.json").write_text(json.dumps(decisions))
-    done = hepatica(
+    done = call_hepatica(
         *arguments,
         "--out",
         str(folder / "confirmed"),
@@ -110,8 +98,8 @@ def test_a_reader_confirms_and_uids_stay_and_the_response_is_derived_from_the_ta
         "--reader",
         "Reader A",
     )
-    assert done.returncode == 0, done.stderr
-    confirmed = json.loads(done.stdout)
+    assert done.status == 0, done.err
+    confirmed = done.document
     assert confirmed["status"] == "confirmed"
     assert {(link["reader"], link["reason"]) for link in confirmed["links"]} == {
         ("Reader A", "seen on both scans")
@@ -121,11 +109,11 @@ def test_a_reader_confirms_and_uids_stay_and_the_response_is_derived_from_the_ta
         assert before == {one["id"]: one["tracking_uid"] for one in confirmed[side]["lesions"]}
     out = folder / "response"
     tables = folder / "confirmed"
-    done = hepatica(
+    done = call_hepatica(
         "response", "derive", "--tu", str(tables / "tu.csv"), "--tr", str(tables / "tr.csv"),
         "--criteria", "recist-1.1", "--out", str(out),
     )  # fmt: skip
-    assert done.returncode == 0, done.stderr
+    assert done.status == 0, done.err
     assert {row["RSTESTCD"] for row in read_rows(out / "rs.csv")} >= {"TRGRESP", "OVRLRESP"}
 
 
@@ -144,13 +132,13 @@ def test_decisions_on_other_proposals_are_refused(case):
 def test_the_next_visit_goes_on_with_names_and_uids_and_writes_no_second_baseline(case):
     folder, _, _, first = case
     scan, labels = (str(folder / f"simulated-followup{end}.nii.gz") for end in ("", "-labels"))
-    done = hepatica(
+    done = call_hepatica(
         "track", scan, scan, "--baseline-labels", labels, "--followup-labels", labels, "--names",
         str(folder / "names.csv"), "--baseline-plan", str(folder / "track"), "--visit-number", "3",
         "--simulated", "--json", "--out", str(folder / "third"),
     )  # fmt: skip
-    assert done.returncode == 0, done.stderr
-    third = json.loads(done.stdout)
+    assert done.status == 0, done.err
+    third = done.document
     names = {one["id"]: (one["name"], one["tracking_uid"]) for one in first["followup"]["lesions"]}
     assert {one["id"]: (one["name"], one["tracking_uid"]) for one in third["followup"]["lesions"]} == names
     assert read_rows(folder / "third" / "tu.csv") == []
