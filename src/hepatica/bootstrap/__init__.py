@@ -12,6 +12,9 @@ from hepatica.bootstrap.followup import (
     make_response_ports,
     make_response_report_writer,
 )
+from hepatica.bootstrap.people import (
+    make_identity_provider,
+)
 from hepatica.bootstrap.planning import (
     DEMO_RATE_ML_PER_MIN,
     NUMERIC_LIBRARIES,
@@ -53,6 +56,7 @@ from hepatica.bootstrap.serving import (
 )
 from hepatica.bootstrap.trials import (
     make_comparison_ports,
+    make_report_ports,
     make_trial_report_ports,
     open_checkpoint,
     read_dataset_rows,
@@ -72,6 +76,7 @@ __all__ = [
     "make_endpoint_ports",
     "make_explanation_writers",
     "make_followup_ports",
+    "make_identity_provider",
     "make_image_reader",
     "make_job_world",
     "make_label_reader",
@@ -79,6 +84,7 @@ __all__ = [
     "make_plan_ports",
     "make_procedure_ports",
     "make_record",
+    "make_report_ports",
     "make_response_ports",
     "make_response_report_writer",
     "make_scan_importer",
