@@ -276,11 +276,21 @@ def test_a_report_job_makes_an_item_of_the_site_whose_files_are_delivered(trial,
 def test_a_report_job_asks_for_right_and_site_when_it_runs_and_writes_nothing_when_cancelled(trial):
     world = open_world(trial)
     far = trial.enter("far", Role.STATISTICIAN, sites=["s2"])
-    assert submit(far, about="trial", site_id="s1").status_code == 202
-    state, job = run_next(trial, world)
-    assert state is JobState.FAILED and job.result["error"]["code"] == "forbidden"
+    assert submit(far, about="trial", site_id="s1").status_code == 403
     for role in (Role.READER_1, Role.MONITOR):
         assert submit(trial.enter(f"no-{role}", role), about="trial", site_id="s1").status_code == 403
+    gone = trial.enter("gone", Role.STATISTICIAN)
+    account_id = gone.get("/api/me").json()["account_id"]
+    left = submit(gone, about="trial", site_id="s1").json()["job_id"]
+    assert far.get(f"/api/job/{left}").status_code == 404
+    boss = trial.enter("boss", Role.ADMINISTRATOR)
+    version = {"if-match": boss.get(f"/api/account/{account_id}").headers["etag"]}
+    moved = boss.patch(
+        f"/api/account/{account_id}", json={"site_ids": ["s2"], "reason": "moved"}, headers=version
+    )
+    assert moved.status_code == 200, moved.text
+    state, job = run_next(trial, world)
+    assert state is JobState.FAILED and job.result["error"]["code"] == "forbidden"
     near = trial.enter("near", Role.STATISTICIAN)
     for wrong in (
         {"about": "all"}, {"site_id": ""}, {"site_id": "../s1"}, {"criterion": "itrecist"}, {"rules": "/etc/passwd"},
@@ -297,3 +307,21 @@ def test_a_report_job_asks_for_right_and_site_when_it_runs_and_writes_nothing_wh
     assert state is JobState.FAILED and job.result["error"]["code"] == "input"
     assert near.get("/api/report").json()["total"] == before
     assert str(trial.home.folder) not in json.dumps(dict(job.result))
+
+
+@pytest.mark.requirement("F-jobs-report")
+def test_a_report_that_is_cancelled_while_it_is_made_leaves_nothing(trial):
+    from dataclasses import replace
+
+    world, doctor = open_world(trial), trial.enter("stopper", Role.INVESTIGATOR)
+    before = doctor.get("/api/report").json()["total"]
+    job_id = submit(doctor, about="trial", site_id="s1").json()["job_id"]
+
+    def make_ports():
+        assert doctor.post(f"/api/job/{job_id}/cancel").status_code == 200
+        return world.make_report_ports()
+
+    state, job = run_next(trial, replace(world, make_report_ports=make_ports))
+    assert (state, job.state) == (JobState.CANCELLED, JobState.CANCELLED)
+    assert doctor.get("/api/report").json()["total"] == before
+    assert list((trial.home.folder / "scratch").iterdir()) == []
