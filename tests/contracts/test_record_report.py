@@ -137,6 +137,8 @@ def test_the_record_gives_all_datasets_with_the_values_that_were_entered(reporte
     assert [subjects[name]["SAFFL"] for name in sorted(subjects)] == ["Y", "Y", "N"]
     assert subjects["S-p1"]["TRT01P"] == "HCC, Dose level 2" and subjects["S-p1"]["TRTSDT"] == "2026-03-02"
     assert subjects["S-p2"]["DTHDT"] == "2026-06-15" and subjects["S-p3"]["EOSSTT"] == "NOT ENROLLED"
+    # A consent is a milestone: it does not end anything.
+    assert (subjects["S-p1"]["EOSSTT"], subjects["S-p1"]["DCSREAS"]) == ("ONGOING", "")
     assert subjects["S-p1"]["AGE"] == "" == subjects["S-p1"]["SEX"], "what is sealed or absent is missing"
     # 2 mL into L1 and 0.5 mL into L2 at 1e6 PFU per mL, closed form of the day; a leak is told, not subtracted here.
     doses = {
@@ -159,17 +161,17 @@ def test_the_read_that_was_chosen_or_the_only_locked_one_makes_the_response(repo
     sums = {
         (row["USUBJID"], row["AVISITN"]): float(row["AVAL"])
         for row in reported.tables["ADTR"]
-        if row["GRPID"] == "ALL" and row["PARAMCD"] == "SUMDIAM"
-    } or {
-        (row["USUBJID"], row.get("VISITNUM", "")): row for row in reported.tables["ADTR"]
-    }  # fmt: skip
+        if row["GRPID"] == "" and row["PARAMCD"] == "SDIAM"
+    }
+    expected = {("S-p1", "1"): 60.0, ("S-p1", "2"): 30.0, ("S-p2", "1"): 60.0, ("S-p2", "2"): 90.0}
+    assert sums == expected
     best = {
         row["USUBJID"]: row["AVALC"]
         for row in reported.tables["ADRS"]
         if row["PARAMCD"] == "BOR" and row["GRPID"] in ("", "ALL")
     }
     # p1: 60 to 30 mm by the second reader, whom the adjudicator chose; p2: 60 to 90 mm by the only locked read.
-    assert sums and best["S-p1"] == "PR" and best["S-p2"] == "PD"
+    assert best["S-p1"] == "PR" and best["S-p2"] == "PD"
     groups = {row["GRPID"] for row in reported.tables["ADRS"] if row["USUBJID"] == "S-p1"}
     assert "INJECTED" in {group.upper() for group in groups}
 
