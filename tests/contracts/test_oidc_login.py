@@ -256,6 +256,16 @@ def test_a_token_that_is_not_for_this_login_is_refused(house, wrong):
 
 
 @pytest.mark.requirement("F-OIDC-token")
+def test_the_algorithms_of_the_configuration_count_and_no_others(house):
+    invite(house)
+    house.trust(algorithms=["RS512", "PS256"])
+    assert_refused(enter(house)[1])
+    for algorithm in ("RS512", "PS256"):
+        house.idp.header = {"alg": algorithm}
+        assert enter(house)[1].status_code == 303
+
+
+@pytest.mark.requirement("F-OIDC-token")
 def test_clocks_may_differ_by_the_skew_and_no_more(house):
     invite(house)
     for late, status in ((55, 303), (65, 401)):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import hashlib
+import hmac
 import json
 import threading
 import time
@@ -11,7 +12,7 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from urllib.parse import parse_qs, urlencode, urlsplit
 
 from joserfc import jwt
-from joserfc.jwk import OctKey, RSAKey
+from joserfc.jwk import RSAKey
 
 CLIENT = "hepatica"
 SECRET = "a secret/of: the client"
@@ -81,8 +82,10 @@ class IdentityProvider:
             return f"{_encode(json.dumps(header))}.{_encode(json.dumps(claims))}."
         if header["alg"] == "HS256":
             # The confusion of algorithms: the public key, which everybody has, as the secret one.
-            key = OctKey.import_key(self.keys[0].as_pem(private=False))
-        return jwt.encode(header, claims, key)
+            signed = f"{_encode(json.dumps(header))}.{_encode(json.dumps(claims))}"
+            mark = hmac.digest(self.keys[0].as_pem(private=False), signed.encode(), "sha256")
+            return f"{signed}.{base64.urlsafe_b64encode(mark).rstrip(b'=').decode()}"
+        return jwt.encode(header, claims, key, algorithms=[header["alg"]])
 
     def _answer(self, request, method: str, body: bytes) -> None:
         path = urlsplit(request.path).path
