@@ -13,7 +13,7 @@ from typer.testing import CliRunner
 from web_jobs import open_world, run_next
 from web_record import open_web_record
 
-from hepatica.core.errors import ForbiddenError, NotFoundError
+from hepatica.core.errors import ForbiddenError, NotFoundError, UsageError
 from hepatica.entrypoints.cli.main import app
 from hepatica.procedure.document import to_entry_document
 from hepatica.record.job import JobState
@@ -217,13 +217,13 @@ def test_the_same_tables_as_files_give_the_same_datasets(reported, trial, tmp_pa
 @pytest.mark.requirement("E-report-record")
 def test_a_site_without_patients_or_both_inputs_are_refused(trial, tmp_path):
     result, _ = report_by_command(trial, tmp_path / "x", "--site", "nowhere")
-    assert result.exit_code != 0 and not (tmp_path / "x").exists()
+    assert isinstance(result.exception, NotFoundError) and not (tmp_path / "x").exists()
     both = CliRunner().invoke(
         app, ["trial", "report", str(tmp_path), "--home", str(tmp_path), "--out", str(tmp_path / "y")]
     )
-    assert both.exit_code == 2
+    assert isinstance(both.exception, UsageError)
     neither = CliRunner().invoke(app, ["trial", "report", "--out", str(tmp_path / "y")])
-    assert neither.exit_code == 2 and not (tmp_path / "y").exists()
+    assert isinstance(neither.exception, UsageError) and not (tmp_path / "y").exists()
 
 
 @pytest.mark.requirement("E-report-record")

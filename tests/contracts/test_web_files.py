@@ -305,7 +305,7 @@ def test_a_spread_job_makes_an_item_of_the_plan_whose_files_are_the_simulations(
     assert {**request, "files": item["values"]["files"]} == item["values"]
     where = f"/api/files/spread/{item['item_id']}"
     document = planned.doctor.get(f"{where}/spread.json").json()
-    assert document["draws"] == 3 or document["request"]["draws"] == 3
+    assert (document["draws"], document["seed"], document["rate"]["value"]) == (3, 4, 0.5)
     manifest = planned.doctor.get(f"{where}/manifest.json").json()
     assert {name: item["values"]["files"][name] for name in manifest["outputs"]} == manifest["outputs"]
     reader = planned.web.enter("spread-reader", Role.READER_1)
