@@ -42,6 +42,9 @@ from hepatica.bootstrap.record import (
     restore_record,
     write_new_file,
 )
+from hepatica.bootstrap.reports import (
+    make_report_ports,
+)
 from hepatica.bootstrap.scans import (
     make_pacs_directory,
     make_scan_ports,
@@ -56,7 +59,6 @@ from hepatica.bootstrap.serving import (
 )
 from hepatica.bootstrap.trials import (
     make_comparison_ports,
-    make_report_ports,
     make_trial_report_ports,
     open_checkpoint,
     read_dataset_rows,

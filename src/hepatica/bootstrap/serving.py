@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING, Any
 
 from hepatica.bootstrap.planning import make_plan_ports
 from hepatica.bootstrap.record import OpenRecord, open_record
+from hepatica.bootstrap.reports import make_report_ports
 from hepatica.bootstrap.scans import make_pacs_directory, make_scan_ports
-from hepatica.bootstrap.trials import make_report_ports
 
 if TYPE_CHECKING:
     from hepatica.adapters.compute.worker_process import WorkerProcess

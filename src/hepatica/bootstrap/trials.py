@@ -13,7 +13,6 @@ from hepatica.bootstrap.clock import SystemClock
 
 if TYPE_CHECKING:
     from hepatica.workflows.compare_designs import ComparisonPorts
-    from hepatica.workflows.report_record import ReportPorts
     from hepatica.workflows.trial_report import TrialReportPorts
 
 
@@ -112,16 +111,4 @@ def make_trial_report_ports() -> TrialReportPorts:
         stage_output=stage_output,
         clock=SystemClock(),
         code_version=metadata.version("hepatica"),
-    )
-
-
-def make_report_ports() -> ReportPorts:
-    """Join the world to the reports of a record."""
-    from hepatica.bootstrap.followup import make_response_ports, make_response_report_writer
-    from hepatica.workflows.report_record import ReportPorts
-
-    return ReportPorts(
-        trial=make_trial_report_ports(),
-        response=make_response_ports(),
-        write_response=make_response_report_writer(),
     )
