@@ -35,6 +35,8 @@ VALUES = {
     "consent": {"study_id": "study1", "form_version": "1", "signed_date": "2026-01-01"},
     "scan": {"series_uid": "2.25.1", "modality": "CT", "state": "accepted"},
     "plan": {"scan_id": "scan1", "visit_number": 1, "status": "cleared", "files": {}},
+    "spread": {"plan_id": "plan1", "draws": 10, "seed": 1, "files": {}},
+    "report": {"about": "trial", "made_time": "2026-01-02T03:04:05+00:00", "partial": False, "files": {}},
     "procedure": {"visit_number": 1, "state": "open", "entries": []},
     "visit": {"name": "V1", "visit_number": 1, "status": "planned"},
     "lesion": {"lesion_label": "L1", "tracking_uid": "2.25.2", "location": "LIVER"},
@@ -50,7 +52,7 @@ VALUES = {
     },
 }  # fmt: skip
 ENTRY = {"entry_id": "e1", "kind": "note", "occurred_at": "2026-01-02T08:00:00+00:00", "values": {}}
-OF_NOBODY = {"site", "study", "account"}
+OF_NOBODY = {"site", "study", "account", "report"}
 BLINDED = {Role.READER_1, Role.READER_2, Role.ADJUDICATOR}
 
 
@@ -107,6 +109,7 @@ def body_of(web, method, path, kind):
         return {"reason": "twice"}
     special = {
         "/api/account": {"login": "new", "display_name": "N", "roles": ["monitor"]},
+        "/api/account/{account_id}/invitation": {"reason": "new provider"},
         "/api/account/{account_id}": {"display_name": "N", "reason": "married"},
         "/api/read": {"patient_id": "patient1", "reader_id": web.ids[Role.READER_2], "criterion": "mrecist", "scan_ids": ["scan1"]},
         "/api/read/{read_id}/measurement": {"lesion_id": "lesion1", "longest_diameter_mm": 12.0},

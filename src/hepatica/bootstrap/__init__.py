@@ -18,6 +18,9 @@ from hepatica.bootstrap.followup import (
     make_response_ports,
     make_response_report_writer,
 )
+from hepatica.bootstrap.people import (
+    make_identity_provider,
+)
 from hepatica.bootstrap.planning import (
     DEMO_RATE_ML_PER_MIN,
     NUMERIC_LIBRARIES,
@@ -44,6 +47,9 @@ from hepatica.bootstrap.record import (
     open_record,
     restore_record,
     write_new_file,
+)
+from hepatica.bootstrap.reports import (
+    make_report_ports,
 )
 from hepatica.bootstrap.scans import (
     make_pacs_directory,
@@ -81,6 +87,7 @@ __all__ = [
     "make_endpoint_ports",
     "make_explanation_writers",
     "make_followup_ports",
+    "make_identity_provider",
     "make_image_reader",
     "make_job_world",
     "make_label_reader",
@@ -88,6 +95,7 @@ __all__ = [
     "make_plan_ports",
     "make_procedure_ports",
     "make_record",
+    "make_report_ports",
     "make_response_ports",
     "make_response_report_writer",
     "make_scan_importer",

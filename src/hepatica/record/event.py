@@ -35,6 +35,8 @@ class Action(StrEnum):
     LOGIN = "login"
     LOGIN_REFUSED = "login_refused"
     LOGOUT = "logout"
+    LINK = "link"
+    """An account was joined to a person at the identity provider, or parted from one."""
     CHANGE_PASSWORD = "change_password"
     EXPORT = "export"
 

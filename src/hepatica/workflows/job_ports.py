@@ -16,6 +16,7 @@ from hepatica.workflows.record_ports import RecordContext, RecordWriter, SealedR
 if TYPE_CHECKING:
     # The web process reads this module too: it must not load what computes.
     from hepatica.workflows.plan_ports import PlanPorts
+    from hepatica.workflows.report_record import ReportPorts
 
 JobResult: TypeAlias = dict[str, JsonValue]
 Commit: TypeAlias = Callable[[RecordWriter], JobResult]
@@ -62,6 +63,8 @@ class JobWorld:
         Refuses a file that would leave its folder or unpack to an unreasonable size.
     importer
         Takes scans in; None where this installation cannot.
+    make_report_ports
+        Returns what reports need; None where there are none.
     """
 
     make_plan_ports: Callable[[], PlanPorts]
@@ -71,6 +74,7 @@ class JobWorld:
     incoming: Incoming
     check_archive: Callable[[Path], None]
     importer: ScanImporter | None = None
+    make_report_ports: Callable[[], ReportPorts] | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

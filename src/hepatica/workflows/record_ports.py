@@ -71,6 +71,9 @@ class AccountReader(Protocol):
     def find_token(self, digest: str) -> Token | None:
         """Return a token, or None."""
 
+    def list_tokens(self, account_id: str) -> tuple[Token, ...]:
+        """Return every token of an account."""
+
 
 class AccountWriter(AccountReader, Protocol):
     """The same, to be changed."""

@@ -14,7 +14,8 @@ from hepatica.core.progress import SILENT, Progress
 from hepatica.followup.visits.schedule import Schedule
 from hepatica.followup.visits.schedule_file import read_schedule
 from hepatica.record.people import Actor, Role, make_system_actor
-from hepatica.workflows.accounts import accept_link, invite_account, to_actor
+from hepatica.workflows.account_entry import to_actor
+from hepatica.workflows.accounts import accept_link, invite_account
 from hepatica.workflows.cohort.care import STUDY, PatientCare
 from hepatica.workflows.cohort.course import simulate_patient
 from hepatica.workflows.cohort.review import PatientReview

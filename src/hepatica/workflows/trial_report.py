@@ -74,6 +74,10 @@ class TrialReportRequest:
         Formats of the datasets.
     words
         A trial's own file of words.
+    origin
+        Where the tables were made from, where they are not the user's own files.
+    notes
+        What was said when they were made.
     """
 
     folder: Path
@@ -82,6 +86,8 @@ class TrialReportRequest:
     evaluator: str = ""
     formats: tuple[str, ...] = ("csv", "xpt", "json")
     words: Path | None = None
+    origin: str = ""
+    notes: tuple[RowFinding, ...] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -198,6 +204,7 @@ def report_trial(
     settings = ResponseSettings(criterion=request.criterion)
     progress.stage("Reading tables")
     data = read_trial(request.folder, ports=ports.data)
+    data.findings += request.notes
     progress.stage("Deriving datasets")
     derive_datasets(data, rules=rules, settings=settings, words=words, ports=ports.data)
     for name, rows in data.datasets.items():
@@ -415,7 +422,7 @@ def _write_manifest(
         run_time=run_time,
         code_version=ports.code_version,
         inputs={name.lower(): ports.digest_file(path) for name, path in data.sources.items()},
-        sources={name.lower(): str(path) for name, path in data.sources.items()},
+        sources={name.lower(): request.origin or str(path) for name, path in data.sources.items()},
         parameters={
             **settings.to_dict(),
             "rules": request.rules,

@@ -29,9 +29,16 @@ KIND: Final = Kind(
         ),
         FieldRule(
             name="scan_id",
-            label="Scan",
+            label="Scan it was measured on",
             type=FieldType.REFERENCE,
             refers_to="scan",
+            sight=Sight.READERS,
+        ),
+        FieldRule(
+            name="lesion_role",
+            label="Role of the lesion in this read",
+            type=FieldType.CODE,
+            codes=("TARGET", "NON-TARGET", "NEW"),
             sight=Sight.READERS,
         ),
         FieldRule(

@@ -16,7 +16,7 @@ from hepatica.workflows.cohort.table import CohortTable
 from hepatica.workflows.queries import answer_query, close_query, open_query
 from hepatica.workflows.reads import assign_read, choose_read, lock_read, record_measurement
 from hepatica.workflows.record_ports import ItemFilter
-from hepatica.workflows.sign_item import lock_item, sign_item
+from hepatica.workflows.sign_item import Proof, lock_item, sign_item
 from hepatica.workflows.verify_item import verify_item
 
 CRITERION: Final = "recist-1.1"
@@ -132,7 +132,7 @@ class PatientReview:
     def _sign(self, stage: Stage, login: str, item: Item, *, meaning: str) -> None:
         sign_item(
             stage.act_as(login), stage.passwords, kind=item.kind, item_id=item.item_id,
-            expected_version=item.version, meaning=meaning, password=stage.password,
+            expected_version=item.version, meaning=meaning, proof=Proof(password=stage.password),
         )  # fmt: skip
 
     def _list_check_acts(self) -> Iterator[Act]:
