@@ -103,10 +103,11 @@ def enter(procedure_id: str, body: EntriesBody, context: Context, key: Key, resp
     rows = [entry.model_dump(mode="json") for entry in body.entries]
 
     def act(writer: Any) -> dict[str, Any]:
-        return _to_recorded(record_entries(context, writer, procedure_id=procedure_id, entries=rows))
+        return _to_kept(record_entries(context, writer, procedure_id=procedure_id, entries=rows))
 
     request: dict[str, Any] = {"enter": procedure_id, "entries": rows}
-    return _give(response, do_once(context, key=key, request=request, act=act))
+    kept = do_once(context, key=key, request=request, act=act)
+    return _give_day(context, response, procedure_id, kept)
 
 
 @router.post(
@@ -125,12 +126,13 @@ def close(
     row = body.model_dump(mode="json")
 
     def act(writer: Any) -> dict[str, Any]:
-        return _to_recorded(
+        return _to_kept(
             close_procedure(context, writer, procedure_id=procedure_id, expected_version=version, entry=row)
         )
 
     request: dict[str, Any] = {"close": procedure_id, "version": version, "entry": row}
-    return _give(response, do_once(context, key=key, request=request, act=act))
+    kept = do_once(context, key=key, request=request, act=act)
+    return _give_day(context, response, procedure_id, kept)
 
 
 @router.get("/procedure/{procedure_id}/day", response_model=DayAnswer, openapi_extra=needs("procedure.read"))
@@ -160,15 +162,23 @@ def hand_on(procedure_id: str, context: Context) -> Any:
     )
 
 
-def _to_recorded(recorded: Recorded) -> dict[str, Any]:
+def _to_kept(recorded: Recorded) -> dict[str, Any]:
+    """Return what is remembered for a repetition: not the whole day, which every entry would keep once more."""
     return {
-        "item": to_answer(recorded.report.item).model_dump(mode="json"),
-        "day": _to_day(recorded.report),
         "added": list(recorded.added),
         "repeated": list(recorded.repeated),
         "not_handed_on": list(recorded.not_handed_on),
-        "etag": recorded.report.item.etag,
     }
+
+
+def _give_day(context: Context, response: Response, procedure_id: str, kept: dict[str, Any]) -> dict[str, Any]:
+    """Answer with the day as it stands now, which another tablet may have gone on with."""
+    report = read_day(context, procedure_id=procedure_id)
+    response.headers["etag"] = report.item.etag
+    named = ("added", "repeated", "not_handed_on")
+    item = to_answer(report.item).model_dump(mode="json")
+    # An answer remembered by an earlier version holds the day too; what it says of the entries counts.
+    return {"item": item, "day": _to_day(report), **{name: kept[name] for name in named}}
 
 
 def _to_day(report: DayReport) -> dict[str, Any]:
