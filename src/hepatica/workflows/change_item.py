@@ -51,6 +51,7 @@ def create_item(
     """
     kind = find_kind(item.kind)
     require_right(context.actor, right or kind.write_right, site_id=item.site_id)
+    item = replace(item, values=_move_dates(context, kind, item, item.values, before={}))
     _check(kind, item)
     if writer.find_item(item.kind, item.item_id) is not None:
         raise ConflictError(
@@ -106,7 +107,7 @@ def change_item(
         raise RecordInputError(
             expected="a reason for the change", given="none", where=f"{kind} {item_id}", action="say why"
         )
-    after = before.with_values(values)
+    after = before.with_values(_move_dates(context, rule, before, values, before=before.values))
     _check(rule, after)
     if not list_changes(before, after):
         return before
@@ -186,6 +187,20 @@ def require_item(writer: RecordReader, *, kind: str, item_id: str) -> Item:
     if item is None:
         raise NotFoundError(expected=f"a {kind} of the record", given="an unknown identifier", where=kind)
     return item
+
+
+def _move_dates(
+    context: RecordContext,
+    kind: Kind,
+    item: Item,
+    values: Mapping[str, JsonValue],
+    *,
+    before: Mapping[str, JsonValue],
+) -> Mapping[str, JsonValue]:
+    """Return what was given with the dates that a research record keeps."""
+    if context.dates is None:
+        return values
+    return context.dates.move_values(values, kind=kind, patient_id=item.patient_id, before=before)
 
 
 def _find_last_version(writer: RecordWriter, *, kind: str, item_id: str) -> int:

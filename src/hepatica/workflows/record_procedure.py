@@ -13,7 +13,7 @@ from hepatica.procedure.append import append_entries
 from hepatica.procedure.check_day import check_day
 from hepatica.procedure.document import from_entry_document, to_entry_document
 from hepatica.procedure.entry import Entry
-from hepatica.procedure.entry_kind import Phase
+from hepatica.procedure.entry_kind import Phase, read_entry_kinds
 from hepatica.procedure.planned import PlannedDay, to_planned_day
 from hepatica.procedure.settings import DaySettings
 from hepatica.procedure.state import DayState, derive_day
@@ -144,14 +144,14 @@ def record_entries(
     require_right(context.actor, "procedure.write", site_id=item.site_id)
     before = read_entries(item)
     planned = read_planned(context, _require_plan(writer, item))
-    settings = read_settings(writer, item, before)
-    now = context.now_utc()
-    new = [_receive(document, context, now=now) for document in entries]
+    settings = read_settings(context, writer, item, before)
+    now = context.patient_now(item.patient_id)
+    new = [_receive(document, context, item, now=now) for document in entries]
     appended = append_entries(before, new, planned=planned, settings=settings)
     not_handed_on: tuple[str, ...] = ()
     if appended.added:
         # Another day of the first entry may bring another version of the protocol into force.
-        settings = read_settings(writer, item, appended.entries)
+        settings = read_settings(context, writer, item, appended.entries)
         day = derive_day(appended.entries, planned, settings=settings)
         item = change_item(
             context,
@@ -168,7 +168,9 @@ def record_entries(
             ),
         )
         earlier = derive_day(before, planned, settings=settings)
-        not_handed_on = hand_on_day(context, writer, procedure=item, planned=planned, days=(earlier, day))
+        not_handed_on = hand_on_day(
+            context.deriving(), writer, procedure=item, planned=planned, days=(earlier, day)
+        )
     report = _to_report(writer, item, appended.entries, planned=planned, settings=settings, now=now)
     return Recorded(
         report=report, added=appended.added, repeated=appended.repeated, not_handed_on=not_handed_on
@@ -243,8 +245,8 @@ def read_day(context: RecordContext, *, procedure_id: str) -> DayReport:
             item,
             entries,
             planned=read_planned(context, _require_plan(reader, item)),
-            settings=read_settings(reader, item, entries),
-            now=context.now_utc(),
+            settings=read_settings(context, reader, item, entries),
+            now=context.patient_now(item.patient_id),
         )
 
 
@@ -270,13 +272,15 @@ def read_planned(context: RecordContext, plan: Item) -> PlannedDay:
     return to_planned_day(document)
 
 
-def read_settings(reader: RecordReader, item: Item, entries: Sequence[Entry]) -> DaySettings:
+def read_settings(
+    context: RecordContext, reader: RecordReader, item: Item, entries: Sequence[Entry]
+) -> DaySettings:
     """Return what study and site set for a procedure.
 
     Parameters
     ----------
-    reader
-        View of the record.
+    context, reader
+        Who asks, and the view of the record.
     item, entries
         The procedure, and what was entered; its first day decides which protocol version is in force.
     """
@@ -285,6 +289,8 @@ def read_settings(reader: RecordReader, item: Item, entries: Sequence[Entry]) ->
     study = None
     if entries:
         first = min(entry.occurred_at for entry in entries)
+        # Protocol versions are no patient's: they are in force by the wall calendar.
+        first += context.now_utc() - context.patient_now(item.patient_id)
         study = read_protocol_version(reader, on=first.date().isoformat())
     return DaySettings(
         protocol_version=str(study.values["protocol_version"]) if study else "",
@@ -292,9 +298,23 @@ def read_settings(reader: RecordReader, item: Item, entries: Sequence[Entry]) ->
     )
 
 
-def _receive(document: Mapping[str, Any], context: RecordContext, *, now: datetime) -> Entry:
+def _receive(document: Mapping[str, Any], context: RecordContext, item: Item, *, now: datetime) -> Entry:
     stamped = {**document, "entered_at": now.isoformat(), "author": context.actor.account_id}
-    return replace(from_entry_document(stamped), entered_at=now)
+    return replace(from_entry_document(_move_times(stamped, context, item)), entered_at=now)
+
+
+def _move_times(document: Mapping[str, Any], context: RecordContext, item: Item) -> Mapping[str, Any]:
+    """Return an entry with its times in the calendar of the record."""
+    values = document.get("values")
+    if context.dates is None or not isinstance(values, Mapping):
+        return document
+    kind = read_entry_kinds().get(str(document.get("kind")))
+    timed = {name for name, rule in (kind.fields.items() if kind else ()) if rule.type in ("date", "time")}
+    dates, moved = context.dates, {**values}
+    for name in timed & set(values):
+        moved[name] = dates.move(values[name], patient_id=item.patient_id, where=f"entry {name}")
+    when = dates.move(document.get("occurred_at"), patient_id=item.patient_id, where="occurred_at")
+    return {**document, "occurred_at": when, "values": moved}
 
 
 def _require_plan(reader: RecordReader, item: Item) -> Item:

@@ -44,9 +44,9 @@ def list_serious_events(context: RecordContext, *, patient_id: str = "") -> tupl
     patient_id
         Only of this patient; empty for all.
     """
-    now = context.now_utc()
     found = [
-        SeriousEvent(item=item, clock=measure_clock(item, now=now)) for item in _list(context, patient_id)
+        SeriousEvent(item=item, clock=measure_clock(item, now=context.patient_now(item.patient_id)))
+        for item in _list(context, patient_id)
     ]
 
     def urgency(event: SeriousEvent) -> tuple[int, float, str]:
@@ -108,6 +108,9 @@ def report_event(
     if event.values.get("reported_time") is not None:
         raise ConflictError(expected="one report", given="a second", where="adverse event")
     aware = _to_time(event, "became_aware_time")
+    reported_time = context.to_record_date(
+        reported_time, patient_id=event.patient_id, where="reported_time"
+    )
     try:
         reported = datetime.fromisoformat(reported_time)
     except ValueError:
@@ -124,12 +127,12 @@ def report_event(
             given="one before, or no time of awareness",
             where="reported_time",
         )
-    if (reported - context.now_utc()).total_seconds() > CLOCK_SKEW_S:
+    if (reported - context.patient_now(event.patient_id)).total_seconds() > CLOCK_SKEW_S:
         raise RecordInputError(
             expected="a report that has been made", given="one in the future", where="reported_time"
         )
     return change_item(
-        context,
+        context.deriving(),
         writer,
         kind="adverse_event",
         item_id=event_id,

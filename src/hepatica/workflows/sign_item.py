@@ -56,7 +56,8 @@ def sign_item(
                 action="look at what changed before you sign",
             )
         return create_item(
-            context,
+            # The moment of signing is the trail's, not one of the patient's life.
+            context.deriving(),
             writer,
             item=Item(
                 kind="signature",
