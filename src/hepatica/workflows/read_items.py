@@ -119,7 +119,9 @@ def read_history(
         shown = (
             project_event(event, actor, own_read_locked=own.patients.get(event.patient_id, False))
             for event in events
-            if actor.is_system or not event.site_id or event.site_id in actor.site_ids
+            if (actor.is_system or not event.site_id or event.site_id in actor.site_ids)
+            # A scan's history may begin under a patient whom the reader was not given.
+            and (not actor.is_blinded or not event.patient_id or event.patient_id in own.patients)
         )
         return tuple(event for event, _ in zip(shown, range(max(1, min(limit, 500)))))
 

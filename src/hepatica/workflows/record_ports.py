@@ -127,6 +127,9 @@ class VaultWriter(VaultReader, Protocol):
     def replace(self, entry: VaultEntry) -> None:
         """Add an entry, or put it in the place of the one there."""
 
+    def remove(self, purpose: str, pseudonym: str) -> bool:
+        """Destroy what lies behind a pseudonym; returns whether there was anything."""
+
 
 class Passwords(Protocol):
     """Keeps passwords so that nobody can read them."""

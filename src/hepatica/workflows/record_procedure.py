@@ -12,6 +12,7 @@ from hepatica.core.findings import Finding
 from hepatica.procedure.append import append_entries
 from hepatica.procedure.check_day import check_day
 from hepatica.procedure.document import from_entry_document, to_entry_document
+from hepatica.procedure.edited import apply_edits, read_dose_changes
 from hepatica.procedure.entry import Entry
 from hepatica.procedure.entry_kind import Phase, read_entry_kinds
 from hepatica.procedure.planned import PlannedDay, to_planned_day
@@ -257,7 +258,23 @@ def read_entries(item: Item) -> tuple[Entry, ...]:
 
 
 def read_planned(context: RecordContext, plan: Item) -> PlannedDay:
-    """Return what a plan of the record asks of the day.
+    """Return what a plan of the record asks of the day, with the doses and punctures that people chose.
+
+    Raises
+    ------
+    NotFoundError
+        If the plan names no plan document.
+    """
+    chosen = plan.values.get("chosen_punctures")
+    return apply_edits(
+        read_planned_document(context, plan),
+        chosen=[str(name) for name in chosen] if isinstance(chosen, list) else (),
+        dose_changes=read_dose_changes(plan.values.get("dose_changes")),
+    )
+
+
+def read_planned_document(context: RecordContext, plan: Item) -> PlannedDay:
+    """Return what the planner's document of a plan asks of the day.
 
     Raises
     ------

@@ -10,7 +10,7 @@ from typing import Any, Final
 from sqlalchemy import Connection, Engine, String, and_, cast, delete, exists, insert, outerjoin, select
 
 from hepatica.adapters.store.conditions import to_item, to_search
-from hepatica.adapters.store.tables import ANSWER, EVENT, ITEM, SALT, SEALED, SEALED_CHANGE
+from hepatica.adapters.store.tables import ANSWER, EVENT, ITEM, SALT, SEALED, SEALED_CHANGE, VAULT
 from hepatica.core.errors import BusyError
 from hepatica.record.chain import SealedChange
 from hepatica.record.event import Change, EventDraft, JsonValue, seal
@@ -168,7 +168,7 @@ def purge(engine: Engine) -> None:
     """
     if engine.dialect.name == "postgresql":
         with engine.connect().execution_options(isolation_level="AUTOCOMMIT") as connection:
-            for table in (SEALED, SEALED_CHANGE, SALT, ANSWER):
+            for table in (SEALED, SEALED_CHANGE, SALT, ANSWER, VAULT):
                 connection.exec_driver_sql(f'VACUUM "{table.name}"')
         return
     with engine.connect() as connection:

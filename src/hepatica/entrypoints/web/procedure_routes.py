@@ -19,6 +19,7 @@ from hepatica.procedure.outputs import (
     to_visit_event,
 )
 from hepatica.record.item import Item
+from hepatica.workflows.edit_plan import edit_plan
 from hepatica.workflows.read_items import read_item
 from hepatica.workflows.record_procedure import (
     DayReport,
@@ -39,6 +40,22 @@ class Start(Strict):
     """The plan whose day begins."""
 
     plan_id: Annotated[str, Field(min_length=1, max_length=200)]
+
+
+class DoseEdit(Strict):
+    """Another amount for one lesion, and why."""
+
+    lesion_id: Identifier
+    volume_ml: Annotated[float, Field(ge=0, le=1000, allow_inf_nan=False)]
+    reason: Annotated[str, Field(min_length=1, max_length=TEXT_MAX)]
+
+
+class PlanEdit(Strict):
+    """What people change in a plan; what is not sent stays."""
+
+    dose_changes: Annotated[list[DoseEdit], Field(max_length=200)] | None = None
+    chosen_punctures: Annotated[list[Identifier], Field(max_length=200)] | None = None
+    reason: Annotated[str, Field(min_length=1, max_length=TEXT_MAX)]
 
 
 class EntryBody(Strict):
@@ -80,6 +97,26 @@ class TablesAnswer(BaseModel):
     exposure: list[dict[str, str]]
     events: list[dict[str, str]]
     performed: list[dict[str, str]]
+
+
+@router.patch("/plan/{plan_id}", response_model=ItemAnswer, openapi_extra=needs("plan.read", "plan.write"))
+def edit(
+    plan_id: str, body: PlanEdit, context: Context, version: ExpectedVersion, key: Key, response: Response
+) -> Any:
+    """Change a dose, or choose a backup, before the day; the day is held against it."""
+    read_item(context, kind="plan", item_id=plan_id)
+    asked = body.model_dump(mode="json", exclude_unset=True)
+    reason = asked.pop("reason")
+
+    def act(writer: Any) -> dict[str, Any]:
+        return _keep(
+            edit_plan(
+                context, writer, plan_id=plan_id, expected_version=version, values=asked, reason=reason
+            )
+        )
+
+    request: dict[str, Any] = {"edit": plan_id, "version": version, "reason": reason, **asked}
+    return _give(response, do_once(context, key=key, request=request, act=act))
 
 
 @router.post("/procedure", response_model=ItemAnswer, status_code=201, openapi_extra=needs("procedure.write"))
