@@ -33,7 +33,12 @@ class Clock:
 def record(tmp_path):
     opened = open_web_record(tmp_path, mode="research", clock=Clock())
     opened.add("site", "s1", {"name": "North", "country_code": "GBR"}, patient_id="")
-    study = {"title": "T", "protocol_version": "3.0", "valid_from_date": "2026-01-01", "dose_protocol": "tvec-label"}
+    study = {
+        "title": "T",
+        "protocol_version": "3.0",
+        "valid_from_date": "2026-01-01",
+        "dose_protocol": "tvec-label",
+    }
     opened.add("study", "v3", study, patient_id="", site_id="")
     opened.add_patient()
     yield opened
@@ -64,7 +69,9 @@ def test_a_date_without_its_calendar_is_refused_and_nothing_is_kept(record):
     assert "2026" not in refused.text
     undated = {name: value for name, value in values.items() if name != "date"}
     assert doctor.post("/api/visit", json={"patient_id": "p1", "values": undated}).status_code == 201
-    wrong = doctor.post("/api/visit", json={"patient_id": "p1", "values": values}, headers={"hepatica-dates": "x"})
+    wrong = doctor.post(
+        "/api/visit", json={"patient_id": "p1", "values": values}, headers={"hepatica-dates": "x"}
+    )
     assert wrong.status_code == 422
     assert "2026-03-02" not in read_all(record)
 
@@ -72,11 +79,20 @@ def test_a_date_without_its_calendar_is_refused_and_nothing_is_kept(record):
 @pytest.mark.requirement("F-research-typed-dates")
 def test_true_dates_are_moved_by_the_offset_of_the_scans_and_what_was_read_is_not_moved_twice(record):
     doctor = record.enter("ida", Role.INVESTIGATOR)
-    values = {"term": "Fever", "grade": 1, "start_date": "2026-02-28", "end_date": "2026-03-02", "serious": False}
+    values = {
+        "term": "Fever",
+        "grade": 1,
+        "start_date": "2026-02-28",
+        "end_date": "2026-03-02",
+        "serious": False,
+    }
     made = doctor.post("/api/adverse_event", json={"patient_id": "p1", "values": values}, headers=TRUE)
     assert made.status_code == 201, made.text
     shown = made.json()["values"]
-    assert (shown["start_date"], shown["end_date"]) == (moved(record, "2026-02-28"), moved(record, "2026-03-02"))
+    assert (shown["start_date"], shown["end_date"]) == (
+        moved(record, "2026-02-28"),
+        moved(record, "2026-03-02"),
+    )
     path, tag = f"/api/adverse_event/{made.json()['item_id']}", made.headers["etag"]
     back = {"values": {**shown, "grade": 2}, "reason": "r"}
     again = doctor.patch(path, json=back, headers={**TRUE, "if-match": tag})
@@ -120,9 +136,17 @@ def test_consent_withdrawal_and_the_clock_of_serious_events_go_by_the_moved_cale
 @pytest.mark.requirement("F-research-typed-dates")
 def test_a_whole_day_in_a_research_record_is_judged_as_in_a_clinical_one_and_keeps_no_true_date(record):
     digest = record.context.files.keep_bytes(json.dumps(make_plan_document()).encode())
-    record.add("scan", "c1", {"series_uid": "2.25.3", "modality": "CT", "content_digest": digest, "state": "accepted"})
+    record.add(
+        "scan",
+        "c1",
+        {"series_uid": "2.25.3", "modality": "CT", "content_digest": digest, "state": "accepted"},
+    )
     record.add("lesion", "x1", {"lesion_label": "A", "tracking_uid": "2.25.49", "location": "LIVER"})
-    record.add("plan", "q1", {"scan_id": "c1", "visit_number": 1, "status": "cleared", "files": {"plan.json": digest}})
+    record.add(
+        "plan",
+        "q1",
+        {"scan_id": "c1", "visit_number": 1, "status": "cleared", "files": {"plan.json": digest}},
+    )
     doctor = record.enter("ida", Role.INVESTIGATOR)
     where = f"/api/procedure/{doctor.post('/api/procedure', json={'plan_id': 'q1'}).json()['item_id']}"
     rows = [to_entry_document(entry) for entry in make_day()]
@@ -144,7 +168,11 @@ def test_a_whole_day_in_a_research_record_is_judged_as_in_a_clinical_one_and_kee
 
 @pytest.mark.requirement("F-research-typed-dates")
 @QUICK
-@given(st.dates(date(1900, 1, 1), date(2100, 1, 1)), st.dates(date(1900, 1, 1), date(2100, 1, 1)), st.integers(-3650, -365))
+@given(
+    st.dates(date(1900, 1, 1), date(2100, 1, 1)),
+    st.dates(date(1900, 1, 1), date(2100, 1, 1)),
+    st.integers(-3650, -365),
+)
 def test_intervals_stay_and_partial_dates_are_off_by_half_of_what_they_leave_open(one, other, days):
     ends = [date.fromisoformat(move_date(day.isoformat(), days=days)) for day in (one, other)]
     assert ends[1] - ends[0] == other - one

@@ -229,7 +229,10 @@ def test_a_scan_of_the_wrong_patient_is_moved_with_a_reason_and_compared_anew(re
     assert (moved.patient_id, moved.values["state"]) == ("p", "accepted")
     assert "differing" not in moved.values
     assert read_item(nurse, kind="scan", item_id=one.scan_id).patient_id == "p"
-    told = [(e.version, str(e.action), e.patient_id) for e in read_history(nurse, kind="scan", item_id=one.scan_id)]
+    told = [
+        (e.version, str(e.action), e.patient_id)
+        for e in read_history(nurse, kind="scan", item_id=one.scan_id)
+    ]
     assert told[:3] == [(1, "create", "q"), (2, "remove", "q"), (3, "create", "p")]
     assert len(list_scans(record)) == 1
     with context.store.reading() as reader:

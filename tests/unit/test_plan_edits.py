@@ -17,7 +17,9 @@ LESS = DoseChange(lesion_id="L1", volume_ml=1.0, reason="bled at the last visit"
 
 
 def deviations(entries, planned):
-    return {found.key: found for found in derive_day(entries, planned, settings=SETTINGS).comparison.deviations}
+    return {
+        found.key: found for found in derive_day(entries, planned, settings=SETTINGS).comparison.deviations
+    }
 
 
 @pytest.mark.requirement("F-procedure-edits")

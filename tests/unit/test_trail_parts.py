@@ -25,8 +25,15 @@ from hepatica.record.item import Item, list_changes
 
 START = datetime(2026, 1, 5, 8, tzinfo=UTC)
 ENTRIES = 200
-ENTRY = {"entry_id": "e" * 12, "kind": "deposit", "values": {"volume_ml": 0.5, "lesion_id": "L1"}, "reason": ""}
-LISTS = st.lists(st.one_of(st.integers(0, 2), st.floats(0, 1), st.booleans(), st.text(max_size=2)), max_size=5)
+ENTRY = {
+    "entry_id": "e" * 12,
+    "kind": "deposit",
+    "values": {"volume_ml": 0.5, "lesion_id": "L1"},
+    "reason": "",
+}
+LISTS = st.lists(
+    st.one_of(st.integers(0, 2), st.floats(0, 1), st.booleans(), st.text(max_size=2)), max_size=5
+)
 QUICK = settings(max_examples=150, deadline=None, derandomize=True)
 
 
@@ -116,7 +123,9 @@ def test_a_part_of_a_list_that_was_not_there_is_found(change):
 
 
 @pytest.mark.requirement("F-trail")
-@pytest.mark.parametrize("row", [["entries", [], [1], 0], ["entries", "a", [1], 1], ["entries", [], [1], True, 2]])
+@pytest.mark.parametrize(
+    "row", [["entries", [], [1], 0], ["entries", "a", [1], 1], ["entries", [], [1], True, 2]]
+)
 def test_a_row_that_is_no_change_is_no_event(row):
     created, _ = make_trail([[1]])
     document = {**to_document(created[0]), "changes": [row]}

@@ -56,7 +56,9 @@ def read_dose_changes(rows: object) -> tuple[DoseChange, ...]:
             where="dose_changes",
         )
     changes = tuple(
-        DoseChange(lesion_id=row["lesion_id"], volume_ml=float(row["volume_ml"]), reason=row["reason"].strip())
+        DoseChange(
+            lesion_id=row["lesion_id"], volume_ml=float(row["volume_ml"]), reason=row["reason"].strip()
+        )
         for row in rows
     )
     if len({change.lesion_id for change in changes}) < len(changes):

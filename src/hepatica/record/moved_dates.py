@@ -77,7 +77,10 @@ class MovedDates:
             value = values.get(rule.name)
             if value is not None and holds_dates(rule) and not is_same_json(value, before.get(rule.name)):
                 moved[rule.name] = self.move(
-                    value, patient_id=patient_id, where=f"{kind.name} {rule.name}", before=before.get(rule.name)
+                    value,
+                    patient_id=patient_id,
+                    where=f"{kind.name} {rule.name}",
+                    before=before.get(rule.name),
                 )
         return moved
 

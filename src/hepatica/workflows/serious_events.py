@@ -108,9 +108,7 @@ def report_event(
     if event.values.get("reported_time") is not None:
         raise ConflictError(expected="one report", given="a second", where="adverse event")
     aware = _to_time(event, "became_aware_time")
-    reported_time = context.to_record_date(
-        reported_time, patient_id=event.patient_id, where="reported_time"
-    )
+    reported_time = context.to_record_date(reported_time, patient_id=event.patient_id, where="reported_time")
     try:
         reported = datetime.fromisoformat(reported_time)
     except ValueError:

@@ -122,7 +122,8 @@ def _add_creation(router: APIRouter, kind: Kind) -> None:
             )
             return _to_kept(create_item(context, writer, item=item, reason=asked["reason"]))
 
-        return _answer(response, do_once(context, key=key, request={"create": kind.name, **asked}, act=act))
+        kept = do_once(context, key=key, request={"create": kind.name, **asked}, act=act)
+        return _answer(response, _to_seen(context, kept))
 
 
 def _add_change(router: APIRouter, kind: Kind) -> None:
@@ -160,7 +161,7 @@ def _add_change(router: APIRouter, kind: Kind) -> None:
             )
 
         request = {"change": kind.name, "item_id": item_id, "version": version, **asked}
-        return _answer(response, do_once(context, key=key, request=request, act=act))
+        return _answer(response, _to_seen(context, do_once(context, key=key, request=request, act=act)))
 
 
 def _add_removal(router: APIRouter, kind: Kind) -> None:
@@ -192,6 +193,13 @@ def _dump(body: BaseModel) -> dict[str, Any]:
     asked = body.model_dump(mode="json")
     asked["values"] = body.values.model_dump(mode="json", exclude_unset=True)  # type: ignore[attr-defined]
     return asked
+
+
+def _to_seen(context: Context, kept: dict[str, Any]) -> dict[str, Any]:
+    """Return what was written as the writer may see it: a blinded reader's answer holds no more than his view."""
+    if not context.actor.is_blinded:
+        return kept
+    return _to_kept(read_item(context, kind=kept["kind"], item_id=kept["item_id"]))
 
 
 def _to_kept(item: Item) -> dict[str, Any]:

@@ -110,9 +110,7 @@ def edit(
 
     def act(writer: Any) -> dict[str, Any]:
         return _keep(
-            edit_plan(
-                context, writer, plan_id=plan_id, expected_version=version, values=asked, reason=reason
-            )
+            edit_plan(context, writer, plan_id=plan_id, expected_version=version, values=asked, reason=reason)
         )
 
     request: dict[str, Any] = {"edit": plan_id, "version": version, "reason": reason, **asked}
@@ -208,7 +206,9 @@ def _to_kept(recorded: Recorded) -> dict[str, Any]:
     }
 
 
-def _give_day(context: Context, response: Response, procedure_id: str, kept: dict[str, Any]) -> dict[str, Any]:
+def _give_day(
+    context: Context, response: Response, procedure_id: str, kept: dict[str, Any]
+) -> dict[str, Any]:
     """Answer with the day as it stands now, which another tablet may have gone on with."""
     report = read_day(context, procedure_id=procedure_id)
     response.headers["etag"] = report.item.etag
