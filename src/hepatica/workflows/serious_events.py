@@ -8,6 +8,7 @@ from datetime import datetime
 
 from hepatica.core.errors import ConflictError, RecordInputError
 from hepatica.core.findings import NotEvaluable
+from hepatica.core.iso_dates import is_moment
 from hepatica.followup.safety.serious import ReportClock, measure_report_clock
 from hepatica.record.item import Item
 from hepatica.workflows.change_item import change_item, require_item
@@ -142,7 +143,7 @@ def report_event(
 
 def _to_time(item: Item, field: str) -> datetime | None:
     text = item.values.get(field)
-    return datetime.fromisoformat(text) if isinstance(text, str) else None
+    return datetime.fromisoformat(text) if isinstance(text, str) and is_moment(text) else None
 
 
 def _list(context: RecordContext, patient_id: str) -> Iterator[Item]:
