@@ -19,11 +19,18 @@ def record(tmp_path):
     opened.add_patient("p2")
     for name in ("scan1", "day-of-injection"):
         digest = opened.context.files.keep_bytes(name.encode())
-        values = {"series_uid": f"2.25.{len(name)}", "modality": "CT", "content_digest": digest, "state": "accepted"}
+        values = {
+            "series_uid": f"2.25.{len(name)}",
+            "modality": "CT",
+            "content_digest": digest,
+            "state": "accepted",
+        }
         opened.add("scan", name, values)
     doctor = opened.enter("ida", Role.INVESTIGATOR)
     for name in ("l1", "l2"):
-        opened.add("lesion", name, {"lesion_label": name, "tracking_uid": f"2.25.{name[1]}", "location": "LIVER"})
+        opened.add(
+            "lesion", name, {"lesion_label": name, "tracking_uid": f"2.25.{name[1]}", "location": "LIVER"}
+        )
     inject(doctor, "l1", version=1)
     reader = opened.enter("rob", Role.READER_1)
     values = {"role": "reader_1", "criterion": "recist-1.1", "scan_ids": ["scan1"], "state": "assigned"}
@@ -40,10 +47,19 @@ def inject(doctor, name, *, version):
 
 def look(reader, name):
     """All that a reader is told of a lesion, without what names it and where the trail stands."""
-    item, events = reader.get(f"/api/lesion/{name}"), reader.get(f"/api/events/lesion/{name}").json()["events"]
-    listed = [i for i in reader.get("/api/lesion", params={"patient_id": "p1"}).json()["items"] if i["item_id"] == name]
+    item, events = (
+        reader.get(f"/api/lesion/{name}"),
+        reader.get(f"/api/events/lesion/{name}").json()["events"],
+    )
+    listed = [
+        i
+        for i in reader.get("/api/lesion", params={"patient_id": "p1"}).json()["items"]
+        if i["item_id"] == name
+    ]
     plain = [(e["action"], e["version"], e["reason"], len(e["changes"])) for e in events]
-    return json.loads(json.dumps([item.json()["version"], listed[0]["version"], sorted(item.json()["values"]), plain]))
+    return json.loads(
+        json.dumps([item.json()["version"], listed[0]["version"], sorted(item.json()["values"]), plain])
+    )
 
 
 @pytest.mark.requirement("F-blinding")
@@ -78,7 +94,9 @@ def test_a_reader_writes_his_own_marks_only_and_no_answer_tells_more_than_his_vi
     assert refused.status_code == 422
     for other in ("l1", "l2"):
         answer = reader.patch(f"/api/lesion/{other}", json=body, headers={"if-match": '"1-x"'})
-        removal = reader.post(f"/api/lesion/{other}/removal", json={"reason": "r"}, headers={"if-match": '"1-x"'})
+        removal = reader.post(
+            f"/api/lesion/{other}/removal", json={"reason": "r"}, headers={"if-match": '"1-x"'}
+        )
         assert (answer.status_code, removal.status_code) == (403, 403)
     kept = doctor.get(f"/api/lesion/{name}").json()["values"]
     assert kept["injected_dates"] == ["2026-01-05"] and kept["segment"] == "7"
@@ -89,7 +107,11 @@ def test_a_reader_writes_his_own_marks_only_and_no_answer_tells_more_than_his_vi
 def test_a_reader_sees_the_scans_of_his_read_and_not_those_that_show_the_needle(record):
     _, doctor, reader = record
     assert [item["item_id"] for item in reader.get("/api/scan").json()["items"]] == ["scan1"]
-    for path in ("/api/scan/day-of-injection", "/api/events/scan/day-of-injection", "/api/files/scan/day-of-injection/content"):
+    for path in (
+        "/api/scan/day-of-injection",
+        "/api/events/scan/day-of-injection",
+        "/api/files/scan/day-of-injection/content",
+    ):
         assert reader.get(path).status_code == 404 and doctor.get(path).status_code == 200
     assert reader.get("/api/files/scan/scan1/content").content == b"scan1"
 
@@ -104,3 +126,19 @@ def test_after_the_lock_of_his_own_read_the_whole_history_joins(record):
     assert reader.get("/api/lesion/l1").json()["values"]["injected_dates"] == ["2026-01-05"]
     assert reader.get("/api/lesion/l1").json()["version"] == 2
     assert len(reader.get("/api/events/lesion/l1").json()["events"]) == 2
+
+
+@pytest.mark.requirement("F-blinding")
+def test_no_signature_tells_a_reader_that_something_hidden_has_changed(record):
+    _, doctor, reader = record
+    sign = {"meaning": "injected as planned", "password": "three quiet herons"}
+    signed = doctor.post("/api/signatures/lesion/l2", json=sign, headers={"if-match": '"1-x"'})
+    assert signed.status_code == 201
+    assert reader.get("/api/signatures/lesion/l2").json() == []
+    refused = reader.post("/api/signatures/lesion/l2", json=sign, headers={"if-match": '"1-x"'})
+    assert refused.status_code == 422
+    assert "injected" not in reader.get("/api/signature").text
+    own = reader.post(
+        "/api/signatures/read/r1", json={**sign, "meaning": "read"}, headers={"if-match": '"1-x"'}
+    )
+    assert own.status_code == 201 and reader.get("/api/signatures/read/r1").json()[0]["state"] == "valid"

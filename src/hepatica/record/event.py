@@ -86,11 +86,11 @@ class Change:
             if not is_same_json(before, self.old):
                 raise ValueError("another value before")
             return self.new
-        fits = isinstance(before, list) and isinstance(self.old, list) and isinstance(self.new, list)
-        if not fits or len(before) < self.kept or not is_same_json(before[self.kept :], self.old):
+        held = _to_list(before)
+        if len(held) < self.kept or not is_same_json(held[self.kept :], self.old):
             raise ValueError("another value before")
-        before[self.kept :] = self.new
-        return before
+        held[self.kept :] = _to_list(self.new)
+        return held
 
     def join(self, later: Change) -> Change:
         """Return this change and a later one of the same field as one.
@@ -107,11 +107,11 @@ class Change:
         Change(field='ids', old=['b'], new=[], kept=1)
         """
         if later.kept and later.kept >= self.kept:
-            return replace(self, new=[*self.new[: later.kept - self.kept], *later.new])
+            return replace(self, new=[*_to_list(self.new)[: later.kept - self.kept], *_to_list(later.new)])
         if not self.kept:
             return replace(later, old=self.old)
         # The later one names entries that this one kept: they were there before it too.
-        return replace(later, old=[*later.old[: self.kept - later.kept], *self.old])
+        return replace(later, old=[*_to_list(later.old)[: self.kept - later.kept], *_to_list(self.old)])
 
 
 def to_change(row: Sequence[Any]) -> Change:
@@ -338,3 +338,9 @@ def seal(value: JsonValue, *, key: bytes, salt: bytes = b"") -> str:
 
 def _to_canonical(document: JsonValue) -> str:
     return json.dumps(document, sort_keys=True, separators=(",", ":"), ensure_ascii=True, allow_nan=False)
+
+
+def _to_list(value: JsonValue) -> list[Any]:
+    if not isinstance(value, list):
+        raise ValueError("a part of something that is no list")
+    return value

@@ -81,7 +81,9 @@ def project_history(events: Iterable[Event], actor: Actor, own: OwnReads) -> Ite
             yield shown
             continue
         # A scan's history may begin under a patient whom the reader was not given.
-        if (event.patient_id and event.patient_id not in own.patients) or (event.changes and not shown.changes):
+        if (event.patient_id and event.patient_id not in own.patients) or (
+            event.changes and not shown.changes
+        ):
             continue
         key = (event.kind, event.item_id)
         versions[key] = versions.get(key, 0) + (event.action in CHANGING)
