@@ -5,12 +5,11 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from hepatica.core.errors import ConflictError, RecordInputError
-from hepatica.procedure.entry_kind import Phase
 from hepatica.record.event import JsonValue
 from hepatica.record.item import Item
 from hepatica.workflows.change_item import change_item, require_item
-from hepatica.workflows.record_ports import ItemFilter, RecordContext, RecordReader, RecordWriter
-from hepatica.workflows.record_procedure import read_planned
+from hepatica.workflows.record_ports import RecordContext, RecordWriter
+from hepatica.workflows.record_procedure import has_begun, read_planned
 
 
 def edit_plan(
@@ -46,7 +45,7 @@ def edit_plan(
     if set(values) - {"dose_changes", "chosen_punctures"}:
         raise RecordInputError(expected="dose_changes or chosen_punctures", given="others", where="plan")
     asked = {name: value or None for name, value in values.items()}
-    if _has_begun(writer, plan):
+    if has_begun(writer, plan):
         raise ConflictError(
             expected="a plan whose day has not begun",
             given="one with a procedure",
@@ -65,10 +64,3 @@ def edit_plan(
     # Refuses what cannot be carried out, before anything is kept.
     read_planned(context, changed)
     return changed
-
-
-def _has_begun(reader: RecordReader, plan: Item) -> bool:
-    wanted = ItemFilter(
-        kind="procedure", patient_id=plan.patient_id, where={"plan_id": plan.item_id}, limit=500
-    )
-    return any(item.values["state"] != Phase.CANCELLED for item in reader.list_items(wanted).items)

@@ -25,7 +25,7 @@ from hepatica.workflows.change_item import change_item, create_item, require_ite
 from hepatica.workflows.consent_guard import read_consent_state, read_protocol_version
 from hepatica.workflows.documents import to_object
 from hepatica.workflows.hand_on_procedure import check_withdrawal, hand_on_day
-from hepatica.workflows.record_ports import ItemFilter, RecordContext, RecordReader, RecordWriter
+from hepatica.workflows.record_ports import PAGE_MAX, ItemFilter, RecordContext, RecordReader, RecordWriter
 
 PLAN_FILE: Final = "plan.json"
 JURISDICTIONS: Final = {"GBR": "uk", "USA": "us"}
@@ -98,8 +98,7 @@ def start_procedure(context: RecordContext, writer: RecordWriter, *, plan_id: st
     plan = require_item(writer, kind="plan", item_id=plan_id)
     require_right(context.actor, "procedure.write", site_id=plan.site_id)
     planned = read_planned(context, plan)
-    wanted = ItemFilter(kind="procedure", patient_id=plan.patient_id, where={"plan_id": plan_id}, limit=500)
-    if any(item.values["state"] != Phase.CANCELLED for item in writer.list_items(wanted).items):
+    if has_begun(writer, plan):
         raise ConflictError(expected="one procedure of a plan", given="a second", where="plan_id")
     return create_item(
         context,
@@ -118,6 +117,22 @@ def start_procedure(context: RecordContext, writer: RecordWriter, *, plan_id: st
             },
         ),
     )
+
+
+def has_begun(reader: RecordReader, plan: Item) -> bool:
+    """Return whether a plan has a procedure that was not cancelled.
+
+    Parameters
+    ----------
+    reader
+        View of the record.
+    plan
+        Item of kind ``plan``.
+    """
+    wanted = ItemFilter(
+        kind="procedure", patient_id=plan.patient_id, where={"plan_id": plan.item_id}, limit=PAGE_MAX
+    )
+    return any(item.values["state"] != Phase.CANCELLED for item in reader.list_items(wanted).items)
 
 
 def record_entries(
