@@ -89,3 +89,24 @@ def test_an_identity_is_erased_with_what_the_scans_said_and_only_by_its_right_at
     assert verify_record(record.context, record.home.store, key=None).findings == ()
     database = record.home.folder / "record.sqlite"
     assert b"Quellenbrunn" not in b"".join(path.read_bytes() for path in database.parent.glob("*.sqlite*"))
+
+
+@pytest.mark.requirement("F-api-idempotency")
+def test_a_repeated_answer_keeps_no_name_outside_its_seal_and_ends_with_the_right_to_the_site(record):
+    nurse, boss = record.enter("ben", Role.COORDINATOR), record.enter("adm", Role.ADMINISTRATOR, sites=())
+    body = {"patient_id": "p1", "values": {"family_name": "Quellenbrunn", "birth_date": "1951-02-03"}}
+    one, two = (nurse.post("/api/identity", json=body, headers={"idempotency-key": "k1"}) for _ in range(2))
+    assert one.status_code == 201 and one.json() == two.json() and one.headers["etag"] == two.headers["etag"]
+    assert one.json()["values"] == body["values"]
+    with record.context.store.reading() as reader:
+        kept = reader.connection.exec_driver_sql("SELECT answer FROM answer").scalars().all()
+    assert kept and not any("Quellenbrunn" in str(row) or "1951" in str(row) for row in kept)
+    account = nurse.get("/api/me").json()["account_id"]
+    known = boss.get(f"/api/account/{account}")
+    moved = {"site_ids": ["s2"], "reason": "another site"}
+    done = boss.patch(f"/api/account/{account}", json=moved, headers={"if-match": known.headers["etag"]})
+    assert done.status_code == 200, done.text
+    again = record.client()
+    again.post("/api/login", json={"login": "ben", "password": "three quiet herons"})
+    late = again.post("/api/identity", json=body, headers={"idempotency-key": "k1"})
+    assert late.status_code == 403 and "Quellenbrunn" not in late.text

@@ -19,6 +19,7 @@ from hepatica.core.progress import SILENT, Progress
 from hepatica.record.catalogue import read_kinds
 from hepatica.record.event import FIRST_LINK, Action, Event, JsonValue, is_same_json, to_change, to_text
 from hepatica.record.item import Item
+from hepatica.record.kind import list_sealed
 
 PROGRESS_EVERY: Final = 4096
 """Events between two looks at whether the user wants to stop."""
@@ -398,7 +399,7 @@ def _apply(state: TrailState, document: Mapping[str, Any]) -> str:
 @cache
 def _list_sealed(kind: str) -> frozenset[str]:
     rule = read_kinds().get(kind)
-    return frozenset(field.name for field in rule.fields if field.sealed) if rule else frozenset()
+    return list_sealed(rule) if rule else frozenset()
 
 
 def _check_signatures(points: Iterable[Checkpoint], *, key: bytes | None, found: _Findings) -> None:

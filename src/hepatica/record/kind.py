@@ -155,6 +155,17 @@ class Kind:
         )
 
 
+def list_sealed(kind: Kind) -> frozenset[str]:
+    """Return the names of a kind's sealed fields.
+
+    Parameters
+    ----------
+    kind
+        The kind.
+    """
+    return frozenset(rule.name for rule in kind.fields if rule.sealed)
+
+
 def _find_problem(rule: FieldRule, value: JsonValue) -> str:
     """Return what is wrong with a value, never the value itself: it may name a person."""
     match rule.type:

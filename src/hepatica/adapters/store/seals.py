@@ -15,7 +15,7 @@ from hepatica.core.errors import BusyError
 from hepatica.record.chain import SealedChange
 from hepatica.record.event import Change, EventDraft, JsonValue, seal
 from hepatica.record.item import Item
-from hepatica.record.kind import Kind
+from hepatica.record.kind import Kind, list_sealed
 
 SALT_BYTES: Final = 32
 ROWS_AT_ONCE: Final = 2000
@@ -91,11 +91,6 @@ class Seals:
         salt = secrets.token_bytes(SALT_BYTES)
         self._connection.execute(insert(SALT), {"kind": kind, "item_id": item_id, "salt": salt.hex()})
         return salt
-
-
-def list_sealed(kind: Kind) -> frozenset[str]:
-    """Return the names of a kind's sealed fields."""
-    return frozenset(rule.name for rule in kind.fields if rule.sealed)
 
 
 def list_current(connection: Connection, kind: Kind, *, key: bytes) -> Iterator[tuple[Item, bool]]:
