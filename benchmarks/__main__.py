@@ -65,18 +65,17 @@ def measure_track_rows() -> Iterator[tuple[str, ...]]:
     yield from (to_timed_row(row) for row in measure_track())
 
 
-def measure_import_rows() -> Iterator[tuple[str, ...]]:
-    """Import of scans into a record."""
-    from benchmarks.imports import measure_imports
-
-    yield from (to_timed_row(row) for row in measure_imports())
-
-
 def measure_record_rows() -> Iterator[tuple[str, ...]]:
-    """The trail of the shared record."""
+    """The shared record: people at work, its trail, scans into it; on both databases where PostgreSQL is installed."""
+    from benchmarks.databases import list_databases
+    from benchmarks.imports import measure_imports
+    from benchmarks.record import measure_load
     from benchmarks.record_trail import measure_append, measure_verify
 
-    yield from (to_timed_row(row) for work in (measure_append, measure_verify) for row in work())
+    for database in list_databases():
+        for work in (measure_load, measure_append, measure_verify):
+            yield from (to_timed_row(row) for row in work(database))
+    yield from (to_timed_row(row) for row in measure_imports())
 
 
 def measure_report_rows() -> Iterator[tuple[str, ...]]:
@@ -95,7 +94,6 @@ SECTIONS: dict[str, tuple[str, Callable[[], Iterator[tuple[str, ...]]]]] = {
     "spread": ("Spread", measure_spread_rows),
     "response": ("Response", measure_response_rows),
     "track": ("Lesion tracking", measure_track_rows),
-    "imports": ("Import of scans", measure_import_rows),
     "report": ("Trial report", measure_report_rows),
     "trials": ("Trials", measure_trial_rows),
     "record": ("Record", measure_record_rows),

@@ -152,3 +152,16 @@ def test_without_built_pages_the_root_says_so_and_with_them_it_serves_them(home,
     assert client.get("/api/nothing").json()["code"] == "not_found"
     bare.home.close()
     built.home.close()
+
+
+@pytest.mark.requirement("F-serve-stop")
+def test_a_caller_is_taken_as_soon_as_the_port_is_known():
+    import socket
+
+    from hepatica.entrypoints.web.server import Listening, _bind
+
+    with (
+        _bind(Listening(address="127.0.0.1", port=0)) as bound,
+        socket.create_connection(bound.getsockname(), 5),
+    ):
+        assert bound.getsockopt(socket.SOL_SOCKET, socket.SO_ACCEPTCONN) == 1

@@ -122,6 +122,8 @@ def body_of(web, method, path, kind):
         "/api/scan/{scan_id}/rejection": {"reason": "of no use"},
         "/api/scan/{scan_id}/move": {"patient_id": "patient1", "reason": "wrong patient"},
         "/api/pacs/{name}/search": {},
+        "/api/patient/{patient_id}/identity-erasure": {"reason": "asked for"},
+        "/api/plan/{plan_id}": {"reason": "as it was"},
         "/api/procedure": {"plan_id": "plan1"},
         "/api/procedure/{procedure_id}/entries": {"entries": [ENTRY]},
         "/api/procedure/{procedure_id}/closing": ENTRY,

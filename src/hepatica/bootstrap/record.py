@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from hepatica.bootstrap.clock import SystemClock
+from hepatica.bootstrap.scans import make_moved_dates
 from hepatica.core.errors import NotFoundError
 
 if TYPE_CHECKING:
@@ -100,7 +101,11 @@ def _opened(home: RecordHome, *, database: str) -> Iterator[OpenRecord]:
             record_id=home.record_id,
             mode=home.mode,
             context=RecordContext(
-                store=home.store, files=home.files, clock=SystemClock(), actor=make_system_actor()
+                store=home.store,
+                files=home.files,
+                clock=SystemClock(),
+                actor=make_system_actor(),
+                dates=make_moved_dates(home.folder, mode=home.mode),
             ),
             sealed=home.store,
             folder=home.folder,

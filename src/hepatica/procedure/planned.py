@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from types import MappingProxyType
 from typing import Any, Final
 
@@ -114,6 +114,10 @@ class PlannedDay:
         Such as ``pfu``.
     ceiling_ml
         Most of a visit; None where the protocol has no ceiling.
+    chosen
+        Backup punctures that people chose in place of the planner's first choice.
+    dose_reasons
+        By lesion: why people changed its dose.
     """
 
     plan_id: str
@@ -126,6 +130,8 @@ class PlannedDay:
     strength: float | NotEvaluable
     dose_unit: str
     ceiling_ml: float | None = None
+    chosen: tuple[str, ...] = ()
+    dose_reasons: Mapping[str, str] = field(default_factory=dict)
 
     @property
     def injected(self) -> tuple[PlannedLesion, ...]:

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass, replace
 
-from hepatica.core.errors import ConflictError
+from hepatica.core.errors import ConflictError, RecordInputError
+from hepatica.record.blinding import OWN_MARKS
 from hepatica.record.item import Item
 from hepatica.record.people import require_right
 from hepatica.record.provider_login import PASSWORDS, WaysIn
@@ -64,8 +65,14 @@ def sign_item(
     ------
     AuthenticationError, ForbiddenError, ConflictError
         If the proof is not his; without the right; if the item is another by now.
+    RecordInputError
+        If a blinded reader signs what is not his own mark.
     """
     require_right(context.actor, "signature.write")
+    if _tells_too_much(context, kind):
+        raise RecordInputError(
+            expected="a read or a measurement", given=f"a {kind}", where="signature", action="sign your read"
+        )
     if not proof.fresh_login:
         prove_identity(context, passwords, password=proof.password, ways=proof.ways)
     with context.store.writing() as writer:
@@ -80,7 +87,8 @@ def sign_item(
                 action="look at what changed before you sign",
             )
         return create_item(
-            context,
+            # The moment of signing is the trail's, not one of the patient's life.
+            context.deriving(),
             writer,
             item=Item(
                 kind="signature",
@@ -115,6 +123,8 @@ def list_signatures(
         The item.
     """
     require_right(context.actor, "signature.read")
+    if _tells_too_much(context, kind):
+        return ()
     with context.store.reading() as reader:
         item = reader.find_item(kind, item_id)
         marks = reader.list_items(
@@ -126,6 +136,11 @@ def list_signatures(
             )
         ).items
         return tuple((mark, assess_signature(mark, item)) for mark in marks)
+
+
+def _tells_too_much(context: RecordContext, kind: str) -> bool:
+    """Return whether a signature would tell a blinded reader of fields that he cannot see, by being broken."""
+    return context.actor.is_blinded and kind not in OWN_MARKS
 
 
 def lock_item(

@@ -17,7 +17,7 @@ from hepatica.adapters.store.conditions import require_keys, to_condition, to_it
 from hepatica.adapters.store.database import open_change, open_view
 from hepatica.adapters.store.jobs import SqlJobs
 from hepatica.adapters.store.refusals import refusing
-from hepatica.adapters.store.seals import Seals, list_changes_kept, list_current, list_sealed, purge
+from hepatica.adapters.store.seals import Seals, list_changes_kept, list_current, purge
 from hepatica.adapters.store.tables import (
     ANSWER,
     CHECKPOINT,
@@ -41,6 +41,7 @@ from hepatica.record.event import (
     to_text,
 )
 from hepatica.record.item import Item
+from hepatica.record.kind import list_sealed
 from hepatica.workflows.record_ports import PAGE_MAX, ItemFilter, Page
 
 EVENTS_AT_ONCE: Final = 2000

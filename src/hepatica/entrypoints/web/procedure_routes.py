@@ -23,6 +23,7 @@ from hepatica.procedure.outputs import (
 )
 from hepatica.record.item import Item
 from hepatica.record.people import require_right
+from hepatica.workflows.edit_plan import edit_plan
 from hepatica.workflows.read_items import read_item
 from hepatica.workflows.record_procedure import (
     DayReport,
@@ -43,6 +44,22 @@ class Start(Strict):
     """The plan whose day begins."""
 
     plan_id: Annotated[str, Field(min_length=1, max_length=200)]
+
+
+class DoseEdit(Strict):
+    """Another amount for one lesion, and why."""
+
+    lesion_id: Identifier
+    volume_ml: Annotated[float, Field(ge=0, le=1000, allow_inf_nan=False)]
+    reason: Annotated[str, Field(min_length=1, max_length=TEXT_MAX)]
+
+
+class PlanEdit(Strict):
+    """What people change in a plan; what is not sent stays."""
+
+    dose_changes: Annotated[list[DoseEdit], Field(max_length=200)] | None = None
+    chosen_punctures: Annotated[list[Identifier], Field(max_length=200)] | None = None
+    reason: Annotated[str, Field(min_length=1, max_length=TEXT_MAX)]
 
 
 class EntryBody(Strict):
@@ -117,6 +134,24 @@ def list_kinds(context: Context) -> Any:
     return [_to_kind(kind) for kind in read_entry_kinds().values()]
 
 
+@router.patch("/plan/{plan_id}", response_model=ItemAnswer, openapi_extra=needs("plan.read", "plan.write"))
+def edit(
+    plan_id: str, body: PlanEdit, context: Context, version: ExpectedVersion, key: Key, response: Response
+) -> Any:
+    """Change a dose, or choose a backup, before the day; the day is held against it."""
+    read_item(context, kind="plan", item_id=plan_id)
+    asked = body.model_dump(mode="json", exclude_unset=True)
+    reason = asked.pop("reason")
+
+    def act(writer: Any) -> dict[str, Any]:
+        return _keep(
+            edit_plan(context, writer, plan_id=plan_id, expected_version=version, values=asked, reason=reason)
+        )
+
+    request: dict[str, Any] = {"edit": plan_id, "version": version, "reason": reason, **asked}
+    return _give(response, do_once(context, key=key, request=request, act=act))
+
+
 @router.post("/procedure", response_model=ItemAnswer, status_code=201, openapi_extra=needs("procedure.write"))
 def start(body: Start, context: Context, key: Key, response: Response) -> Any:
     """Begin the day of a plan."""
@@ -138,10 +173,11 @@ def enter(procedure_id: str, body: EntriesBody, context: Context, key: Key, resp
     rows = [entry.model_dump(mode="json") for entry in body.entries]
 
     def act(writer: Any) -> dict[str, Any]:
-        return _to_recorded(record_entries(context, writer, procedure_id=procedure_id, entries=rows))
+        return _to_kept(record_entries(context, writer, procedure_id=procedure_id, entries=rows))
 
     request: dict[str, Any] = {"enter": procedure_id, "entries": rows}
-    return _give(response, do_once(context, key=key, request=request, act=act))
+    kept = do_once(context, key=key, request=request, act=act)
+    return _give_day(context, response, procedure_id, kept)
 
 
 @router.post(
@@ -160,12 +196,13 @@ def close(
     row = body.model_dump(mode="json")
 
     def act(writer: Any) -> dict[str, Any]:
-        return _to_recorded(
+        return _to_kept(
             close_procedure(context, writer, procedure_id=procedure_id, expected_version=version, entry=row)
         )
 
     request: dict[str, Any] = {"close": procedure_id, "version": version, "entry": row}
-    return _give(response, do_once(context, key=key, request=request, act=act))
+    kept = do_once(context, key=key, request=request, act=act)
+    return _give_day(context, response, procedure_id, kept)
 
 
 @router.get("/procedure/{procedure_id}/day", response_model=DayAnswer, openapi_extra=needs("procedure.read"))
@@ -219,16 +256,26 @@ def _to_kind(kind: EntryKind) -> dict[str, Any]:
     }
 
 
-def _to_recorded(recorded: Recorded) -> dict[str, Any]:
+def _to_kept(recorded: Recorded) -> dict[str, Any]:
+    """Return what is remembered for a repetition: not the whole day, which every entry would keep once more."""
     return {
-        "item": to_answer(recorded.report.item).model_dump(mode="json"),
-        "day": _to_day(recorded.report),
-        "entries": _to_entries(recorded.report),
         "added": list(recorded.added),
         "repeated": list(recorded.repeated),
         "not_handed_on": list(recorded.not_handed_on),
-        "etag": recorded.report.item.etag,
     }
+
+
+def _give_day(
+    context: Context, response: Response, procedure_id: str, kept: dict[str, Any]
+) -> dict[str, Any]:
+    """Answer with the day as it stands now, which another tablet may have gone on with."""
+    report = read_day(context, procedure_id=procedure_id)
+    response.headers["etag"] = report.item.etag
+    named = ("added", "repeated", "not_handed_on")
+    item = to_answer(report.item).model_dump(mode="json")
+    # An answer remembered by an earlier version holds the day too; what it says of the entries counts.
+    whole = {"item": item, "day": _to_day(report), "entries": _to_entries(report)}
+    return whole | {name: kept[name] for name in named}
 
 
 def _to_day(report: DayReport) -> dict[str, Any]:

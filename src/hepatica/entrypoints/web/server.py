@@ -24,6 +24,8 @@ from hepatica.workflows.record_ports import ItemFilter, RecordContext
 GRACE_S: Final = 10
 """How long requests under way may go on after the server was told to stop."""
 
+BACKLOG: Final = 2048
+"""Callers that wait until the server takes them."""
 STOPS: Final = (signal.SIGTERM, signal.SIGINT)
 
 OWN_NAMES: Final = ("127.0.0.1", "localhost", "::1")
@@ -191,6 +193,8 @@ def _bind(listening: Listening) -> socket.socket:
     bound.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
     try:
         bound.bind((listening.address, listening.port))
+        # Whoever reads the announced port and calls at once waits, and is not refused.
+        bound.listen(BACKLOG)
     except OSError as problem:
         bound.close()
         raise OutputError(

@@ -41,7 +41,7 @@ KIND: Final = Kind(
         FieldRule(name="differing", label="Attributes that differ from the patient's", type=FieldType.LIST),
         FieldRule(name="suspicions", label="Why text may be burnt in", type=FieldType.LIST),
         FieldRule(name="files", label="SHA-256 by file", type=FieldType.OBJECT),
-        FieldRule(name="moved_from", label="Entry under another patient that it was moved from"),
+        FieldRule(name="moved_from", label="Entry that it was moved from, before scans kept theirs"),
     ),
     read_right="scan.read",
     write_right="scan.write",
