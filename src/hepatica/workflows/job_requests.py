@@ -49,6 +49,15 @@ class RequestFields:
             raise refuse_field(field, f"a whole number from {least} to {most}")
         return value
 
+    def take_number(self, field: str, *, above: float, most: float) -> float | None:
+        """Return a number; None where it is absent."""
+        value = self._left.pop(field, None)
+        if value is None:
+            return None
+        if isinstance(value, bool) or not isinstance(value, int | float) or not above < value <= most:
+            raise refuse_field(field, f"a number above {above:g} and at most {most:g}")
+        return float(value)
+
     def take_flag(self, field: str) -> bool:
         """Return true or false; false where it is absent."""
         value = self._left.pop(field, False)
