@@ -23,7 +23,7 @@ from hepatica.adapters.nifti.view_volumes import to_view_nifti
 from hepatica.adapters.store.derived import DerivedFolder
 from hepatica.bootstrap import start_worker
 from hepatica.core.geometry import Grid
-from hepatica.entrypoints.web.pages import PageFiles
+from hepatica.entrypoints.web.pages import add_pages
 from hepatica.entrypoints.web.plan_sessions import PlanSessions
 from hepatica.entrypoints.web.scan_routes import ScanHome
 from hepatica.entrypoints.web.services import WebServices
@@ -277,13 +277,16 @@ def test_a_marker_on_the_patients_left_lies_at_negative_x_of_the_volumes_file(fl
 
 @pytest.mark.requirement("G-pages-cache")
 def test_built_files_named_by_their_digest_are_kept_and_the_page_itself_is_asked_for_again(tmp_path):
+    from fastapi import FastAPI
     from starlette.testclient import TestClient
 
     (tmp_path / "assets").mkdir()
     (tmp_path / "index.html").write_text("<!doctype html>")
     (tmp_path / "assets" / "app-1a2b.js").write_text("let a = 1")
     (tmp_path / "assets" / "app-1a2b.js.gz").write_bytes(gzip.compress(b"let a = 1"))
-    client = TestClient(PageFiles(directory=tmp_path, html=True))
+    app = FastAPI()
+    add_pages(app, tmp_path)
+    client = TestClient(app)
     page = client.get("/")
     assert page.headers["cache-control"] == "no-cache"
     script = client.get("/assets/app-1a2b.js", headers={"accept-encoding": "gzip"})
