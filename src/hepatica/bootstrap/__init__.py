@@ -45,6 +45,8 @@ from hepatica.bootstrap.scans import (
 )
 from hepatica.bootstrap.serving import (
     find_studies_apart,
+    list_label_values_apart,
+    list_plan_choices_apart,
     make_job_world,
     make_scan_importer,
     make_view_apart,
@@ -70,6 +72,8 @@ __all__ = [
     "SystemClock",
     "back_up_record",
     "find_studies_apart",
+    "list_label_values_apart",
+    "list_plan_choices_apart",
     "make_comparison_ports",
     "make_credibility_card",
     "make_demo_request",

@@ -116,6 +116,20 @@ def make_view_apart(home: str, database: str, actor: Actor, request_id: str, wha
             make_scan_view(context, ports, scan_id=what["scan_id"], folder=folder)
 
 
+def list_label_values_apart(path: str) -> list[int]:
+    """Return the label values of a NIfTI file; made for a process of its own."""
+    from hepatica.adapters.nifti.view_volumes import list_label_values
+
+    return list_label_values(Path(path))
+
+
+def list_plan_choices_apart() -> dict[str, Any]:
+    """Return what a plan can be asked for; made for a process of its own."""
+    from hepatica.workflows.plan_choices import list_plan_choices
+
+    return list_plan_choices()
+
+
 def send_plan_apart(home: str, database: str, actor: Actor, request_id: str, plan_id: str) -> dict[str, Any]:
     """Send a plan to its PACS; made for a process of its own."""
     from dataclasses import asdict, replace

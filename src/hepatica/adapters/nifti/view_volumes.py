@@ -10,6 +10,7 @@ from typing import Any, Final
 import numpy as np
 from numpy.typing import NDArray
 
+from hepatica.core.errors import SourceFormatError
 from hepatica.core.geometry import Grid
 
 RAS_FROM_LPS: Final = np.diag([-1.0, -1.0, 1.0, 1.0])
@@ -18,6 +19,9 @@ SCANNER: Final = 1
 LEVEL: Final = 1
 """Quick to pack; over a hospital's network the larger file costs less than the packing."""
 PERCENT: Final = 100.0
+MOST: Final = 1000
+"""Label values of one file; more are an image."""
+GZIP_START: Final = b"\x1f\x8b"
 
 
 class ViewVolumes:
@@ -150,6 +154,47 @@ def to_view_nifti(values: NDArray[Any], *, grid: Grid, slope: float = 1.0) -> by
     header["vox_offset"] = header.single_vox_offset
     head = header.binaryblock.ljust(int(header.single_vox_offset), b"\0")
     return gzip.compress(head + values.tobytes(order="F"), compresslevel=LEVEL, mtime=0)
+
+
+def list_label_values(path: Path) -> list[int]:
+    """Return the label values of a NIfTI file, 0 left out.
+
+    Parameters
+    ----------
+    path
+        The file, gzipped or not.
+
+    Raises
+    ------
+    SourceFormatError
+        If it is no NIfTI, or holds no whole numbers from 0 up.
+    """
+    import nibabel
+
+    try:
+        data = path.read_bytes()
+        image = nibabel.Nifti1Image.from_bytes(gzip.decompress(data) if data[:2] == GZIP_START else data)
+        values = np.asarray(image.dataobj)
+        found = np.unique(values)
+    except (OSError, EOFError, ValueError, nibabel.spatialimages.ImageFileError) as problem:
+        raise _refuse_labels(type(problem).__name__) from problem
+    if (
+        values.ndim != 3
+        or (found < 0).any()
+        or not np.array_equal(found, np.rint(found))
+        or len(found) > MOST
+    ):
+        raise _refuse_labels("something else")
+    return [int(value) for value in found if value]
+
+
+def _refuse_labels(given: str) -> SourceFormatError:
+    return SourceFormatError(
+        expected=f"a NIfTI map of labels: whole numbers from 0 up, at most {MOST} of them",
+        given=given,
+        where="labels",
+        action="export a map of labels, not probabilities or the scan itself",
+    )
 
 
 def _read(path: Path) -> tuple[NDArray[Any], Grid]:
