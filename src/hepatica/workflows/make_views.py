@@ -33,6 +33,7 @@ from hepatica.workflows.record_ports import RecordContext
 from hepatica.workflows.replay_plan import read_manifest
 from hepatica.workflows.request import PlanRequest
 from hepatica.workflows.view_ports import ViewPorts
+from hepatica.workflows.view_surfaces import to_surfaces
 
 
 def keep_plan_views(
@@ -67,6 +68,8 @@ def keep_plan_views(
     if ports.derived.find(keys["labels"]) is None:
         painted = paint_labels(anatomy, {lesion.lesion_id: lesion.mask for lesion in lesions}, document)
         ports.derived.keep(keys["labels"], ports.writer.to_labels(painted, grid=grid))
+    if ports.derived.find(keys["surfaces"]) is None:
+        ports.derived.keep(keys["surfaces"], to_surfaces(anatomy, lesions, document))
     if "spread" in keys and ports.derived.find(keys["spread"]) is None:
         paths = [folder / name for name in list_spread_files(files)]
         ports.derived.keep(keys["spread"], ports.writer.to_spread(paths, grid=grid))

@@ -138,7 +138,7 @@ def list_plan_keys(files: Mapping[str, Any]) -> dict[str, str]:
     plan = files.get("plan.json")
     if not isinstance(plan, str):
         raise NotFoundError(expected="a plan with its plan.json", given="one without", where="plan")
-    keys = {"labels": to_key("labels", plan)}
+    keys = {"labels": to_key("labels", plan), "surfaces": to_key("surfaces", plan)}
     spread = list_spread_files(files)
     if spread:
         keys["spread"] = to_key("spread", plan, *(str(files[name]) for name in spread))
@@ -280,6 +280,10 @@ def to_scene(
                 else None
             )
             for name in ("volume", "labels", "spread")
+        },
+        "surfaces": {
+            "address": f"{where}/surfaces?v={keys['surfaces']}",
+            "ready": made.get(keys["surfaces"], False),
         },
         "skin_maps": [
             {

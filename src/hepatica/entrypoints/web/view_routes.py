@@ -110,6 +110,7 @@ class Scene(BaseModel):
     labels: list[SceneLabel]
     lesions: list[SceneLesion]
     volumes: SceneVolumes
+    surfaces: VolumeFacts
     skin_maps: list[SkinFacts]
     plan_fields: dict[str, str]
     sendable_files: list[str]
@@ -189,6 +190,20 @@ def plan_spread(plan_id: str, request: Request, context: Context, state: State, 
 
 
 @router.get(
+    "/plan/{plan_id}/surfaces",
+    response_class=Response,
+    responses={200: {"content": {"application/json": {}}, "description": "Surfaces"}},
+    openapi_extra=needs("plan.read", "scan.read"),
+)
+def plan_surfaces(plan_id: str, request: Request, context: Context, state: State, v: Key = "") -> Response:
+    """Return coarse surfaces of a plan's structures and lesions, for orientation."""
+    key = _find_plan_key(context, plan_id, "surfaces")
+    return _send(
+        request, context, state, key=key, asked=v, what={"plan_id": plan_id}, media_type="application/json"
+    )
+
+
+@router.get(
     "/scan/{scan_id}/volume.nii.gz",
     response_class=Response,
     responses=ANY_FILE,
@@ -254,7 +269,14 @@ def _find_plan_key(context: RecordContext, plan_id: str, what: str) -> str:
 
 
 def _send(
-    request: Request, context: RecordContext, state: Any, *, key: str, asked: str, what: dict[str, str]
+    request: Request,
+    context: RecordContext,
+    state: Any,
+    *,
+    key: str,
+    asked: str,
+    what: dict[str, str],
+    media_type: str = GZIP,
 ) -> Response:
     place = find_place(state)
     derived = open_derived(place.home)
@@ -267,7 +289,7 @@ def _send(
                     make_view_apart, str(place.home), place.database, context.actor, context.request_id, what
                 )
                 found = _require(derived, key)
-    return _answer(request, found, media_type=GZIP, cache=FOR_EVER if asked == key else ASK_AGAIN)
+    return _answer(request, found, media_type=media_type, cache=FOR_EVER if asked == key else ASK_AGAIN)
 
 
 def _require(derived: DerivedFiles, key: str) -> tuple[Path, str]:
