@@ -16,6 +16,16 @@ export interface LabelColour {
 
 export type Mode = "look" | "measure" | "draw" | "erase" | "grow";
 
+/** What is shown: bytes of the volumes, and their colours. */
+export interface Shown {
+  volume: ArrayBuffer;
+  labels: ArrayBuffer;
+  spread: ArrayBuffer | null;
+  colours: readonly LabelColour[];
+  spreadColour: readonly [number, number, number];
+  window: Window;
+}
+
 export interface Measured {
   length_mm: number;
 }
@@ -25,12 +35,17 @@ const LEAST_MM = 0.5;
 const PLANES: Partial<Record<number, Tile["plane"]>> = { 0: "axial", 1: "coronal", 2: "sagittal" };
 /** Corners of a picture are looked at a little inside of it. */
 const INSIDE = 0.02;
+/** Labels are outlined, and filled so faintly that the scan is read through them. */
+const FILL = 0.16;
+const OUTLINE = 0.85;
 const SPREAD_COLOURS = "hepatica-spread";
 
 export class Planes {
   private readonly nv: Niivue;
   private readonly canvas: HTMLCanvasElement;
   private labels: NVImage | null = null;
+  private spread: NVImage | null = null;
+  private window: Window | null = null;
   private colours: readonly LabelColour[] = [];
   private closed = false;
 
@@ -38,6 +53,7 @@ export class Planes {
     this.canvas = canvas;
     this.nv = new Niivue({
       isRadiologicalConvention: true,
+      sagittalNoseLeft: true,
       isOrientationTextVisible: false,
       isOrientCube: false,
       isColorbar: false,
@@ -72,57 +88,66 @@ export class Planes {
     };
   }
 
-  async open(volume: ArrayBuffer, window: Window): Promise<void> {
+  /** Show a scan with its labels and spread, all in one pass: each pass goes over every voxel. */
+  async open(given: Shown): Promise<void> {
     await this.nv.attachToCanvas(this.canvas, false);
-    const image = await this.toImage(volume, "volume.nii.gz", "gray", 1, window);
-    this.nv.addVolume(image);
-    this.nv.setSliceType(SLICE_TYPE.MULTIPLANAR);
-    this.nv.setCustomLayout([
-      { sliceType: SLICE_TYPE.AXIAL, position: [0, 0, 0.5, 0.5] },
-      { sliceType: SLICE_TYPE.CORONAL, position: [0.5, 0, 0.5, 0.5] },
-      { sliceType: SLICE_TYPE.SAGITTAL, position: [0, 0.5, 0.5, 0.5] },
+    performance.mark("viewer: context");
+    const { volume, labels, spread, window } = given;
+    if (spread) {
+      const [r, g, b] = given.spreadColour;
+      this.nv.addColormap(SPREAD_COLOURS, { R: [0, r, r], G: [0, g, g], B: [0, b, b], A: [0, 60, 190], I: [0, 26, 255] } as Parameters<Niivue["addColormap"]>[1]);
+    }
+    const [scan, map, share] = await Promise.all([
+      toImage(volume, "volume.nii.gz", "gray", window),
+      toImage(labels, "labels.nii.gz", "gray", null),
+      spread ? toImage(spread, "spread.nii.gz", SPREAD_COLOURS, { level: 0.5, width: 1 }) : null,
     ]);
-  }
-
-  async addLabels(bytes: ArrayBuffer, colours: readonly LabelColour[]): Promise<void> {
-    const image = await this.toImage(bytes, "labels.nii.gz", "gray", 1, null);
-    this.labels = image;
-    this.colours = colours;
-    image.setColormapLabel(toTable(colours));
-    this.nv.setAtlasOutline(1);
-    this.nv.addVolume(image);
+    if (this.closed) return;
+    performance.mark("viewer: unpacked");
+    map.setColormapLabel(toTable(given.colours));
+    map.opacity = FILL;
+    this.labels = map;
+    this.spread = share;
+    this.colours = given.colours;
+    this.window = window;
+    this.nv.opts.atlasOutline = OUTLINE;
+    const all = share ? [scan, map, share] : [scan, map];
+    this.nv.opts.sliceType = SLICE_TYPE.MULTIPLANAR;
+    // The fourth corner, below the axial plane, is left for the view in three dimensions.
+    this.nv.customLayout = [
+      { sliceType: SLICE_TYPE.AXIAL, position: [0, 0, 0.54, 0.66] },
+      { sliceType: SLICE_TYPE.CORONAL, position: [0.54, 0, 0.46, 0.5] },
+      { sliceType: SLICE_TYPE.SAGITTAL, position: [0.54, 0.5, 0.46, 0.5] },
+    ];
+    this.nv.volumes = all;
+    this.nv.back = scan;
+    this.nv.overlays = all.slice(1);
+    this.nv.updateGLVolume();
+    performance.mark("viewer: drawn");
   }
 
   setLabelColours(colours: readonly LabelColour[]): void {
-    if (!this.labels || colours === this.colours) return;
+    if (!this.labels || JSON.stringify(colours) === JSON.stringify(this.colours)) return;
     this.colours = colours;
     this.labels.setColormapLabel(toTable(colours));
-    this.nv.updateGLVolume();
+    this.refreshOverlays();
   }
 
-  async addSpread(bytes: ArrayBuffer, rgb: readonly [number, number, number]): Promise<NVImage> {
-    this.nv.addColormap(SPREAD_COLOURS, {
-      R: [0, rgb[0], rgb[0]],
-      G: [0, rgb[1], rgb[1]],
-      B: [0, rgb[2], rgb[2]],
-      A: [0, 60, 190],
-      I: [0, 26, 255],
-    } as Parameters<Niivue["addColormap"]>[1]);
-    const image = await this.toImage(bytes, "spread.nii.gz", SPREAD_COLOURS, 1, { level: 0.5, width: 1 });
-    this.nv.addVolume(image);
-    return image;
-  }
-
-  setVisible(image: NVImage, visible: boolean): void {
-    this.nv.setOpacity(this.nv.volumes.indexOf(image), visible ? 1 : 0);
+  showSpread(visible: boolean): void {
+    if (!this.spread || this.spread.opacity === Number(visible)) return;
+    this.spread.opacity = Number(visible);
+    this.refreshOverlays();
   }
 
   setWindow(window: Window): void {
     const volume = this.nv.volumes[0];
-    if (!volume) return;
+    if (!volume || (window.level === this.window?.level && window.width === this.window.width)) return;
+    this.window = window;
     volume.cal_min = window.level - window.width / 2;
     volume.cal_max = window.level + window.width / 2;
-    this.nv.updateGLVolume();
+    // Only the scan: overlays stay as they are.
+    this.nv.refreshLayers(volume, 0);
+    this.nv.drawScene();
   }
 
   /** Put the cross hairs, and with them the three planes, on a point. */
@@ -214,18 +239,15 @@ export class Planes {
     this.nv.gl?.getExtension("WEBGL_lose_context")?.loseContext();
   }
 
-  private toImage(bytes: ArrayBuffer, name: string, colours: string, opacity: number, window: Window | null): Promise<NVImage> {
-    const low = window ? window.level - window.width / 2 : Number.NaN;
-    const high = window ? window.level + window.width / 2 : Number.NaN;
-    return NVImage.loadFromUrl({
-      url: name,
-      name,
-      buffer: bytes,
-      colormap: colours,
-      opacity,
-      ...(window ? { cal_min: low, cal_max: high } : {}),
-    });
+  private refreshOverlays(): void {
+    this.nv.volumes.slice(1).forEach((image, number) => this.nv.refreshLayers(image, number + 1));
+    this.nv.drawScene();
   }
+}
+
+function toImage(bytes: ArrayBuffer, name: string, colours: string, window: Window | null): Promise<NVImage> {
+  const range = window ? { cal_min: window.level - window.width / 2, cal_max: window.level + window.width / 2 } : {};
+  return NVImage.loadFromUrl({ url: name, name, buffer: bytes, colormap: colours, opacity: 1, ...range });
 }
 
 function toTable(colours: readonly LabelColour[]) {

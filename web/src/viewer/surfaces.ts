@@ -21,11 +21,14 @@ export interface Line {
 }
 
 const SIDES = 10;
+/** The torso fills its corner. */
+const ENLARGED = 1.5;
 
 export class Surfaces {
   private readonly nv: Niivue;
   private readonly canvas: HTMLCanvasElement;
-  private held = new Map<string, NVMesh>();
+  private surfaces: NVMesh[] = [];
+  private lines: NVMesh[] = [];
 
   constructor(canvas: HTMLCanvasElement) {
     this.canvas = canvas;
@@ -44,30 +47,43 @@ export class Surfaces {
     this.nv.setSliceType(SLICE_TYPE.RENDER);
     // From the patient's front, a little from his right and from above.
     this.nv.setRenderAzimuthElevation(160, 15);
+    this.nv.setScale(ENLARGED);
   }
 
-  /** Show surfaces and lines; what was shown under the same name before is replaced, all else goes. */
-  show(surfaces: readonly Surface[], lines: readonly Line[]): void {
-    const gl = this.nv.gl;
-    if (!gl) return;
-    for (const mesh of this.held.values()) this.nv.removeMesh(mesh);
-    this.held.clear();
-    const all = [...surfaces, ...lines.map(toTube)];
+  /** Show these surfaces in place of those before. */
+  showSurfaces(surfaces: readonly Surface[]): void {
+    this.drop(this.surfaces);
     // What is opaque comes first: what lies behind glass is drawn before the glass.
-    all.sort((one, other) => other.rgba[3] - one.rgba[3]);
-    for (const one of all) {
-      const points = new Float32Array(one.points.length);
-      for (let n = 0; n < points.length; n += 3) {
-        points[n] = -(one.points[n] ?? 0);
-        points[n + 1] = -(one.points[n + 1] ?? 0);
-        points[n + 2] = one.points[n + 2] ?? 0;
-      }
-      const colour = one.perPoint ?? new Uint8Array([one.rgba[0], one.rgba[1], one.rgba[2], 255]);
-      const mesh = new NVMesh(points, one.triangles, one.name, colour, one.rgba[3] / 255, true, gl);
-      this.nv.addMesh(mesh);
-      this.held.set(one.name, mesh);
+    this.surfaces = [...surfaces].sort((one, other) => other.rgba[3] - one.rgba[3]).map((one) => this.toMesh(one));
+    this.draw();
+  }
+
+  /** Show these lines in place of those before. */
+  showLines(lines: readonly Line[]): void {
+    this.drop(this.lines);
+    this.lines = lines.map((line) => this.toMesh(toTube(line)));
+    this.draw();
+  }
+
+  private draw(): void {
+    this.nv.meshes = [...this.lines, ...this.surfaces];
+    this.nv.updateGLVolume();
+  }
+
+  private drop(meshes: readonly NVMesh[]): void {
+    for (const mesh of meshes) mesh.unloadMesh(this.nv.gl);
+  }
+
+  private toMesh(surface: Surface): NVMesh {
+    const points = new Float32Array(surface.points.length);
+    for (let n = 0; n < points.length; n += 3) {
+      points[n] = -(surface.points[n] ?? 0);
+      points[n + 1] = -(surface.points[n + 1] ?? 0);
+      points[n + 2] = surface.points[n + 2] ?? 0;
     }
-    this.nv.drawScene();
+    const [r, g, b, alpha] = surface.rgba;
+    const colour = surface.perPoint ?? new Uint8Array([r, g, b, 255]);
+    return new NVMesh(points, surface.triangles, surface.name, colour, alpha / 255, true, this.nv.gl);
   }
 
   turn(azimuth: number, elevation: number): void {

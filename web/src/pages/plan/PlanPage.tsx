@@ -225,6 +225,7 @@ function Ready({ scene, plan, values, etag }: { scene: Scene; plan: PlanDocument
             volume={volume.data}
             labels={labels.data}
             spread={spread.data}
+            waitsForSpread={scene.volumes.spread !== null && spread.error === null}
             surfaces={surfaces.data?.surfaces}
             skin={showSkin ? skin.data : undefined}
             hidden={hidden}

@@ -18,6 +18,8 @@ interface Props {
   volume: ArrayBuffer | undefined;
   labels: ArrayBuffer | undefined;
   spread: ArrayBuffer | undefined;
+  /** Whether a spread is on its way. */
+  waitsForSpread: boolean;
   surfaces: PackedSurface[] | undefined;
   skin: SkinMap | undefined;
   hidden: ReadonlySet<number>;
@@ -36,26 +38,26 @@ interface Props {
 }
 
 export function Viewer(props: Props) {
-  const { scene, volume, labels, spread, hidden, showSpread, window: shades, mode, at, onReady, onMeasured } = props;
+  const { scene, volume, labels, spread, waitsForSpread, hidden, showSpread, window: shades, mode, at, onReady, onMeasured } = props;
   const box = useRef<HTMLDivElement>(null);
   const canvas = useRef<HTMLCanvasElement>(null);
   const [planes, setPlanes] = useState<Planes | null>(null);
   const [tiles, setTiles] = useState<Tile[]>([]);
-  const [shown, setShown] = useState(0);
-  const spreadImage = useRef<Awaited<ReturnType<Planes["addSpread"]>> | null>(null);
   const told = useRef({ onMeasured });
   told.current = { onMeasured };
   const size = box.current?.getBoundingClientRect();
 
-  const firstWindow = useRef(shades);
+  const colours = useMemo(() => toLabelColours(scene, hidden), [scene, hidden]);
+  const first = useRef({ colours, shades });
   useEffect(() => {
-    if (!volume || !canvas.current) return;
+    if (!volume || !labels || (waitsForSpread && !spread) || !canvas.current) return;
     let frame = 0;
-    let opened: Planes | null = null;
+    let gone = false;
     const look = () => {
       frame = 0;
-      if (opened) setTiles(opened.listTiles());
+      if (!gone && opened) setTiles(made.listTiles());
     };
+    let opened = false;
     const made = new Planes(canvas.current, {
       drawn: () => {
         if (!frame) frame = requestAnimationFrame(look);
@@ -63,13 +65,10 @@ export function Viewer(props: Props) {
       moved: () => undefined,
       measured: (found) => told.current.onMeasured(found.length_mm),
     });
-    let gone = false;
-    void made.open(volume, firstWindow.current).then(() => {
-      if (gone) {
-        made.close();
-        return;
-      }
-      opened = made;
+    const given = { volume, labels, spread: spread ?? null, colours: first.current.colours, spreadColour: readColour("--spread"), window: first.current.shades };
+    void made.open(given).then(() => {
+      if (gone) return;
+      opened = true;
       setPlanes(made);
       setTiles(made.listTiles());
       onReady({ planes: made });
@@ -77,47 +76,25 @@ export function Viewer(props: Props) {
     return () => {
       gone = true;
       cancelAnimationFrame(frame);
-      if (opened) opened.close();
+      made.close();
       setPlanes(null);
     };
-  }, [volume, onReady]);
+  }, [volume, labels, spread, waitsForSpread, onReady]);
 
-  useEffect(() => {
-    if (!planes || !labels) return;
-    void planes.addLabels(labels, toLabelColours(scene, hidden)).then(() => setShown((count) => count + 1));
-    // Colours follow in their own effect; the map itself is added once.
-    // eslint-disable-next-line react-hooks/exhaustive-deps
-  }, [planes, labels]);
-
-  const colours = useMemo(() => toLabelColours(scene, hidden), [scene, hidden]);
-  useEffect(() => {
-    if (shown > 0) planes?.setLabelColours(colours);
-  }, [planes, colours, shown]);
-
-  useEffect(() => {
-    if (!planes || !spread || shown === 0 || spreadImage.current) return;
-    void planes.addSpread(spread, readColour("--spread")).then((image) => {
-      spreadImage.current = image;
-      setShown((count) => count + 1);
-    });
-  }, [planes, spread, shown]);
-  useEffect(() => {
-    if (planes && spreadImage.current) planes.setVisible(spreadImage.current, showSpread);
-  }, [planes, showSpread, shown]);
-
+  useEffect(() => planes?.setLabelColours(colours), [planes, colours]);
+  useEffect(() => planes?.showSpread(showSpread), [planes, showSpread]);
   useEffect(() => planes?.setWindow(shades), [planes, shades]);
   useEffect(() => planes?.setMode(mode), [planes, mode]);
   useEffect(() => {
     if (planes && at) planes.moveTo(at);
   }, [planes, at]);
 
-  const expected = 1 + (scene.volumes.spread ? 1 : 0);
   const { onShown } = props;
   useEffect(() => {
-    if (shown >= expected) onShown();
-  }, [shown, expected, onShown]);
+    if (planes) onShown();
+  }, [planes, onShown]);
   return (
-    <div ref={box} className={styles.viewer} data-viewer={shown >= expected ? "overlays" : planes ? "scan" : "empty"}>
+    <div ref={box} className={styles.viewer} data-viewer={planes ? "overlays" : "empty"}>
       <canvas ref={canvas} className={styles.canvas} tabIndex={0} role="img" aria-label="Axial, coronal and sagittal plane of the scan" />
       {planes && size ? (
         <Overlay
@@ -169,7 +146,7 @@ function Space({ scene, surfaces, skin, hidden, needle, others }: Props) {
       .map((one) => {
         const row = scene.labels.find((label) => label.value === one.value);
         const [r, g, b] = toColour(one.kind, row?.role ?? "", one.lesion_id !== null && isNew.has(one.lesion_id));
-        const alpha = one.kind === "body" ? 34 : one.kind === "liver" ? 90 : one.lesion_id ? 255 : 190;
+        const alpha = one.kind === "body" ? 26 : one.kind === "liver" ? 120 : one.lesion_id ? 255 : 190;
         return {
           name: one.lesion_id ?? one.kind,
           points: new Float32Array(unpack(one.points)),
@@ -180,6 +157,7 @@ function Space({ scene, surfaces, skin, hidden, needle, others }: Props) {
     return skin ? [...found, toSkinSurface(skin)] : found;
   }, [surfaces, skin, hidden, scene, isNew]);
 
+  useEffect(() => space?.showSurfaces(still), [space, still]);
   const draw = useCallback(() => {
     if (!space) return;
     const colour = readColour("--needle");
@@ -193,8 +171,8 @@ function Space({ scene, surfaces, skin, hidden, needle, others }: Props) {
           rgba: [colour[0], colour[1], colour[2], alpha] as const,
         })),
     );
-    space.show(still, lines);
-  }, [space, still, needle, others]);
+    space.showLines(lines);
+  }, [space, needle, others]);
   useEffect(() => {
     // A needle under way is drawn when it rests: the planes follow at once.
     const timer = window.setTimeout(draw, 120);

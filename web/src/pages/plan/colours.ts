@@ -35,7 +35,7 @@ export function toLabelColours(scene: Scene, hidden: ReadonlySet<number>): Label
   const isNew = new Set(scene.lesions.filter((one) => one.is_new).map((one) => one.lesion_id));
   return scene.labels.map((row) => {
     const [r, g, b] = toColour(row.kind, row.role, row.lesion_id !== null && isNew.has(row.lesion_id));
-    const alpha = hidden.has(row.value) ? 0 : row.lesion_id ? 120 : 46;
+    const alpha = hidden.has(row.value) ? 0 : 255;
     return { value: row.value, name: row.name, rgba: [r, g, b, alpha] as const };
   });
 }
