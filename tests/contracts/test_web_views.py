@@ -102,6 +102,7 @@ def test_when_the_plan_is_done_its_volumes_are_ready_and_are_the_scan_and_its_la
     labels = load(planned.doctor.get(scene["volumes"]["labels"]["address"]).content)
     assert made == []
     assert volume.get_data_dtype() == np.int16 and labels.get_data_dtype() == np.uint8
+    assert labels.header.get_intent()[0] == "label"
     # RAS at the door: what grows toward the patient's left in LPS grows the other way in the file.
     grid = Grid(shape=tuple(scene["grid"]["shape_ijk"]), lps_from_ijk=np.array(scene["grid"]["lps_from_ijk"]))
     assert np.allclose(volume.affine, np.diag([-1, -1, 1, 1]) @ grid.lps_from_ijk, atol=1e-4)

@@ -49,7 +49,7 @@ class ViewVolumes:
         grid
             Grid in LPS.
         """
-        return to_view_nifti(values, grid=grid)
+        return to_view_nifti(values, grid=grid, intent="label")
 
     def to_spread(self, paths: Iterable[Path], *, grid: Grid) -> bytes:
         """Return several maps of probability as one on the scan's grid, in steps of one percent.
@@ -128,7 +128,7 @@ def resample_to(
     return box, np.asarray(found, dtype=np.float64)
 
 
-def to_view_nifti(values: NDArray[Any], *, grid: Grid, slope: float = 1.0) -> bytes:
+def to_view_nifti(values: NDArray[Any], *, grid: Grid, slope: float = 1.0, intent: str = "none") -> bytes:
     """Return an array as gzipped NIfTI-1 in its own type; equal values give equal bytes.
 
     Parameters
@@ -139,6 +139,8 @@ def to_view_nifti(values: NDArray[Any], *, grid: Grid, slope: float = 1.0) -> by
         Grid in LPS; the file's transform is RAS, as the format asks.
     slope
         What a stored number is multiplied with.
+    intent
+        What the numbers are, in the format's words; viewers outline a ``label``.
     """
     import nibabel
 
@@ -149,6 +151,7 @@ def to_view_nifti(values: NDArray[Any], *, grid: Grid, slope: float = 1.0) -> by
     header.set_qform(affine, code=SCANNER)
     header.set_sform(affine, code=SCANNER)
     header.set_xyzt_units("mm")
+    header.set_intent(intent)
     header.set_slope_inter(slope, 0.0)
     header["magic"] = b"n+1"
     header["vox_offset"] = header.single_vox_offset

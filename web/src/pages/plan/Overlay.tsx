@@ -43,7 +43,7 @@ export function Overlay({ tiles, width, height, needle, others, scene, mayDrag, 
             {scene.lesions.map((lesion) => {
               const at = place(tile, toPoint(lesion.centroid_lps_mm));
               return Math.abs(at.off) > 12 ? null : (
-                <text key={lesion.lesion_id} className={styles.lesionName} x={at.x} y={at.y - 8} data-lesion={lesion.lesion_id}>
+                <text key={lesion.lesion_id} className={styles.lesionName} x={at.x + 16} y={at.y - 12} data-lesion={lesion.lesion_id}>
                   {lesion.lesion_id}
                 </text>
               );

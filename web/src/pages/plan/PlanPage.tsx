@@ -23,7 +23,7 @@ import { useBytes, usePlanDocument, useScene, useSkinMap, useSurfaces } from "./
 import { type SessionState, useSession } from "./useSession";
 
 const WINDOWS: ReadonlyArray<Window & { name: string; key: string }> = [
-  { name: "Liver", key: "1", level: 100, width: 160 },
+  { name: "Liver", key: "1", level: 100, width: 250 },
   { name: "Soft tissue", key: "2", level: 50, width: 400 },
   { name: "Bone", key: "3", level: 500, width: 2000 },
   { name: "Lung", key: "4", level: -600, width: 1500 },
@@ -73,7 +73,8 @@ function Ready({ scene, plan, values, etag }: { scene: Scene; plan: PlanDocument
   const [showSkin, setShowSkin] = useState(false);
   const [showSpread, setShowSpread] = useState(true);
   const [showOthers, setShowOthers] = useState(false);
-  const [shades, setShades] = useState<Window>(WINDOWS[0] as Window);
+  const windows = useMemo(() => toWindows(plan), [plan]);
+  const [shades, setShades] = useState<Window>(windows[0] as Window);
   const [mode, setMode] = useState<Mode>("look");
   const [tab, setTab] = useState<Tab>("Path");
   const [hidden, setHidden] = useState<ReadonlySet<number>>(
@@ -154,7 +155,7 @@ function Ready({ scene, plan, values, etag }: { scene: Scene; plan: PlanDocument
     await keep({ chosen_punctures: next }, `${one.key} chosen for ${one.lesionId}`, `${one.key} is chosen for ${one.lesionId}`);
   }
 
-  for (const preset of WINDOWS) useShortcut(preset.key, `Window: ${preset.name}`, () => setShades(preset));
+  for (const preset of windows) useShortcut(preset.key, `Window: ${preset.name}`, () => setShades(preset));
   useShortcut("m", "Measure, or stop measuring", () => setMode((now) => (now === "measure" ? "look" : "measure")));
   useShortcut("s", "Skin map", () => setShowSkin((on) => !on));
   useShortcut("p", "Predicted spread", () => setShowSpread((on) => !on));
@@ -184,7 +185,7 @@ function Ready({ scene, plan, values, etag }: { scene: Scene; plan: PlanDocument
         <span>Visit {plan.visit}</span>
       </div>
       <div className={styles.tools} role="toolbar" aria-label="Viewer">
-        {WINDOWS.map((preset) => (
+        {windows.map((preset) => (
           <Button key={preset.name} pressed={shades.level === preset.level && shades.width === preset.width} onClick={() => setShades(preset)} title={`Level ${preset.level} HU, width ${preset.width} HU (${preset.key})`}>
             {preset.name}
           </Button>
@@ -295,7 +296,7 @@ function Ready({ scene, plan, values, etag }: { scene: Scene; plan: PlanDocument
                   </div>
                   {change.error ? <Failure error={change.error} /> : null}
                   {session.problem ? <Failure error={session.problem} /> : null}
-                  <div data-live={own ? "fresh" : dragged ? "waits" : "plan"} data-took-ms={own ? Math.round(session.asked?.took_ms ?? 0) : undefined} aria-busy={session.waits}>
+                  <div data-live={own ? "fresh" : dragged ? "waits" : "plan"} data-took-ms={own ? Math.round(session.asked?.took_ms ?? 0) : undefined} data-asked={own ? JSON.stringify(session.asked?.wish) : undefined} aria-busy={session.waits}>
                     <PathPanel
                       puncture={puncture}
                       findings={live ? live.findings : choice.puncture.findings}
@@ -349,6 +350,15 @@ function Ready({ scene, plan, values, etag }: { scene: Scene; plan: PlanDocument
       </div>
     </div>
   );
+}
+
+/** The liver's window follows its own enhancement, as measured along the plan's paths. */
+function toWindows(plan: PlanDocument): typeof WINDOWS {
+  const runs = plan.punctures.flatMap((one) => one.runs).filter((run) => run.tissue === "liver");
+  const length = runs.reduce((sum, run) => sum + run.to_mm - run.from_mm, 0);
+  if (length < 5) return WINDOWS;
+  const mean = runs.reduce((sum, run) => sum + run.mean_hu * (run.to_mm - run.from_mm), 0) / length;
+  return WINDOWS.map((one) => (one.name === "Liver" ? { ...one, level: Math.round(mean / 10) * 10 } : one));
 }
 
 function NoPath({ plan }: { plan: PlanDocument }) {
