@@ -19,20 +19,26 @@ export type Mode = "look" | "measure" | "draw" | "erase" | "grow";
 /** What is shown: bytes of the volumes, and their colours. */
 export interface Shown {
   volume: ArrayBuffer;
-  labels: ArrayBuffer;
+  /** None where somebody looks who must not see where others drew. */
+  labels: ArrayBuffer | null;
   spread: ArrayBuffer | null;
   colours: readonly LabelColour[];
   spreadColour: readonly [number, number, number];
   window: Window;
+  /** One plane by itself instead of three. */
+  only?: Tile["plane"];
 }
 
 export interface Measured {
   length_mm: number;
+  start: Point;
+  end: Point;
 }
 
 /** Shorter ones are clicks. */
 const LEAST_MM = 0.5;
 const PLANES: Partial<Record<number, Tile["plane"]>> = { 0: "axial", 1: "coronal", 2: "sagittal" };
+const SLICES = { axial: SLICE_TYPE.AXIAL, coronal: SLICE_TYPE.CORONAL, sagittal: SLICE_TYPE.SAGITTAL } as const;
 /** Corners of a picture are looked at a little inside of it. */
 const INSIDE = 0.02;
 /** Labels are outlined, and filled so faintly that the scan is read through them. */
@@ -83,8 +89,9 @@ export class Planes {
       if (mm) told.moved(flip(toPoint(Array.from(mm))));
     };
     this.nv.onMeasurementCompleted = (found) => {
-      const length = (found as { distance?: number }).distance ?? 0;
-      if (length > LEAST_MM) told.measured({ length_mm: length });
+      const { distance: length = 0, startMM = [], endMM = [] } = found as Partial<Record<"startMM" | "endMM", ArrayLike<number>>> & { distance?: number };
+      const [start, end] = [flip(toPoint(Array.from(startMM))), flip(toPoint(Array.from(endMM)))];
+      if (length > LEAST_MM) told.measured({ length_mm: length, start, end });
     };
   }
 
@@ -99,19 +106,21 @@ export class Planes {
     }
     const [scan, map, share] = await Promise.all([
       toImage(volume, "volume.nii.gz", "gray", window),
-      toImage(labels, "labels.nii.gz", "gray", null),
+      labels ? toImage(labels, "labels.nii.gz", "gray", null) : null,
       spread ? toImage(spread, "spread.nii.gz", SPREAD_COLOURS, { level: 0.5, width: 1 }) : null,
     ]);
     if (this.closed) return;
     performance.mark("viewer: unpacked");
-    map.setColormapLabel(toTable(given.colours));
-    map.opacity = FILL;
+    if (map) {
+      map.setColormapLabel(toTable(given.colours));
+      map.opacity = FILL;
+    }
     this.labels = map;
     this.spread = share;
     this.colours = given.colours;
     this.window = window;
     this.nv.opts.atlasOutline = OUTLINE;
-    const all = share ? [scan, map, share] : [scan, map];
+    const all = [scan, map, share].filter((one) => one !== null);
     this.nv.opts.sliceType = SLICE_TYPE.MULTIPLANAR;
     // The fourth corner, below the axial plane, is left for the view in three dimensions.
     this.nv.customLayout = [
@@ -119,6 +128,11 @@ export class Planes {
       { sliceType: SLICE_TYPE.CORONAL, position: [0.54, 0, 0.46, 0.5] },
       { sliceType: SLICE_TYPE.SAGITTAL, position: [0.54, 0.5, 0.46, 0.5] },
     ];
+    if (given.only) {
+      this.nv.customLayout = [{ sliceType: SLICES[given.only], position: [0, 0, 1, 1] }];
+      // Keys are the page's: the viewer would take arrows for itself.
+      this.canvas.removeAttribute("tabindex");
+    }
     this.nv.volumes = all;
     this.nv.back = scan;
     this.nv.overlays = all.slice(1);

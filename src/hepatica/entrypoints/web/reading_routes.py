@@ -7,9 +7,10 @@ from typing import Annotated, Any, Literal
 from fastapi import APIRouter, Query, Response
 from pydantic import BaseModel, Field
 
-from hepatica.entrypoints.web.depends import Context
-from hepatica.entrypoints.web.models import ItemAnswer, Strict, to_answer
+from hepatica.entrypoints.web.depends import Context, ExpectedVersion
+from hepatica.entrypoints.web.models import ItemAnswer, Removal, Strict, to_answer
 from hepatica.entrypoints.web.rights import needs
+from hepatica.workflows.correct_mark import change_mark, remove_mark
 from hepatica.workflows.read_page import add_new_lesion, list_read_rows, list_readers, read_read_page
 
 router = APIRouter(prefix="/api", tags=["Reads"])
@@ -189,6 +190,20 @@ class NewLesion(Strict):
     segment: str = Field(default="", max_length=40)
 
 
+class MarkChange(Strict):
+    """Fields of a measurement to set, null to unset, and why."""
+
+    lesion_id: str | None = Field(default=None, min_length=1, max_length=200)
+    lesion_role: str | None = Field(default=None, max_length=40)
+    longest_diameter_mm: float | None = None
+    short_axis_mm: float | None = None
+    volume_ml: float | None = None
+    state: str | None = Field(default=None, max_length=40)
+    ends_lps_mm: list[list[float]] | None = Field(default=None, max_length=4)
+    match_basis: str | None = Field(default=None, max_length=40)
+    reason: str = Field(min_length=1, max_length=2000)
+
+
 @router.get("/reading", response_model=ReadRows, openapi_extra=needs("read.read"))
 def rows(
     context: Context,
@@ -230,3 +245,43 @@ def new_lesion(read_id: str, body: NewLesion, context: Context, response: Respon
     item = add_new_lesion(context, read_id=read_id, location=body.location, segment=body.segment)
     response.headers["etag"] = item.etag
     return to_answer(item)
+
+
+@router.patch(
+    "/read/{read_id}/measurement/{measurement_id}",
+    response_model=ItemAnswer,
+    openapi_extra=needs("read.write", "measurement.write"),
+)
+def correct(
+    read_id: str,
+    measurement_id: str,
+    body: MarkChange,
+    context: Context,
+    version: ExpectedVersion,
+    response: Response,
+) -> Any:
+    """Correct a measurement of one's own open read."""
+    item = change_mark(
+        context,
+        read_id=read_id,
+        measurement_id=measurement_id,
+        expected_version=version,
+        values=body.model_dump(exclude_unset=True, exclude={"reason"}),
+        reason=body.reason,
+    )
+    response.headers["etag"] = item.etag
+    return to_answer(item)
+
+
+@router.post(
+    "/read/{read_id}/measurement/{measurement_id}/removal",
+    status_code=204,
+    openapi_extra=needs("read.write", "measurement.write"),
+)
+def take_back(
+    read_id: str, measurement_id: str, body: Removal, context: Context, version: ExpectedVersion
+) -> None:
+    """Take a measurement of one's own open read back."""
+    remove_mark(
+        context, read_id=read_id, measurement_id=measurement_id, expected_version=version, reason=body.reason
+    )
