@@ -97,7 +97,7 @@ def check_id_token(
             where="login",
             action="log in again; if it stays, the administrator compares the provider's settings and both clocks",
         ) from (problem if isinstance(problem, AuthenticationError) else None)
-    logged_in_at = claims.get("auth_time")
+    logged_in_at: Any = claims.get("auth_time")
     return ProvenPerson(
         issuer=claims["iss"],
         subject=claims["sub"],
