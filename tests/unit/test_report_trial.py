@@ -374,7 +374,7 @@ def test_the_definition_names_every_dataset_and_variable_with_origin_method_and_
     ]
     assert derived and all(ref.MethodOID in methods for ref in derived)
     values = {one.OID: len(one.ItemRef) for one in version.ValueListDef}
-    assert values["VL.ADTTE.AVAL"] == 4 and values["VL.ADRS.AVALC"] == 5
+    assert values["VL.ADTTE.AVAL"] == 6 and values["VL.ADRS.AVALC"] == 6
 
 
 @pytest.mark.requirement("E-define-xml")

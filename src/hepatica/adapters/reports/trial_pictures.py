@@ -181,8 +181,7 @@ def draw_forest(baskets: Sequence[BasketRate], *, simulated: bool) -> ResponsePi
             s=54 if last else 14 + 60 * (basket.subjects / whole.subjects) ** 0.5,
             color="white" if last else "#0072B2", edgecolor=palette.INK, linewidth=0.9, zorder=3, clip_on=False,
         )  # fmt: skip
-        text = f"{basket.responders}/{basket.subjects}   {100 * rate:.1f} ({100 * basket.lower:.1f} to "
-        f"{100 * basket.upper:.1f})"
+        text = say_basket(basket)
         axes.annotate(
             text, (1.02, height), xycoords=axes.get_yaxis_transform(), va="center", fontsize=8,
             fontweight="bold" if last else "normal",
@@ -207,6 +206,19 @@ def draw_forest(baskets: Sequence[BasketRate], *, simulated: bool) -> ResponsePi
         figure, name="forest", title="Forest: objective response by tumour type",
         alt=f"Forest plot of objective response with exact intervals: {words}.",
     )  # fmt: skip
+
+
+def say_basket(basket: BasketRate) -> str:
+    """Return responders, rate and both limits in percent.
+
+    Examples
+    --------
+    >>> say_basket(BasketRate(name="HCC", responders=2, subjects=24, lower=0.0103, upper=0.27))
+    '2/24   8.3 (1.0 to 27.0)'
+    """
+    rate = basket.responders / basket.subjects
+    limits = f"{100 * basket.lower:.1f} to {100 * basket.upper:.1f}"
+    return f"{basket.responders}/{basket.subjects}   {100 * rate:.1f} ({limits})"
 
 
 def _trim(axes: Any) -> None:

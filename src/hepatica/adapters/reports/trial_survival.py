@@ -34,7 +34,9 @@ MOST_ARMS: Final = len(ARM_STYLES)
 BANDED_ARMS: Final = 2
 """Bands of more arms than this cover each other."""
 RISK_MONTHS: Final = 3
-INCHES: Final = 3.6
+WIDTH_INCHES: Final = 8.2
+INCHES: Final = 3.0
+"""With four arms below it, a curve of all subjects still shares its page with them."""
 LINE_INCHES: Final = 0.17
 LONGEST_NAME: Final = 34
 
@@ -66,7 +68,7 @@ def draw_all_survival(
 def draw_survival(item: TimeCurve, *, simulated: bool) -> ResponsePicture:
     """Draw one Kaplan-Meier curve with its band, censorings and numbers at risk."""
     curve, (colour, dashes) = item.curve, CURVE_STYLES.get(item.code, ARM_STYLES[0])
-    figure, axes = start_picture(9.6, INCHES)
+    figure, axes = start_picture(WIDTH_INCHES, INCHES)
     ticks = _dress(axes, [item])
     _draw_line(axes, curve, colour=colour, dashes=dashes, banded=True)
     middle, lower, upper = curve.quantile()
@@ -91,7 +93,7 @@ def draw_arms(
 ) -> ResponsePicture:
     """Draw one line for each arm, with medians, numbers at risk, and the test where there are two arms."""
     height = INCHES + 2 * LINE_INCHES * len(arms) + LINE_INCHES * (comparison is not None)
-    figure, axes = start_picture(9.6, height)
+    figure, axes = start_picture(WIDTH_INCHES, height)
     ticks = _dress(axes, arms)
     banded = len(arms) <= BANDED_ARMS
     rows, said = [], []
