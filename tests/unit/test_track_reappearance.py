@@ -25,7 +25,9 @@ def visit(centres, names, *, shifts):
     places = [np.asarray(centre) + shifts * SHIFT[:3, 3] for centre in centres]
     move = np.eye(4)
     move[:3, 3] = shifts * SHIFT[:3, 3]
-    return make_lesions([place - move[:3, 3] for place in places], [6.0] * len(centres), names=names, move=move)
+    return make_lesions(
+        [place - move[:3, 3] for place in places], [6.0] * len(centres), names=names, move=move
+    )
 
 
 def three_visits(last):
@@ -84,9 +86,7 @@ def test_a_reader_may_say_new_instead_and_the_lesion_stays_gone():
     known = {**before, "B (gone)": gone[0].identity}
     after = derive_next_identities(settled, known=known, scan_digest="three")
     assert after["y0"].name == "NEW01" and after["y0"].tracking_uid != gone[0].identity.tracking_uid
-    left = derive_gone(
-        settled, known, second, gone, scan_map=THERE, uncertainty_mm=UNCERTAINTY_MM, visit=2
-    )
+    left = derive_gone(settled, known, second, gone, scan_map=THERE, uncertainty_mm=UNCERTAINTY_MM, visit=2)
     (still,) = left
     assert still.last_visit == 1 and still.uncertainty_mm == pytest.approx(UNCERTAINTY_MM * 2**0.5)
     # Carried through both moves of the patient to where it would lie in the third scan.

@@ -42,14 +42,14 @@ def _stratified(rows, column="time"):
     for stratum in ("1", "2"):
         part = [row for row in rows if row["stratum"] == stratum]
         found = compare_incidence(
-            [float(row[column]) for row in part], [int(row["kind"]) for row in part], [row["group"] for row in part]
+            [float(row[column]) for row in part],
+            [int(row["kind"]) for row in part],
+            [row["group"] for row in part],
         )
         for test in found:
             scores[test.cause] = scores.get(test.cause, 0) + np.array(test.score)
             covariances[test.cause] = covariances.get(test.cause, 0) + test.covariance
-    return [
-        float(scores[c][:-1] @ np.linalg.solve(covariances[c][:-1, :-1], scores[c][:-1])) for c in (1, 2)
-    ]
+    return [float(scores[c][:-1] @ np.linalg.solve(covariances[c][:-1, :-1], scores[c][:-1])) for c in (1, 2)]
 
 
 def draw(seed, n, *, groups=2, censoring=0.5, effect=0.0, ties=True, causes=2):

@@ -278,9 +278,7 @@ def _visit(rng: Any, patient: _Patient, scans: _Scans, *, number: float, name: s
     )
     if number == 1:
         return ""
-    course = Course(
-        lesions=tuple(scans.tracked), baseline=scans.made[0], follow_ups=tuple(scans.made[1:])
-    )
+    course = Course(lesions=tuple(scans.tracked), baseline=scans.made[0], follow_ups=tuple(scans.made[1:]))
     answer = derive_recist(course)[-1]
     codes = {
         "TRGRESP": str(answer.target.response) if answer.target else "",

@@ -156,7 +156,10 @@ def tabulate_criteria(
         )
     )
     rows += _rate_lines(best, immune, treated, words=words)
-    notes = [f"{name}: {'derived here' if name in derived else 'as recorded'}, {one.name}." for name, one in given.items()]
+    notes = [
+        f"{name}: {'derived here' if name in derived else 'as recorded'}, {one.name}."
+        for name, one in given.items()
+    ]
     notes.append(
         "Intervals are exact (Clopper-Pearson). iRECIST counts the best response before confirmed progression; "
         "a RECIST 1.1 progression that a later assessment did not confirm is not final there. "
@@ -197,9 +200,7 @@ def _rate_lines(
         ("Objective response (CR or PR; iCR or iPR)", RESPONSES, IMMUNE_RESPONSES),
         ("Disease control (and SD; and iSD)", CONTROLLED, IMMUNE_CONTROLLED),
     ):
-        counts = [
-            _count(found, treated, code if name in immune else plain) for name, found in best.items()
-        ]
+        counts = [_count(found, treated, code if name in immune else plain) for name, found in best.items()]
         rows.append(ReportRow(label=label, cells=tuple(say_share(n, len(treated)) for n in counts)))
         cells = tuple(say_interval(n, len(treated), conf=conf) for n in counts)
         rows.append(ReportRow(label=f"{100 * conf:g} % interval, percent", cells=cells, level=1))
@@ -257,9 +258,9 @@ def tabulate_beyond(
 def _list_progressions(responses: Rows, assessor: Assessor) -> dict[str, date]:
     first: dict[str, date] = {}
     for row in responses:
-        if row["PARAMCD"] == "OVR" and row["AVALC"] == "PD" and row["ADT"] and assessor.assessed(row, ""):
-            if row["ANL01FL"] == "Y":
-                first[row["USUBJID"]] = min(row["ADT"], first.get(row["USUBJID"], row["ADT"]))
+        counts = row["PARAMCD"] == "OVR" and row["AVALC"] == "PD" and row["ANL01FL"] == "Y"
+        if counts and row["ADT"] and assessor.assessed(row, ""):
+            first[row["USUBJID"]] = min(row["ADT"], first.get(row["USUBJID"], row["ADT"]))
     return first
 
 
@@ -276,8 +277,7 @@ def _list_fates(responses: Rows, first: Mapping[str, date], immune: Assessor) ->
             if row["ADT"] > first[row["USUBJID"]] or row["AVALC"] == "iCPD":
                 later.setdefault(row["USUBJID"], []).append(row["AVALC"])
     return {
-        subject: _name_fate(later.get(subject, ())) if subject in assessed else AFTER[4]
-        for subject in first
+        subject: _name_fate(later.get(subject, ())) if subject in assessed else AFTER[4] for subject in first
     }
 
 
@@ -330,8 +330,7 @@ def tabulate_injected(
         group: treated if group is Group.ALL else treated & set(members.get(group, ())) for group in Group
     }
     best = {
-        group: select_group(responses, code="BOR", group=(str(group),), assessor=assessor)
-        for group in Group
+        group: select_group(responses, code="BOR", group=(str(group),), assessor=assessor) for group in Group
     }
     rows = [
         ReportRow(
@@ -341,7 +340,9 @@ def tabulate_injected(
         )
         for word in BEST
     ]
-    silent = tuple(say_share(len(groups[g]) - _count(best[g], groups[g], BEST), len(groups[g])) for g in Group)
+    silent = tuple(
+        say_share(len(groups[g]) - _count(best[g], groups[g], BEST), len(groups[g])) for g in Group
+    )
     rows.append(ReportRow(label=NOT_ASSESSED, cells=silent, level=1))
     for label, wanted in (("Objective response (CR or PR)", RESPONSES), ("Disease control", CONTROLLED)):
         counts = [_count(best[g], groups[g], wanted) for g in Group]

@@ -185,9 +185,7 @@ def tabulate_times(
     titles = dict(TIMES)
     notes += [f"{titles[found.code]}: {found.words}." for found in comparisons]
     if comparisons:
-        notes.append(
-            "Two-sided, not adjusted for the number of tests or for how patients came to their arm."
-        )
+        notes.append("Two-sided, not adjusted for the number of tests or for how patients came to their arm.")
     elif any(item.group for item in curves):
         notes.append(
             "Arms are described, not tested: a test is made only between two arms, and none of duration "
