@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from hepatica.core.errors import InputError, OutputExistsError
-from hepatica.core.evidence import read_evidence_table
+from hepatica.core.evidence import EvidenceTable, read_evidence_table
 from hepatica.core.findings import Finding, NotEvaluable, Severity
 from hepatica.core.geometry import Grid
 from hepatica.core.progress import SILENT, Progress
@@ -175,46 +175,17 @@ def _track(
     registration = register_scans(baseline.side, followup.side, same_phase=same_phase, progress=progress)
     progress.stage("Matching lesions")
     table = read_evidence_table(TABLES, "tracking.toml")
-    proposals = match_lesions(
-        baseline.to_match,
-        followup.to_match,
-        scan_map=registration.scan_map,
-        uncertainty_mm=registration.uncertainty_mm,
-        table=table,
-    )
-    proposals = propose_reappearances(
-        proposals,
-        gone,
-        followup.to_match,
-        scan_map=registration.scan_map,
-        uncertainty_mm=registration.uncertainty_mm,
-        table=table,
-    )
+    proposals = _propose(baseline, followup, gone, registration=registration, table=table)
     decisions, reader = _read_decisions(request, proposals, ports=ports, digests=digests)
     settlement = apply_decisions(
         proposals, decisions, reader=reader, gone_ids=[one.lesion_id for one in gone]
     )
     known = {**before, **{one.lesion_id: one.identity for one in gone}}
     left = derive_gone(
-        settlement,
-        known,
-        baseline.to_match,
-        gone,
-        scan_map=registration.scan_map,
-        uncertainty_mm=registration.uncertainty_mm,
-        visit=request.baseline_visit,
-    )
+        settlement, known, baseline.to_match, gone, visit=request.baseline_visit,
+        scan_map=registration.scan_map, uncertainty_mm=registration.uncertainty_mm,
+    )  # fmt: skip
     unseen = _find_unseen(baseline, followup, registration, gone=left)
-    manifest = Manifest(
-        command="track",
-        run_time=run_time,
-        code_version=ports.base.code_version,
-        inputs=digests,
-        sources=request.sources,
-        parameters={**request.parameters, "reader": reader},
-        tables={table.name: table.digest},
-        libraries=ports.base.libraries,
-    )
     return Tracked(
         request=request,
         baseline=baseline,
@@ -236,7 +207,33 @@ def _track(
             *_tell_links(settlement, unseen),
             *_tell_reappeared(settlement, gone),
         ),
-        manifest=manifest,
+        manifest=Manifest(
+            command="track",
+            run_time=run_time,
+            code_version=ports.base.code_version,
+            inputs=digests,
+            sources=request.sources,
+            parameters={**request.parameters, "reader": reader},
+            tables={table.name: table.digest},
+            libraries=ports.base.libraries,
+        ),
+    )
+
+
+def _propose(
+    baseline: TrackedVisit,
+    followup: TrackedVisit,
+    gone: Sequence[GoneLesion],
+    *,
+    registration: ScanRegistration,
+    table: EvidenceTable,
+) -> tuple[LesionLink, ...]:
+    scan_map, uncertainty_mm = registration.scan_map, registration.uncertainty_mm
+    links = match_lesions(
+        baseline.to_match, followup.to_match, scan_map=scan_map, uncertainty_mm=uncertainty_mm, table=table
+    )
+    return propose_reappearances(
+        links, gone, followup.to_match, scan_map=scan_map, uncertainty_mm=uncertainty_mm, table=table
     )
 
 

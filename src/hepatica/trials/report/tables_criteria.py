@@ -58,7 +58,7 @@ AFTER: Final = (
 def find_immune_assessor(responses: Rows, assessor: Assessor) -> Assessor | None:
     """Return whose iRECIST assessments stand beside those of an assessor; None where there are none.
 
-    The same evaluator; another one only where iRECIST has a single evaluator, so that two readers are never mixed unseen.
+    The same evaluator; another one only where iRECIST has a single one, so that two readers are never mixed.
     """
     return _find_beside(responses, assessor, code="IBOR", groups=WHOLE)
 
