@@ -28,7 +28,7 @@ from hepatica.planning.path.values import Deposit, Track
 from hepatica.planning.spread.tissue import SpreadTissue
 from hepatica.planning.spread.verification import VerificationRow
 from hepatica.workflows.plan_case import PlannedCase
-from hepatica.workflows.simulate_plan_spread import simulate_plan_spread
+from hepatica.workflows.simulate_plan_spread import open_work, simulate_plan_spread
 from hepatica.workflows.spread_card import to_card_document
 from hepatica.workflows.spread_document import read_spread_schema, to_spread_document
 from hepatica.workflows.spread_request import SpreadRequest, find_rate, is_cirrhotic
@@ -75,9 +75,10 @@ def give(context, *, points=None, volume_ml=2.0, **changes):
 
 def predict(context, plan, *, draws=2, anatomy=None, cirrhosis=False, make_card=None):
     planned = PlannedCase(plan=plan, anatomy=anatomy or context.anatomy, prior_tracking_uids={}, scene=None)
-    return simulate_plan_spread(
-        planned, request=SpreadRequest(draws=draws), rate=RATE, cirrhosis=cirrhosis, make_card=make_card
-    )
+    with open_work(RATE) as work:
+        return simulate_plan_spread(
+            planned, request=SpreadRequest(draws=draws), work=work, cirrhosis=cirrhosis, make_card=make_card
+        )
 
 
 def derive(context, plan, *, anatomy=None, cirrhosis=False, lesions=None):

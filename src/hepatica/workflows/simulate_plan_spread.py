@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Sequence
-from concurrent.futures import Executor
-from contextlib import AbstractContextManager, nullcontext
-from dataclasses import replace
+from collections.abc import Iterator, Sequence
+from concurrent.futures import Executor, Future
+from contextlib import AbstractContextManager, contextmanager, nullcontext
+from dataclasses import dataclass, replace
 from typing import Final
 
 import numpy as np
@@ -28,6 +28,7 @@ from hepatica.planning.spread.simulate import (
 )
 from hepatica.planning.spread.split import derive_contained_volume_ml, suggest_split
 from hepatica.planning.spread.tissue import SpreadParameters, derive_parameters
+from hepatica.planning.spread.verification import VerificationRow
 from hepatica.planning.spread.verify import verify_spread
 from hepatica.workflows.plan_case import PlannedCase
 from hepatica.workflows.plan_ports import PlanPorts
@@ -53,13 +54,81 @@ def open_here() -> AbstractContextManager[Executor | None]:
     return nullcontext(None)
 
 
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class SpreadWork:
+    """Where a spread is simulated, with the analytic suite on its way.
+
+    Parameters
+    ----------
+    rate
+        Rate of injection.
+    executor
+        What the draws are shared out to; None runs them in this process.
+    pending
+        The analytic suite as it runs there; None where it still has to be run here.
+    """
+
+    rate: Evidence
+    executor: Executor | None
+    pending: Future[tuple[VerificationRow, ...]] | None
+
+    def verify(self) -> tuple[VerificationRow, ...]:
+        """Return the rows of the analytic suite."""
+        return verify_spread() if self.pending is None else self.pending.result()
+
+
+@contextmanager
+def open_work(rate: Evidence, *, open_executor: OpenExecutor = open_here) -> Iterator[SpreadWork]:
+    """Open what runs the draws, and let it run the analytic suite and compile until they come.
+
+    Parameters
+    ----------
+    rate
+        Rate of injection, from `find_rate`.
+    open_executor
+        Opens what the draws are shared out to; the result is the same for any.
+    """
+    with open_executor() as executor:
+        pending = None if executor is None else executor.submit(verify_spread)
+        yield SpreadWork(rate=rate, executor=executor, pending=pending)
+
+
+@contextmanager
+def open_case_work(
+    case: Case, *, request: SpreadRequest | None, ports: PlanPorts
+) -> Iterator[SpreadWork | None]:
+    """Open the work of a case's spread as soon as the case is read; None where nobody asked for a spread.
+
+    Planning uses one processor: beside it, the analytic suite and compiling cost no time of their own.
+
+    Parameters
+    ----------
+    case
+        What was read.
+    request
+        What is asked; None for nothing.
+    ports
+        The world.
+
+    Raises
+    ------
+    NotSetError
+        If nobody says how fast it is injected.
+    """
+    if request is None:
+        yield None
+        return
+    rate = find_rate(request, case.protocol)
+    with open_work(rate, open_executor=ports.open_executor or open_here) as work:
+        yield work
+
+
 def simulate_plan_spread(
     planned: PlannedCase,
     *,
     request: SpreadRequest,
-    rate: Evidence,
+    work: SpreadWork,
     cirrhosis: bool | None,
-    open_executor: OpenExecutor = open_here,
     make_card: MakeCard | None = None,
     progress: Progress = SILENT,
 ) -> PlanSpread:
@@ -71,18 +140,16 @@ def simulate_plan_spread(
         Plan with the anatomy it was made in.
     request
         Draws and seed.
-    rate
-        Rate of injection, from `find_rate`.
+    work
+        Rate of injection, and where the draws run, from `open_work`.
     cirrhosis
         From `is_cirrhotic`.
-    open_executor
-        Opens what the draws are shared out to; the result is the same for any.
     make_card
         Makes the credibility card of each lesion's run.
     progress
         Told of stages; may cancel.
     """
-    plan = planned.plan
+    plan, rate, executor = planned.plan, work.rate, work.executor
     injections = [item for item in plan.allocation.injections if item.volume_ml > 0]
     by_id = {lesion.lesion_id: lesion for lesion in plan.lesions}
     progress.stage("Preparing the spread")
@@ -105,21 +172,18 @@ def simulate_plan_spread(
         )
         for number, site in enumerate(sites)
     ]
-    with open_executor() as executor:
-        # Beside the draws, the analytic suite costs no time of its own.
-        pending = None if executor is None else executor.submit(verify_spread)
-        lesions = tuple(
-            _simulate_lesion(site, injection, draws=draws, executor=executor, progress=progress)
-            for site, injection, draws in zip(sites, injections, drawn, strict=True)
+    lesions = tuple(
+        _simulate_lesion(site, injection, draws=draws, executor=executor, progress=progress)
+        for site, injection, draws in zip(sites, injections, drawn, strict=True)
+    )
+    progress.stage("Spread along the backups")
+    alternatives = tuple(
+        _simulate_alternative(
+            site, injection, planned, rate=rate, cirrhosis=cirrhosis, draws=draws, executor=executor
         )
-        progress.stage("Spread along the backups")
-        alternatives = tuple(
-            _simulate_alternative(
-                site, injection, planned, rate=rate, cirrhosis=cirrhosis, draws=draws, executor=executor
-            )
-            for site, injection, draws in zip(sites, injections, drawn, strict=True)
-        )
-        verification = verify_spread() if pending is None else pending.result()
+        for site, injection, draws in zip(sites, injections, drawn, strict=True)
+    )
+    verification = work.verify()
     if make_card is not None:
         progress.stage("Credibility of the spread")
         lesions = tuple(
@@ -310,7 +374,13 @@ def list_unverified_inputs() -> tuple[str, ...]:
 
 
 def simulate_case_spread(
-    case: Case, planned: PlannedCase, *, request: SpreadRequest | None, ports: PlanPorts, progress: Progress
+    case: Case,
+    planned: PlannedCase,
+    *,
+    request: SpreadRequest | None,
+    work: SpreadWork | None,
+    ports: PlanPorts,
+    progress: Progress,
 ) -> PlanSpread | None:
     """Simulate the spread of a planned case with what its inputs say; None where nobody asked.
 
@@ -320,24 +390,20 @@ def simulate_case_spread(
         What was read, and the plan made of it.
     request
         What is asked; None for nothing.
+    work
+        From `open_case_work`.
     ports
         The world.
     progress
         Told of stages; may cancel.
-
-    Raises
-    ------
-    NotSetError
-        If nobody says how fast it is injected.
     """
-    if request is None:
+    if request is None or work is None:
         return None
     return simulate_plan_spread(
         planned,
         request=request,
-        rate=find_rate(request, case.protocol),
+        work=work,
         cirrhosis=is_cirrhotic(case.facts),
-        open_executor=ports.open_executor or open_here,
         make_card=ports.make_card,
         progress=progress,
     )
