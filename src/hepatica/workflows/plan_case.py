@@ -101,6 +101,7 @@ def plan_prepared(case: Case, prepared: PreparedCase, *, run_id: str, progress: 
         paths,
         scene,
         named=bool(case.request.needle),
+        needles=case.needles,
         own_scores=own_scores,
         progress=progress,
     )
@@ -250,6 +251,7 @@ def _deposit(
     scene: Scene,
     *,
     named: bool,
+    needles: tuple[Needle, ...] | None,
     own_scores: Mapping[str, float],
     progress: Progress = SILENT,
 ) -> tuple[Allocation, ChosenPunctures]:
@@ -259,7 +261,9 @@ def _deposit(
     """
 
     def fit(puncture: Puncture) -> Needle:
-        return scene.needle if named else fit_needle(scene.needle, length_mm=puncture.length_mm)
+        if named:
+            return scene.needle
+        return fit_needle(scene.needle, length_mm=puncture.length_mm, needles=needles)
 
     needles = [fit(path.best) for path in paths if path.best is not None]
     dead_space_ml = max((needle.dead_space_ml for needle in needles), default=0.0)

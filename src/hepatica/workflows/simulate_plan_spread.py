@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Sequence, Set
 from concurrent.futures import Executor, Future
 from contextlib import AbstractContextManager, contextmanager, nullcontext
 from dataclasses import dataclass, replace
@@ -17,7 +17,7 @@ from hepatica.core.progress import SILENT, Progress
 from hepatica.planning.dose.values import Injection
 from hepatica.planning.spread.budget import SourceSetting
 from hepatica.planning.spread.member import Draw
-from hepatica.planning.spread.scene import SpreadScene, derive_setting, trace_track
+from hepatica.planning.spread.scene import SpreadScene, derive_setting, trace_backflow
 from hepatica.planning.spread.simulate import (
     BAND_PERCENT,
     Band,
@@ -40,11 +40,15 @@ from hepatica.workflows.spread_values import (
     ContainedVolume,
     LesionSpread,
     MakeCard,
-    OpenExecutor,
     PlanSpread,
     SplitAdvice,
 )
 
+BUDGET_OF_ONE_HOLE: Final = (
+    "the algebraic budget is of one opening: it says nothing of a needle with side holes"
+)
+FEWEST_FOR_BAND: Final = 20
+"""From here on at least one draw lies beyond each end of a band from the 5th to the 95th percentile."""
 ALTERNATIVE_SHARE: Final = 0.25
 """Part of the draws that the backups get: enough to see whether they do worse, without doubling the time."""
 
@@ -77,50 +81,49 @@ class SpreadWork:
         return verify_spread() if self.pending is None else self.pending.result()
 
 
-@contextmanager
-def open_work(rate: Evidence, *, open_executor: OpenExecutor = open_here) -> Iterator[SpreadWork]:
-    """Open what runs the draws, and let it run the analytic suite and compile until they come.
+def start_work(executor: Executor | None, *, rate: Evidence) -> SpreadWork:
+    """Let what runs the draws run the analytic suite, and compile, until they come.
+
+    Planning uses one processor: beside it this costs no time of its own.
 
     Parameters
     ----------
+    executor
+        From `open_pool`; None runs all in this process, when it is needed.
     rate
         Rate of injection, from `find_rate`.
-    open_executor
-        Opens what the draws are shared out to; the result is the same for any.
     """
-    with open_executor() as executor:
-        pending = None if executor is None else executor.submit(verify_spread)
-        yield SpreadWork(rate=rate, executor=executor, pending=pending)
+    pending = None if executor is None else executor.submit(verify_spread)
+    return SpreadWork(rate=rate, executor=executor, pending=pending)
 
 
 @contextmanager
-def open_case_work(
-    case: Case, *, request: SpreadRequest | None, ports: PlanPorts
-) -> Iterator[SpreadWork | None]:
-    """Open the work of a case's spread as soon as the case is read; None where nobody asked for a spread.
-
-    Planning uses one processor: beside it, the analytic suite and compiling cost no time of their own.
+def open_pool(request: SpreadRequest | None, *, ports: PlanPorts) -> Iterator[Executor | None]:
+    """Open what the draws are shared out to, before anything is read: an address without answer is told at once.
 
     Parameters
     ----------
-    case
-        What was read.
     request
-        What is asked; None for nothing.
+        What is asked; None for no spread opens nothing.
     ports
         The world.
+    """
+    open_executor = open_here if request is None else ports.open_executor or open_here
+    with open_executor() as executor:
+        yield executor
+
+
+def start_case_work(
+    executor: Executor | None, case: Case, *, request: SpreadRequest | None
+) -> SpreadWork | None:
+    """Start the work of a case's spread; None where nobody asked for one.
 
     Raises
     ------
     NotSetError
         If nobody says how fast it is injected.
     """
-    if request is None:
-        yield None
-        return
-    rate = find_rate(request, case.protocol)
-    with open_work(rate, open_executor=ports.open_executor or open_here) as work:
-        yield work
+    return None if request is None else start_work(executor, rate=find_rate(request, case.protocol))
 
 
 def simulate_plan_spread(
@@ -141,7 +144,7 @@ def simulate_plan_spread(
     request
         Draws and seed.
     work
-        Rate of injection, and where the draws run, from `open_work`.
+        Rate of injection, and where the draws run, from `start_work`.
     cirrhosis
         From `is_cirrhotic`.
     make_card
@@ -183,6 +186,7 @@ def simulate_plan_spread(
         )
         for site, injection, draws in zip(sites, injections, drawn, strict=True)
     )
+    progress.stage("Checking the solver on exact cases")
     verification = work.verify()
     if make_card is not None:
         progress.stage("Credibility of the spread")
@@ -275,20 +279,23 @@ def _simulate_lesion(
         executor=executor,
         progress=progress,
     )
-    settings = [derive_setting(site.scene, one, trace_track(site.scene, one)) for one in site.scene.sites]
+    settings = [derive_setting(site.scene, one, trace_backflow(site.scene, one)) for one in site.scene.sites]
     choices = [derive_parameters(draw.shares) for draw in draws]
     if isinstance(outcome, NotEvaluable):
         findings = (*findings, _to_finding(outcome, injection))
     else:
-        findings = (*findings, *_list_regime(outcome, injection, draws=draws))
+        said = {finding.rule for finding in findings}
+        findings = (*findings, *_list_regime(outcome, injection, draws=draws, said=said))
+    one_hole = all(len(one.hole_offsets_mm) == 1 for one in site.scene.sites)
+    refused = NotEvaluable(reason=BUDGET_OF_ONE_HOLE)
     return LesionSpread(
         site=site,
         injection=injection,
         outcome=outcome,
         strength_per_ml=strength,
         unit=unit,
-        contained=tuple(_derive_contained(setting, choices) for setting in settings),
-        split=_advise_split(site.scene, settings[0], choices),
+        contained=tuple(_derive_contained(one, choices) if one_hole else refused for one in settings),
+        split=_advise_split(site.scene, settings[0], choices) if one_hole else refused,
         findings=findings,
     )
 
@@ -318,9 +325,12 @@ def _check_delivery(injection: Injection) -> tuple[Finding, ...]:
 
 
 def _list_regime(
-    outcome: SpreadOutcome, injection: Injection, *, draws: Sequence[Draw]
+    outcome: SpreadOutcome, injection: Injection, *, draws: Sequence[Draw], said: Set[str]
 ) -> tuple[Finding, ...]:
-    """Return regime checks that hold in some draw, and draws that gave no answer, as findings of the lesion."""
+    """Return regime checks that hold in some draw, and draws that gave no answer, as findings of the lesion.
+
+    Rules that are ``said`` of the lesion already, for example what it touches, are not repeated.
+    """
     found = [
         replace(
             finding,
@@ -328,6 +338,7 @@ def _list_regime(
             subject=injection.lesion_id,
         )
         for finding, share in outcome.findings
+        if finding.rule not in said
     ]
     if outcome.draws < len(draws):
         reasons = "; ".join(f"{count} x {reason}" for reason, count in outcome.not_evaluable.items())
@@ -337,6 +348,28 @@ def _list_regime(
                 severity=Severity.WARNING,
                 message=f"The model does not apply in some draws ({reasons}); they are in no band.",
                 measured=float(len(draws) - outcome.draws),
+                limit=0.0,
+                subject=injection.lesion_id,
+            )
+        )
+    if outcome.draws < FEWEST_FOR_BAND:
+        found.append(
+            Finding(
+                rule="spread.few_draws",
+                severity=Severity.WARNING,
+                message=f"With so few draws a 5 to 95 % band is their range: ask for {FEWEST_FOR_BAND} or more.",
+                measured=float(outcome.draws),
+                limit=float(FEWEST_FOR_BAND),
+                subject=injection.lesion_id,
+            )
+        )
+    if outcome.fallbacks:
+        found.append(
+            Finding(
+                rule="spread.second_solver",
+                severity=Severity.INFO,
+                message="In some draws the own pressure solver did not converge: pyamg's Ruge-Stueben stood in.",
+                measured=float(sum(outcome.fallbacks.values())),
                 limit=0.0,
                 subject=injection.lesion_id,
             )
@@ -391,7 +424,7 @@ def simulate_case_spread(
     request
         What is asked; None for nothing.
     work
-        From `open_case_work`.
+        From `start_case_work`.
     ports
         The world.
     progress

@@ -76,9 +76,7 @@ class LocalPool(ProcessPoolExecutor):
     """
 
     def __init__(self, workers: int) -> None:
-        super().__init__(
-            workers, mp_context=multiprocessing.get_context("spawn"), initializer=use_one_thread
-        )
+        super().__init__(workers, mp_context=multiprocessing.get_context("spawn"), initializer=use_one_thread)
 
     def map(
         self,

@@ -61,10 +61,13 @@ def lattice_green(mass: float) -> float:
     """
     if mass > 1e4:
         return 1 / (6 + mass)
+    # In units of the integrand's own time scale: without, a large mass hides it from the quadrature.
+    scale = 1 / (6 + mass)
     value, _ = integrate.quad(
-        lambda t: math.exp(-mass * t) * special.ive(0, 2 * t) ** 3, 0.0, np.inf, limit=300, epsabs=1e-10
-    )
-    return float(value)
+        lambda t: math.exp(-mass * scale * t) * special.ive(0, 2 * scale * t) ** 3, 0.0, np.inf, limit=300,
+        epsabs=1e-10, epsrel=1e-9,
+    )  # fmt: skip
+    return scale * float(value)
 
 
 def solve_holes(
@@ -103,6 +106,8 @@ def solve_holes(
         if not solution.converged:
             return NotEvaluable(
                 reason="the tissue at the tip is sealed: no way out for the fluid within the grid"
+                if solution.sealed
+                else "the pressure around the tip did not converge"
             )
         fields[cell] = solution.pressure_kpa
         iterations += solution.iterations
