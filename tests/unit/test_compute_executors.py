@@ -146,6 +146,16 @@ def test_a_piece_that_ends_every_worker_is_an_error_not_a_hang(cluster):
         list(executor.map(end_process, [1]))
 
 
+def hears_interrupts(_):
+    return signal.getsignal(signal.SIGINT) is not signal.SIG_IGN
+
+
+@pytest.mark.requirement("C-COMPUTE")
+def test_an_interrupt_at_the_terminal_is_for_the_process_that_owns_the_pool():
+    with open_executor(workers=2) as executor:
+        assert list(executor.map(hears_interrupts, [0, 1])) == [False, False]
+
+
 def read_threads(_):
     return {name: os.environ.get(name) for name in THREAD_VARIABLES}
 

@@ -265,8 +265,8 @@ def _deposit(
             return scene.needle
         return fit_needle(scene.needle, length_mm=puncture.length_mm, needles=needles)
 
-    needles = [fit(path.best) for path in paths if path.best is not None]
-    dead_space_ml = max((needle.dead_space_ml for needle in needles), default=0.0)
+    fitted = [fit(path.best) for path in paths if path.best is not None]
+    dead_space_ml = max((needle.dead_space_ml for needle in fitted), default=0.0)
     allocation = allocate(unreachable=_find_unreachable(paths), dead_space_ml=dead_space_ml)
     chosen = choose_punctures(
         allocation.injections, paths, scene, fit=fit, own_scores=own_scores, progress=progress

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import multiprocessing
 import os
+import signal
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import Executor, ProcessPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
@@ -20,14 +21,17 @@ THREAD_VARIABLES: Final = ("OPENBLAS_NUM_THREADS", "OMP_NUM_THREADS", "MKL_NUM_T
 """What libraries of linear algebra read when they are loaded."""
 
 
-def use_one_thread() -> None:
-    """Keep linear algebra in this process to one thread, unless the environment says otherwise.
+def start_worker() -> None:
+    """Prepare a process of the pool: one thread for linear algebra, unless the environment says otherwise.
+
+    Ctrl-C at a terminal reaches every process: the one that owns the pool hears it and closes the pool in order.
 
     There is a process for each processor already. Threads of small matrices only wait for each other, and they wait
     by spinning: they doubled the processor time of a simulated draw.
     """
     for name in THREAD_VARIABLES:
         os.environ.setdefault(name, "1")
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
 
 
 @contextmanager
@@ -76,7 +80,7 @@ class LocalPool(ProcessPoolExecutor):
     """
 
     def __init__(self, workers: int) -> None:
-        super().__init__(workers, mp_context=multiprocessing.get_context("spawn"), initializer=use_one_thread)
+        super().__init__(workers, mp_context=multiprocessing.get_context("spawn"), initializer=start_worker)
 
     def map(
         self,

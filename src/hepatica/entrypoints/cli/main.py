@@ -109,7 +109,8 @@ def plan(
     ] = "",
     needle: Annotated[str, typer.Option("--needle", help="Needle name; see 'hepatica needles'.")] = "",
     needles_file: Annotated[
-        Path | None, typer.Option("--needles", help="Needles of your site (TOML), in place of the packaged ones.")
+        Path | None,
+        typer.Option("--needles", help="Needles of your site (TOML), in place of the packaged ones."),
     ] = None,
     position: Annotated[
         str, typer.Option("--position", help="Patient Position (HFS, FFS, HFP, ...) where the scan has none.")
