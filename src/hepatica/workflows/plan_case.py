@@ -251,8 +251,8 @@ def _deposit(
     scene: Scene,
     *,
     named: bool,
-    needles: tuple[Needle, ...] | None,
     own_scores: Mapping[str, float],
+    needles: tuple[Needle, ...] | None = None,
     progress: Progress = SILENT,
 ) -> tuple[Allocation, ChosenPunctures]:
     """Allocate over the lesions that have a path, and place the volumes along first choices and backups.
