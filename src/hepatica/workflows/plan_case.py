@@ -101,6 +101,7 @@ def plan_prepared(case: Case, prepared: PreparedCase, *, run_id: str, progress: 
         paths,
         scene,
         named=bool(case.request.needle),
+        needles=case.needles,
         own_scores=own_scores,
         progress=progress,
     )
@@ -251,6 +252,7 @@ def _deposit(
     *,
     named: bool,
     own_scores: Mapping[str, float],
+    needles: tuple[Needle, ...] | None = None,
     progress: Progress = SILENT,
 ) -> tuple[Allocation, ChosenPunctures]:
     """Allocate over the lesions that have a path, and place the volumes along first choices and backups.
@@ -259,10 +261,12 @@ def _deposit(
     """
 
     def fit(puncture: Puncture) -> Needle:
-        return scene.needle if named else fit_needle(scene.needle, length_mm=puncture.length_mm)
+        if named:
+            return scene.needle
+        return fit_needle(scene.needle, length_mm=puncture.length_mm, needles=needles)
 
-    needles = [fit(path.best) for path in paths if path.best is not None]
-    dead_space_ml = max((needle.dead_space_ml for needle in needles), default=0.0)
+    fitted = [fit(path.best) for path in paths if path.best is not None]
+    dead_space_ml = max((needle.dead_space_ml for needle in fitted), default=0.0)
     allocation = allocate(unreachable=_find_unreachable(paths), dead_space_ml=dead_space_ml)
     chosen = choose_punctures(
         allocation.injections, paths, scene, fit=fit, own_scores=own_scores, progress=progress
