@@ -337,15 +337,18 @@ def clear_paths(
     corner: FloatArray,
     cell: float,
     per_mm: float,
+    least: FloatArray,
     broken: NDArray[np.uint32],
     slack: FloatArray,
+    done: NDArray[np.bool_],
 ) -> None:
     """Judge (n, 3) paths: set bit ``layer`` of ``broken`` where a layer is nearer than its reach; ``slack``
     becomes the least distance beyond the reach, at most ``comfort``.
 
     Only stretches where the slack field (``field``, with its corner and units) leaves doubt are measured.
     Without a comfort all bits are found; with one, the first layer that is too near ends the judgement, and a
-    sure hit of the field sets every bit.
+    sure hit of the field sets every bit. It also ends where the slack of a path is found to be below the ``least``
+    (n,) that matters: then ``done`` is false, and ``slack`` what it is at most.
 
     The part of the run-out that lies outside the liver, from ``exits_at`` (n,) of its length on, is judged like
     the path itself, without slack; -1 where it never leaves.
@@ -361,11 +364,19 @@ def clear_paths(
         length = math.sqrt(d[0] * d[0] + d[1] * d[1] + d[2] * d[2])
         for axis in range(3):
             d[axis] /= length
-        best[:] = reach
+        enough = min(max(least[n], 0.0), comfort)
+        best[:] = reach + enough
         slack[n], broken[n] = 0.0, ends
         # fmt: off
-        if scan_doubts(p, d, (0.0, length), field, corner, cell, per_mm, 0,
+        if scan_doubts(p, d, (0.0, length), field, corner, cell, per_mm, math.ceil(enough * per_mm),
                        spacing, block, starts, voxels, layers, best, mode, u) and early:
+            # Nothing is lowered at a sure hit; else some layer is too near, or near enough to give up here.
+            lowered, room = False, enough
+            for layer in range(reach.shape[0]):
+                lowered |= best[layer] < reach[layer] + enough
+                room = min(room, best[layer] - reach[layer])
+            if lowered and room >= 0.0:
+                slack[n], broken[n], done[n] = room, 0, False
             continue
         if early:
             best[:] = reach + comfort

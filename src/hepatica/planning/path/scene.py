@@ -102,6 +102,11 @@ class Scene:
         return derive_slack_field(self.obstacles.cells, needed_mm=self.needed_mm)
 
     @cached_property
+    def skin_local_mm(self) -> FloatArray:
+        """The (n, 3) skin points in the grid's own axes (`to_local_mm`)."""
+        return self.to_local_mm(self.skin.points_lps_mm)
+
+    @cached_property
     def skin_sample(self) -> Skin:
         """Fewer skin points, evenly spread, on which the cost of each limit is estimated."""
         return thin_skin(
@@ -109,6 +114,10 @@ class Scene:
             edge_mm=self.limits["skin_sample_spacing"].number,
             anchor=self.grid.bounds_lps_mm.mean(axis=0),
         )
+
+    def prepare(self) -> None:
+        """Make now what is otherwise made when first asked for, so that threads do not make it twice."""
+        _ = self.slack, self.skin_sample, self.skin_local_mm, self.needed_mm, self.largest_margin_mm
 
     @cached_property
     def largest_margin_mm(self) -> float:

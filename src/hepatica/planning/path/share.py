@@ -13,7 +13,7 @@ from hepatica.core.progress import SILENT, Progress
 from hepatica.planning.path.cover import choose_cover
 from hepatica.planning.path.harm import choose_backup
 from hepatica.planning.path.scene import Scene
-from hepatica.planning.path.search import LesionSearch, find_puncture, search_lesion
+from hepatica.planning.path.search import LesionSearch, find_puncture, search_lesion, search_lesions
 from hepatica.planning.path.settle import SCORE_DECIMALS
 from hepatica.planning.path.values import LesionPath, Puncture
 
@@ -44,10 +44,7 @@ def plan_shared_paths(
     tuple of LesionPath
         In the order of ``volumes_ml``. Lesions that share a hole have best paths from the same entry.
     """
-    searches = {
-        lesion_id: search_lesion(scene, lesion_id=lesion_id, volume_ml=volume_ml, progress=progress)
-        for lesion_id, volume_ml in volumes_ml.items()
-    }
+    searches = search_lesions(scene, volumes_ml=volumes_ml, search=search_lesion, progress=progress)
     paths = {lesion_id: search.path for lesion_id, search in searches.items()}
     return tuple(share_skin(scene, searches=searches, paths=paths, progress=progress).values())
 
@@ -124,8 +121,8 @@ def _tabulate(
     """Return, for each skin point and lesion, whether a good enough path may exist and the least its score can be."""
     lowest = np.full((len(scene.skin.points_lps_mm), len(searches)), np.inf)
     for n, search in enumerate(searches):
-        kept = search.chosen[~search.candidates.broken[search.chosen]]
-        kept = kept[search.candidates.bound[kept] <= most[n]]
+        kept = search.chosen[search.candidates.bound[search.chosen] <= most[n]]
+        kept = search.candidates.screen(kept)
         np.minimum.at(lowest[:, n], search.candidates.entry[kept], search.candidates.bound[kept])
     serves = np.isfinite(lowest)
     return serves, np.where(serves, lowest, 0.0)
