@@ -18,11 +18,13 @@ SURE_HIT: Final = -128
 """Slack of a coarse cell whose every point breaks a margin for certain."""
 NUDGE_MM: Final = 1e-7
 """Steps end this far beyond a cell's face, so that rounding never holds a march on it."""
-REFINE: Final = 0
-STOP: Final = 1
-ONCE: Final = 2
+REFINE: Final = np.int64(0)
+STOP: Final = np.int64(1)
+ONCE: Final = np.int64(2)
+NONE: Final = np.int64(0)
 """What a scan does with a box that is nearer than the layer's best: go on with it as the new best; end; or leave
-the layer at 0, for that it is too near is all that is asked."""
+the layer at 0, for that it is too near is all that is asked. Plain numbers would be types of their own to the
+compiler, and every loop compiled once for each."""
 MERGE_MM: Final = 3.0
 """Doubtful stretches nearer to each other than this are measured as one; changes speed only."""
 
@@ -149,11 +151,15 @@ def scan_clearances(  # noqa: C901
     (x, y, z, 3) gives each block's first voxel, one past its last, and its layers as bits. With the mode `STOP`
     the scan ends with the first block that lowers anything. Returns whether anything was lowered.
     """
-    reach = best.max()
-    lowered = False
+    # Loops, not array expressions: those take longer to compile than to run.
+    reach, lowered = 0.0, False
+    for layer in range(best.shape[0]):
+        reach = max(reach, best[layer])
     if reach <= 0.0:
         return lowered
-    edges, index, lo, hi = block * spacing, np.empty(3, np.int64), np.empty(3), np.empty(3)
+    edges, index, lo, hi = np.empty(3), np.empty(3, np.int64), np.empty(3), np.empty(3)
+    for axis in range(3):
+        edges[axis] = block[axis] * spacing[axis]
     ex, ey, ez = edges[0], edges[1], edges[2]
     for z in range(
         first_block(p[2], d[2], 0.0, 1.0, reach, ez),
@@ -193,7 +199,7 @@ def scan_clearances(  # noqa: C901
 
 
 @compiled
-def find_nearest_boxes(
+def find_nearest_boxes(  # noqa: C901
     p: FloatArray,
     d: FloatArray,
     spacing: FloatArray,
@@ -208,12 +214,17 @@ def find_nearest_boxes(
 
     The block of each layer that may be nearest is measured first; then every block that may still be nearer.
     """
-    edges, lo, hi = block * spacing, np.empty(3), np.empty(3)
-    least = np.empty(filled.shape[0])
-    nearest, choice = np.full(best.shape[0], np.inf), np.full(best.shape[0], -1)
-    best[:] = np.inf
+    edges, lo, hi = np.empty(3), np.empty(3), np.empty(3)
+    index, least = np.empty(3, np.int64), np.empty(filled.shape[0])
+    nearest, choice = np.empty(best.shape[0]), np.empty(best.shape[0], np.int64)
+    for layer in range(best.shape[0]):
+        nearest[layer], choice[layer], best[layer] = np.inf, -1, np.inf
+    for axis in range(3):
+        edges[axis] = block[axis] * spacing[axis]
     for n in range(filled.shape[0]):
-        least[n] = block_distance(p, d, filled[n], edges)
+        for axis in range(3):
+            index[axis] = filled[n, axis]
+        least[n] = block_distance(p, d, index, edges)
         bits = starts[filled[n, 0], filled[n, 1], filled[n, 2], 2]
         for layer in range(best.shape[0]):
             if (bits >> layer) & 1 and least[n] < nearest[layer]:
@@ -321,7 +332,7 @@ def scan_doubts(  # noqa: C901
 
 
 @compiled
-def clear_paths(
+def clear_paths(  # noqa: C901
     starts_mm: FloatArray,
     ends_mm: FloatArray,
     exits_at: FloatArray,
@@ -365,7 +376,8 @@ def clear_paths(
         for axis in range(3):
             d[axis] /= length
         enough = min(max(least[n], 0.0), comfort)
-        best[:] = reach + enough
+        for layer in range(reach.shape[0]):
+            best[layer] = reach[layer] + enough
         slack[n], broken[n] = 0.0, ends
         # fmt: off
         if scan_doubts(p, d, (0.0, length), field, corner, cell, per_mm, math.ceil(enough * per_mm),
@@ -379,7 +391,8 @@ def clear_paths(
                 slack[n], broken[n], done[n] = room, 0, False
             continue
         if early:
-            best[:] = reach + comfort
+            for layer in range(reach.shape[0]):
+                best[layer] = reach[layer] + comfort
             scan_doubts(p, d, (0.0, length), field, corner, cell, per_mm, wanted,
                         spacing, block, starts, voxels, layers, best, REFINE, u)
             slack[n] = comfort
@@ -387,7 +400,7 @@ def clear_paths(
                 slack[n] = min(slack[n], best[layer] - reach[layer])
                 best[layer] = reach[layer]
         if exits_at[n] >= 0.0:
-            scan_doubts(ends_mm[n], d, (exits_at[n] * run_out, run_out), field, corner, cell, per_mm, 0,
+            scan_doubts(ends_mm[n], d, (exits_at[n] * run_out, run_out), field, corner, cell, per_mm, NONE,
                         spacing, block, starts, voxels, layers, best, ONCE, u)
         # fmt: on
         broken[n] = 0

@@ -46,7 +46,8 @@ def pool_cells(
     low, high = np.empty(nx, np.uint32), np.empty(nx, np.uint32)
     for z in range(some.shape[2]):
         for y in range(some.shape[1]):
-            low[:], high[:] = 0xFFFFFFFF, 0
+            for i in range(nx):
+                low[i], high[i] = 0xFFFFFFFF, 0
             inside = whole[1][y] and whole[2][z]
             for k in range(first[2][z], last[2][z] + 1):
                 for j in range(first[1][y], last[1][y] + 1):
@@ -71,7 +72,9 @@ def scan_rows(  # noqa: C901
     The values on either side of a cell of the mask are always the same row of squares: they are copied.
     """
     nx = cells.shape[0]
-    rising, falling = np.full(nx + 1, FAR, np.uint16), np.full(nx + 1, FAR, np.uint16)
+    rising, falling = np.empty(nx + 1, np.uint16), np.empty(nx + 1, np.uint16)
+    for away in range(nx + 1):
+        rising[away] = falling[away] = FAR
     for away in range(min(window, nx) + 1):
         near = max(away - gap, 0)
         rising[away] = near * near

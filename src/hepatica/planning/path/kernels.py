@@ -90,10 +90,10 @@ def walk(
     ``voxels`` (n, 3) and ``exits`` (n,) are filled with indices and the parameter t at which each is left.
     Voxels outside the grid end the walk; a start outside the grid gives 0.
     """
-    index = np.empty(3, np.int64)
-    step = np.zeros(3, np.int64)
-    following, delta = np.full(3, np.inf), np.full(3, np.inf)
+    index, step = np.empty(3, np.int64), np.empty(3, np.int64)
+    following, delta = np.empty(3), np.empty(3)
     for axis in range(3):
+        step[axis], following[axis], delta[axis] = 0, np.inf, np.inf
         x = p[axis] / spacing[axis]
         near = math.floor(x + 0.5)
         if abs(x - near) < BOUNDARY_TOLERANCE:

@@ -163,7 +163,7 @@ class Scene:
         return nearest
 
     def paint_target(self, lesion_id: str) -> NDArray[np.uint8]:
-        """Return a copy of ``tissue`` in which one lesion is the target and its viable part is flagged.
+        """Return a read-only copy of ``tissue`` in which one lesion is the target and its viable part is flagged.
 
         Raises
         ------
@@ -176,6 +176,7 @@ class Scene:
         view[lesion.crop] = (view[lesion.crop] & ~kernels.CODE_MASK) | np.uint8(kernels.CODE_TARGET)
         view = painted[target.box]
         view[target.crop] |= kernels.VIABLE_FLAG
+        painted.setflags(write=False)
         return painted
 
     def find_lesion(self, lesion_id: str) -> tuple[Mask, Mask]:
