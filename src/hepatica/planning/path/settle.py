@@ -87,7 +87,8 @@ class Candidates:
         lesion_id: str,
         tips_lps_mm: FloatArray,
     ) -> None:
-        self.scene, self.tissue, self.lesion_id, self.tips_lps_mm = scene, tissue, lesion_id, tips_lps_mm
+        self.scene, self.lesion_id, self.tips_lps_mm = scene, lesion_id, tips_lps_mm
+        self._tissue: NDArray[np.uint8] | None = tissue
         self.table = recall_pair_table(scene, lesion_id=lesion_id, tips_lps_mm=tips_lps_mm)
         self.table.follow(scene)
         self.examined = len(tips_lps_mm) * len(scene.skin.points_lps_mm)
@@ -104,6 +105,17 @@ class Candidates:
 
     def __len__(self) -> int:
         return len(self.tip)
+
+    @property
+    def tissue(self) -> NDArray[np.uint8]:
+        """`Scene.paint_target` of the lesion; painted again where it was let go."""
+        if self._tissue is None:
+            self._tissue = self.scene.paint_target(self.lesion_id)
+        return self._tissue
+
+    def let_go(self) -> None:
+        """Keep what was found out, but not the painted copy of the whole scan."""
+        self._tissue = None
 
     @property
     def settled(self) -> NDArray[np.bool_]:
