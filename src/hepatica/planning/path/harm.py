@@ -170,7 +170,9 @@ def choose_backup(search: LesionSearch, best: Puncture, *, progress: Progress = 
     if known is not None and np.linalg.norm(known.entry_lps_mm - best.entry_lps_mm) >= least:
         return known
     away = candidates.measure_away_mm(search.chosen, best.entry_lps_mm)
-    return find_puncture(candidates, search.chosen[away >= least], name="P1b", progress=progress)
+    backup = find_puncture(candidates, search.chosen[away >= least], name="P1b", progress=progress)
+    candidates.let_go()
+    return backup
 
 
 def _to_columns(punctures: Sequence[Puncture]) -> dict[str, np.ndarray]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
-from typing import Final, Protocol
+from typing import Final, Protocol, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -31,6 +31,8 @@ from hepatica.planning.path.skin import group_by_cube
 from hepatica.planning.path.targets import choose_targets
 from hepatica.planning.path.threads import map_over_threads
 from hepatica.planning.path.values import LesionPath, Puncture, Track
+
+Found_co = TypeVar("Found_co", covariant=True)
 
 PATCH_TRACED: Final = 384
 PATCH_TRIES: Final = 96
@@ -111,27 +113,28 @@ def plan_lesion_paths(
     tuple of LesionPath
         In the order of ``volumes_ml``; the same on any number of threads.
     """
-    searches = search_lesions(scene, volumes_ml=volumes_ml, search=search_lesion, progress=progress)
-    return tuple(search.path for search in searches.values())
+    return tuple(
+        search_lesions(scene, volumes_ml=volumes_ml, search=plan_lesion_path, progress=progress).values()
+    )
 
 
-class Search(Protocol):
+class Search(Protocol[Found_co]):
     """A search for one lesion."""
 
-    def __call__(self, scene: Scene, *, lesion_id: str, volume_ml: float, progress: Progress) -> LesionSearch:
+    def __call__(self, scene: Scene, *, lesion_id: str, volume_ml: float, progress: Progress) -> Found_co:
         """Search."""
         ...
 
 
 def search_lesions(
-    scene: Scene, *, volumes_ml: Mapping[str, float], search: Search, progress: Progress
-) -> dict[str, LesionSearch]:
+    scene: Scene, *, volumes_ml: Mapping[str, float], search: Search[Found_co], progress: Progress
+) -> dict[str, Found_co]:
     """Search for several lesions, several at a time; returns what was found, in the order of ``volumes_ml``."""
     for lesion_id in volumes_ml:
         scene.find_lesion(lesion_id)
     scene.prepare()
 
-    def work(lesion_id: str, own: Progress) -> LesionSearch:
+    def work(lesion_id: str, own: Progress) -> Found_co:
         return search(scene, lesion_id=lesion_id, volume_ml=volumes_ml[lesion_id], progress=own)
 
     if len(volumes_ml) > 1:
@@ -190,6 +193,7 @@ def search_lesion(scene: Scene, *, lesion_id: str, volume_ml: float, progress: P
             *_list_findings(candidates, sample, examined=examined, best=best, backup=backup),
         ),
     )
+    candidates.let_go()
     return LesionSearch(path=path, candidates=candidates, chosen=chosen)
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import replace
 from typing import Final
 
@@ -19,6 +19,8 @@ from hepatica.planning.path.values import LesionPath, Puncture
 
 TRIES: Final = 200
 """Places on the skin settled exactly before a lesion keeps a hole of its own."""
+PAINTED: Final = 8
+"""With more lesions than these, none keeps its painted copy of the scan from one place to the next."""
 GEOMETRIC_TERMS: Final = frozenset(
     {"tilt", "length", "capsule", "parenchyma", "in_plane", "deposit_room", "clearance"}
 )
@@ -100,13 +102,21 @@ def share_skin(
         found = {n: _settle_at(searches[reached[n]], place, progress=progress) for n in here}
         for n, puncture in found.items():
             serves[place, n] = puncture is not None and measure_score(puncture) <= most[n]
+        if len(reached) > PAINTED:
+            _let_go(searches[reached[n]] for n in here)
         if serves[place, here].all():
             shared.update({reached[n]: puncture for n, puncture in found.items() if puncture is not None})
+    _let_go(searches.values())
     result = dict(paths)
     for lesion_id, puncture in shared.items():
         backup = choose_backup(searches[lesion_id], puncture, progress=progress)
         result[lesion_id] = replace(paths[lesion_id], best=puncture, backup=backup)
     return result
+
+
+def _let_go(searches: Iterable[LesionSearch]) -> None:
+    for search in searches:
+        search.candidates.let_go()
 
 
 def measure_score(puncture: Puncture) -> float:
