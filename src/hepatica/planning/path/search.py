@@ -34,10 +34,10 @@ from hepatica.planning.path.values import LesionPath, Puncture, Track
 
 Found_co = TypeVar("Found_co", covariant=True)
 
-PATCH_TRACED: Final = 384
-PATCH_TRIES: Final = 96
+PATCH_TRACED: Final = 1024
+PATCH_TRIES: Final = 192
 """Pairs of a patch of skin that are traced for an alternative, and of what that leaves, pairs that are settled: enough
-to be good, alternatives are not proved best."""
+to be good, alternatives are not proved best. Where that gives too few of them, all pairs of the patches are settled."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
@@ -260,7 +260,13 @@ def find_alternatives(
     """
     limits = candidates.scene.limits
     chosen, group = _find_promising(candidates, chosen, count=int(limits["alternative_patches"].number))
-    index = candidates.find_best_of_groups(chosen, group, progress=progress)
+    wanted = int(limits["alternative_count"].number)
+    likely = number_in_groups(group) < PATCH_TRACED
+    likely[likely] = candidates.passes_trace(chosen[likely])
+    likely[likely] = number_in_groups(group[likely]) < PATCH_TRIES
+    index = candidates.find_best_of_groups(chosen[likely], group[likely], progress=progress)
+    if len(index) <= wanted:
+        index = candidates.find_best_of_groups(chosen, group, progress=progress)
     front = index[find_front(candidates.to_terms(index))] if len(index) else index
     front = front[np.argsort(candidates.bound[front], kind="stable")]
     result: list[Puncture] = []
@@ -271,7 +277,7 @@ def find_alternatives(
         puncture = find_puncture(candidates, np.array([n]), name=f"P1a{len(result) + 1}", progress=progress)
         if puncture is not None:
             result.append(puncture)
-        if len(result) == int(limits["alternative_count"].number):
+        if len(result) == wanted:
             break
     return tuple(result)
 
@@ -279,10 +285,12 @@ def find_alternatives(
 def _find_promising(
     candidates: Candidates, chosen: NDArray[np.int64], *, count: int
 ) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
-    """Return the likeliest pairs of the patches of skin that promise most, and the rank of each one's patch.
+    """Return the pairs of the patches of skin that promise most, patch after patch, the likeliest first, and the
+    rank of each one's patch.
 
     A patch promises what the least bound says, by geometry alone, of its pairs that screening leaves. Pairs are
-    screened in the order of these bounds, no more of them than it takes. What has been settled before plays no part.
+    screened in the order of these bounds, no more of them than it takes. What happens to have been settled before
+    plays no part: it depends on earlier questions.
     """
     bound = candidates.table.bound_scores(candidates.scene.limits)[chosen]
     patch_of = _find_patches(candidates, chosen)
@@ -299,9 +307,6 @@ def _find_promising(
     rank[patches] = np.arange(len(patches))
     here = np.flatnonzero(rank[patch_of] < len(patches))
     here = here[np.lexsort((bound[here], rank[patch_of[here]]))]
-    here = here[number_in_groups(rank[patch_of[here]]) < PATCH_TRACED]
-    here = here[candidates.passes_trace(chosen[here])]
-    here = here[number_in_groups(rank[patch_of[here]]) < PATCH_TRIES]
     return chosen[here], rank[patch_of[here]]
 
 

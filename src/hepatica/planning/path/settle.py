@@ -142,7 +142,7 @@ class Candidates:
 
     def passes_screen(self, chosen: NDArray[np.int64]) -> NDArray[np.bool_]:
         """Tell which of the chosen pairs the slack field does not rule out."""
-        self.table.screen(self.scene, chosen)
+        self._advance(chosen, stage=0, smallest=np.inf)
         return np.asarray(self.table.classes[chosen] != field_kernels.BLOCKED)
 
     def passes_trace(self, chosen: NDArray[np.int64]) -> NDArray[np.bool_]:
@@ -284,7 +284,8 @@ class Candidates:
         if len(todo) == 0:
             return
         if stage == 0:
-            self.broken[todo] = ~self.passes_screen(todo)
+            self.table.screen(self.scene, todo)
+            self.broken[todo] = self.table.classes[todo] == field_kernels.BLOCKED
         elif stage == TRACED:
             todo = self._bound_slack(todo, np.broadcast_to(smallest, batch.shape)[here])
         else:
