@@ -11,10 +11,10 @@ from hypothesis import strategies as st
 from path_scenes import LIMITS, change_limits, make_parts, to_scene
 
 from hepatica.anatomy.structures import StructureKind as Kind
-from hepatica.core.errors import CancelledError
+from hepatica.core.errors import CancelledError, InputError
 from hepatica.core.findings import NotEvaluable
 from hepatica.core.progress import SILENT
-from hepatica.planning.path import threads
+from hepatica.planning.path import search, threads
 from hepatica.planning.path.pairs import clear_pairs
 from hepatica.planning.path.ranking import derive_scores
 from hepatica.planning.path.search import plan_lesion_path, plan_lesion_paths
@@ -153,3 +153,49 @@ def test_what_goes_wrong_in_one_of_several_threads_is_told(monkeypatch):
     assert threads.map_over_threads(work, [3, 1, 5]) == [30, 10, 50]
     with pytest.raises(ValueError, match="item 2"):
         threads.map_over_threads(work, [1, 2, 3, 4])
+
+
+@pytest.mark.requirement("B-path-screening")
+@pytest.mark.parametrize("volume_ml", [-1.0, float("nan"), float("inf")])
+def test_a_volume_that_cannot_be_is_refused_and_not_called_no_path(volume_ml):
+    with pytest.raises(InputError, match="at least 0 mL"):
+        plan_lesion_path(make_scene(3), lesion_id="L1", volume_ml=volume_ml)
+
+
+@pytest.mark.requirement("B-path-screening")
+def test_rooms_that_no_path_has_are_not_tried_one_by_one(monkeypatch):
+    tried = []
+    find = search.find_puncture
+    monkeypatch.setattr(
+        search, "find_puncture", lambda *args, **named: tried.append(named["name"]) or find(*args, **named)
+    )
+    found = plan_lesion_path(make_scene(3), lesion_id="L1", volume_ml=1e5)
+    assert found.best is not None and tried.count("P1") < 100
+
+
+@pytest.mark.requirement("B-session-refuses")
+@pytest.mark.filterwarnings("error::RuntimeWarning")
+@pytest.mark.parametrize(
+    "limit",
+    ["tilt_max", "length_max", "capsule_angle_prefer", "comfort_parenchyma", "comfort_deposit_room",
+     "comfort_clearance"],
+)  # fmt: skip
+def test_a_scale_of_zero_gives_an_answer_and_the_same_as_settling_everything(limit):
+    session = PathSession(make_scene(3))
+    scene = session.change_limits({limit: 0.0})
+    found = session.rank_paths({"L1": 0.0}).paths[0]
+    every = make_candidates(scene)
+    every.settle(np.arange(len(every)), progress=SILENT)
+    assert (found.best is not None) == every.allowed.any()
+    assert (found.best is None) == (limit == "length_max")
+    if found.best is not None:
+        score = sum(term.value * term.weight for term in found.best.terms)
+        assert score == pytest.approx(every.bound[every.allowed].min(), abs=SCORE_STEP)
+
+
+@pytest.mark.requirement("B-path-screening")
+def test_a_run_out_beyond_the_scan_is_walked_no_farther_than_the_scan():
+    # Walked to its end, a run-out of a thousand kilometres would take days.
+    short = plan_lesion_path(make_scene(3, run_out=2000.0), lesion_id="L1", volume_ml=0.4)
+    endless = plan_lesion_path(make_scene(3, run_out=1e9), lesion_id="L1", volume_ml=0.4)
+    assert to_words(short) == to_words(endless)

@@ -368,6 +368,10 @@ def clear_paths(  # noqa: C901
     ends = np.uint32(0xFFFFFFFF)
     early, wanted = comfort > 0.0, math.ceil(comfort * per_mm)
     mode = STOP if early else ONCE
+    # No obstacle is farther from a tip than this, however far the run-out goes.
+    far = cell * (field.shape[0] + field.shape[1] + field.shape[2])
+    for layer in range(reach.shape[0]):
+        far = max(far, cell * (field.shape[0] + field.shape[1] + field.shape[2]) + reach[layer])
     for n in range(starts_mm.shape[0]):
         p = starts_mm[n]
         for axis in range(3):
@@ -400,7 +404,7 @@ def clear_paths(  # noqa: C901
                 slack[n] = min(slack[n], best[layer] - reach[layer])
                 best[layer] = reach[layer]
         if exits_at[n] >= 0.0:
-            scan_doubts(ends_mm[n], d, (exits_at[n] * run_out, run_out), field, corner, cell, per_mm, NONE,
+            scan_doubts(ends_mm[n], d, (exits_at[n] * run_out, min(run_out, far)), field, corner, cell, per_mm, NONE,
                         spacing, block, starts, voxels, layers, best, ONCE, u)
         # fmt: on
         broken[n] = 0

@@ -101,7 +101,17 @@ def find_stops(
 
 
 def count_wanted_stops(volume_ml: float, limits: EvidenceTable) -> int:
-    """Return how many stops a volume needs at the largest volume per stop."""
+    """Return how many stops a volume needs at the largest volume per stop.
+
+    Raises
+    ------
+    InputError
+        If the volume is negative or not finite.
+    """
+    if not math.isfinite(volume_ml) or volume_ml < 0:
+        raise InputError(
+            expected="a volume of at least 0 mL", given=f"{volume_ml} mL", where="planned volume"
+        )
     return math.ceil(volume_ml / limits["deposit_max"].number - VOLUME_TOLERANCE_ML)
 
 

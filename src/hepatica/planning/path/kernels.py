@@ -246,6 +246,14 @@ def measure_pairs(
 
 
 @compiled
+def to_share(value: float) -> float:
+    """Turn a term into a share of 1; what is not a number counts as nothing."""
+    if not value > 0.0:
+        return 0.0
+    return value if value < 1.0 else 1.0
+
+
+@compiled
 def bound_scores(
     length_mm: FloatArray,
     tilt_deg: FloatArray,
@@ -260,11 +268,10 @@ def bound_scores(
     of the way in the target. An unknown angle counts as nothing. Bounds are rounded as scores are, never above.
     """
     for n in range(length_mm.shape[0]):
-        total = scales[0] * min(abs(tilt_deg[n]) / scales[1], 1.0)
-        total += scales[2] * min(length_mm[n] / scales[3], 1.0)
-        if not math.isnan(in_plane_deg[n]):
-            total += scales[4] * min(abs(in_plane_deg[n]) / 90.0, 1.0)
-        total += scales[5] * min(max(1.0 - (viable_mm[n] + VIABLE_DOUBT_MM) / scales[6], 0.0), 1.0)
+        total = scales[0] * to_share(abs(tilt_deg[n]) / scales[1])
+        total += scales[2] * to_share(length_mm[n] / scales[3])
+        total += scales[4] * to_share(abs(in_plane_deg[n]) / 90.0)
+        total += scales[5] * to_share(1.0 - (viable_mm[n] + VIABLE_DOUBT_MM) / scales[6])
         out[n] = math.floor(total * SCORE_UNITS + BELOW_HALF) / SCORE_UNITS
 
 

@@ -226,7 +226,7 @@ def _find_roomy(
     Room counts up to ``wanted`` stops and must be more than ``above``.
     """
     stops = candidates.count_stops(wanted) if wanted else np.zeros(len(candidates), np.int64)
-    for room in range(wanted, above, -1):
+    for room in range(min(wanted, int(stops.max(initial=0))), above, -1):
         chosen = np.flatnonzero(stops >= room)
         best = find_puncture(candidates, chosen, name="P1", progress=progress)
         if best is not None:

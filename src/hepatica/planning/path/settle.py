@@ -310,7 +310,7 @@ class Candidates:
         """Return the (n,) slack below which a pair's score passes the smallest."""
         limits = self.scene.limits
         weight, comfort = limits["weight_clearance"].number, limits["comfort_clearance"].number
-        if weight == 0.0:
+        if weight == 0.0 or comfort == 0.0:
             return np.zeros(len(todo))
         term = derive_clearance_terms(self.slack[todo], limits=limits)
         left = smallest + SCORE_DOUBT - (self.bound[todo] - weight * term)
