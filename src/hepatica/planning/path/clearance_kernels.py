@@ -6,7 +6,7 @@ Coordinates are those of `hepatica.planning.path.kernels`.
 from __future__ import annotations
 
 import math
-from typing import Final
+from typing import Final, cast
 
 import numpy as np
 from numpy.typing import NDArray
@@ -18,10 +18,10 @@ SURE_HIT: Final = -128
 """Slack of a coarse cell whose every point breaks a margin for certain."""
 NUDGE_MM: Final = 1e-7
 """Steps end this far beyond a cell's face, so that rounding never holds a march on it."""
-REFINE: Final = np.int64(0)
-STOP: Final = np.int64(1)
-ONCE: Final = np.int64(2)
-NONE: Final = np.int64(0)
+REFINE: Final = cast("int", np.int64(0))
+STOP: Final = cast("int", np.int64(1))
+ONCE: Final = cast("int", np.int64(2))
+NONE: Final = cast("int", np.int64(0))
 """What a scan does with a box that is nearer than the layer's best: go on with it as the new best; end; or leave
 the layer at 0, for that it is too near is all that is asked. Plain numbers would be types of their own to the
 compiler, and every loop compiled once for each."""

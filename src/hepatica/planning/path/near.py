@@ -47,4 +47,4 @@ def find_changed_boxes(scene: Scene, *, earlier_mm: FloatArray) -> FloatArray | 
 
 
 def _list_voxels(scene: Scene, layer: int) -> NDArray[np.int16]:
-    return scene.obstacles.voxels[scene.obstacles.layer_of_voxel == layer]
+    return np.asarray(scene.obstacles.voxels[scene.obstacles.layer_of_voxel == layer])

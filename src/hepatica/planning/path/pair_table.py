@@ -81,7 +81,8 @@ class PairTable:
         self.cleared = np.zeros(len(tip), bool)
         self.slack, self.broken = np.full(len(tip), np.inf), np.zeros(len(tip), bool)
         self._needed_mm = scene.needed_mm.copy()
-        self._bound, self._bound_of = np.empty(0), None
+        self._bound = np.empty(0)
+        self._bound_of: tuple[float, ...] = ()
         self._row = np.full(len(tip), -1, np.int32)
         self._count = 0
         self._metrics = np.empty((FIRST_ROWS, kernels.N_METRICS))
@@ -136,7 +137,7 @@ class PairTable:
         limits
             Weights and what the terms are scaled by.
         """
-        numbers = tuple(
+        numbers: tuple[float, ...] = tuple(
             limits[name].number
             for name in (
                 *("weight_tilt", "tilt_max", "weight_length", "length_max", "weight_in_plane"),
