@@ -153,7 +153,7 @@ def simulate_top(paths: tuple[LesionPath, ...], scene: Scene) -> int:
     chosen += [p for path in paths for p in path.alternatives]
     model = make_placement_model("freehand")
 
-    def simulate(puncture: Puncture, _: Progress) -> None:
+    def simulate(puncture: Puncture, _progress: Progress) -> None:
         placed, _, _ = place_deposits(puncture, scene, lesion_id=puncture.lesion_ids[0], volume_ml=VOLUME_ML)
         simulate_placement(placed, scene, model=model, draws=DRAWS, rng=np.random.default_rng(1))
 
