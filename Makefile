@@ -1,4 +1,4 @@
-# Single words: demo, test, bench, soak, lint, docs, clean. All use the folder .venv made here.
+# Single words: demo, web, test, bench, soak, lint, docs, clean. All use the folder .venv made here.
 SHELL := /bin/bash
 PYTHON ?= python3
 VENV := .venv
@@ -8,7 +8,7 @@ OUT ?= demo-plan
 DEV_EXTRAS := .[test,dev]
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 
-.PHONY: demo test bench soak lint docs clean
+.PHONY: demo web test bench soak lint docs clean
 
 # uv installs in seconds; where it cannot be had, pip does the same more slowly.
 define install
@@ -45,8 +45,12 @@ $(VENV)/.docs: $(VENV)/.core
 demo: $(VENV)/.core
 	@$(BIN)/hepatica demo --out $(OUT)
 
+web: $(VENV)/.core
+	@bash tools/build_web.sh
+
 test: $(VENV)/.dev
 	@bash tools/install_test_tools.sh
+	@bash tools/build_web.sh
 	@$(BIN)/python -m pytest -q -n 2 --dist loadgroup
 
 bench: $(VENV)/.bench

@@ -1,12 +1,13 @@
 #!/usr/bin/env bash
-# Programs that some tests call: dciodvfy (dicom3tools), pdftotext (poppler-utils), Orthanc with its DICOMweb plugin and
-# a PostgreSQL server (both started by the tests with settings of their own). Installed where that is possible without
-# asking; otherwise the line to type is printed and those tests are skipped.
+# Programs that some tests call: dciodvfy (dicom3tools), pdftotext (poppler-utils), Chromium, Orthanc with its DICOMweb
+# plugin and a PostgreSQL server (both started by the tests with settings of their own). Installed where that is possible
+# without asking; otherwise the line to type is printed and those tests are skipped.
 set -u
 missing=()
 command -v dciodvfy >/dev/null || missing+=(dicom3tools)
 command -v pdftotext >/dev/null || missing+=(poppler-utils)
 command -v Orthanc >/dev/null || missing+=(orthanc)
+command -v chromium >/dev/null || missing+=(chromium fonts-liberation)
 [ -e /usr/share/orthanc/plugins/libOrthancDicomWeb.so ] || missing+=(orthanc-dicomweb)
 ls /usr/lib/postgresql/*/bin/initdb >/dev/null 2>&1 || command -v initdb >/dev/null || missing+=(postgresql)
 [ ${#missing[@]} -eq 0 ] && exit 0

@@ -76,7 +76,9 @@ class MemoryWriter:
 
     def append_event(self, draft):
         number = len(self.events) + 1
-        event = link_event(draft, number=number, previous_hash=self.events[-1].hash if self.events else FIRST_LINK)
+        event = link_event(
+            draft, number=number, previous_hash=self.events[-1].hash if self.events else FIRST_LINK
+        )
         self.events.append(event)
         self._events_of[draft.kind, draft.item_id].append(event)
         return event

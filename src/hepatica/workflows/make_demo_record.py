@@ -12,6 +12,7 @@ from hepatica.core.progress import Progress
 from hepatica.record.event import JsonValue
 from hepatica.record.item import Item
 from hepatica.workflows.change_item import create_item
+from hepatica.workflows.cohort.care import STUDY
 from hepatica.workflows.import_scan import import_scan
 from hepatica.workflows.lay_out_plan import to_facts_bytes
 from hepatica.workflows.plan_injection import PlanOutcome, plan_injection
@@ -19,7 +20,6 @@ from hepatica.workflows.plan_ports import PlanPorts
 from hepatica.workflows.record_ports import RecordContext
 from hepatica.workflows.request import LabelInput, PlanRequest
 from hepatica.workflows.scan_ports import ScanPorts
-from hepatica.workflows.simulate_cohort import STUDY
 
 PATIENT: Final = "demo-case"
 SITE: Final = "north"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from typing import Annotated, Any
 
 from fastapi import APIRouter, Response
@@ -10,7 +11,9 @@ from pydantic import BaseModel, Field
 from hepatica.entrypoints.web.depends import Context, ExpectedVersion, Key
 from hepatica.entrypoints.web.models import ItemAnswer, Strict, to_answer
 from hepatica.entrypoints.web.rights import needs
+from hepatica.procedure.document import to_entry_document
 from hepatica.procedure.entry import ID_MAX, TEXT_MAX
+from hepatica.procedure.entry_kind import EntryKind, read_entry_kinds
 from hepatica.procedure.outputs import (
     to_day_document,
     to_exposure_rows,
@@ -19,6 +22,7 @@ from hepatica.procedure.outputs import (
     to_visit_event,
 )
 from hepatica.record.item import Item
+from hepatica.record.people import require_right
 from hepatica.workflows.read_items import read_item
 from hepatica.workflows.record_procedure import (
     DayReport,
@@ -59,10 +63,11 @@ class EntriesBody(Strict):
 
 
 class DayAnswer(BaseModel):
-    """A procedure and where it stands."""
+    """A procedure and where it stands; entries that hold, by when they happened."""
 
     item: ItemAnswer
     day: dict[str, Any]
+    entries: list[dict[str, Any]]
 
 
 class RecordedAnswer(DayAnswer):
@@ -73,6 +78,29 @@ class RecordedAnswer(DayAnswer):
     not_handed_on: list[str]
 
 
+class FieldAnswer(BaseModel):
+    """One field of a kind of entry; limits are None where there is none."""
+
+    name: str
+    label: str
+    type: str
+    required: bool
+    codes: list[str]
+    least: float | None
+    most: float | None
+    above: float | None
+
+
+class KindAnswer(BaseModel):
+    """A kind of entry, for a form."""
+
+    kind: str
+    label: str
+    at_least_one: bool
+    phases: list[str]
+    fields: list[FieldAnswer]
+
+
 class TablesAnswer(BaseModel):
     """Rows for the tables of follow-up and of the trial."""
 
@@ -80,6 +108,13 @@ class TablesAnswer(BaseModel):
     exposure: list[dict[str, str]]
     events: list[dict[str, str]]
     performed: list[dict[str, str]]
+
+
+@router.get("/procedure-entries", response_model=list[KindAnswer], openapi_extra=needs("procedure.read"))
+def list_kinds(context: Context) -> Any:
+    """Return what can be entered on the day, for forms."""
+    require_right(context.actor, "procedure.read")
+    return [_to_kind(kind) for kind in read_entry_kinds().values()]
 
 
 @router.post("/procedure", response_model=ItemAnswer, status_code=201, openapi_extra=needs("procedure.write"))
@@ -138,7 +173,7 @@ def look(procedure_id: str, context: Context, response: Response) -> Any:
     """Return where the day stands: phase, open checks, what may come next, totals, planned against performed."""
     report = read_day(context, procedure_id=procedure_id)
     response.headers["etag"] = report.item.etag
-    return DayAnswer(item=to_answer(report.item), day=_to_day(report))
+    return DayAnswer(item=to_answer(report.item), day=_to_day(report), entries=_to_entries(report))
 
 
 @router.get(
@@ -160,10 +195,35 @@ def hand_on(procedure_id: str, context: Context) -> Any:
     )
 
 
+def _to_kind(kind: EntryKind) -> dict[str, Any]:
+    fields = [
+        {
+            "name": field.name,
+            "label": field.label,
+            "type": field.type,
+            "required": field.required,
+            "codes": list(field.codes),
+            **{
+                name: value if math.isfinite(value) else None
+                for name, value in (("least", field.least), ("most", field.most), ("above", field.above))
+            },
+        }
+        for field in kind.fields.values()
+    ]
+    return {
+        "kind": kind.name,
+        "label": kind.label,
+        "at_least_one": kind.at_least_one,
+        "phases": sorted(phase.value for phase in kind.phases),
+        "fields": fields,
+    }
+
+
 def _to_recorded(recorded: Recorded) -> dict[str, Any]:
     return {
         "item": to_answer(recorded.report.item).model_dump(mode="json"),
         "day": _to_day(recorded.report),
+        "entries": _to_entries(recorded.report),
         "added": list(recorded.added),
         "repeated": list(recorded.repeated),
         "not_handed_on": list(recorded.not_handed_on),
@@ -173,6 +233,10 @@ def _to_recorded(recorded: Recorded) -> dict[str, Any]:
 
 def _to_day(report: DayReport) -> dict[str, Any]:
     return to_day_document(report.day, report.planned, findings=report.findings, as_of=report.as_of)
+
+
+def _to_entries(report: DayReport) -> list[dict[str, Any]]:
+    return [to_entry_document(entry) for entry in report.day.live]
 
 
 def _keep(item: Item) -> dict[str, Any]:

@@ -183,7 +183,11 @@ class PatientCare:
                 stage.change(INVESTIGATOR, "lesion", lesion_id, reason="injected", injected_dates=dates)
         if visit == 1:
             stage.change(
-                INVESTIGATOR, "patient", self.patient_id, reason="first injection", reference_date=day.isoformat()
+                INVESTIGATOR,
+                "patient",
+                self.patient_id,
+                reason="first injection",
+                reference_date=day.isoformat(),
             )
 
     def _keep_plan(self, stage: Stage, *, plan: SimulatedPlan, visit: int, day: date) -> None:

@@ -287,11 +287,12 @@ class DayScript:
         given = deposits[:-1] if stopped else deposits
         for deposit in given:
             leaks = self._rng.random() < self._chance / 3
+            leaked: dict[str, Any] = {"leaked_ml": 0.1} if leaks else {}
             yield self._enter(
                 "deposit", needle_id=needle, lesion_id=name, syringe_id=f"S{number}", volume_ml=deposit["volume_ml"],
                 track=1, order=deposit["order"], depth_mm=90.0 - STEP_MM * (deposit["order"] - 1),
                 leak="seen" if leaks else "none", resistance="none", stop_reason="planned_volume_given",
-                **({"leaked_ml": 0.1} if leaks else {}),
+                **leaked,
             )  # fmt: skip
         if stopped:
             yield self._enter(

@@ -115,10 +115,11 @@ class PatientReview:
 
     def _adjudicate(self, stage: Stage) -> None:
         reads = [self._reads[reader] for reader in READERS]
+        scan_ids: Any = stage.find("read", reads[0]).values["scan_ids"]
         given = assign_read(
             stage.act_as("datamanager"), patient_id=self._care.patient_id,
             reader_id=stage.people["adjudicator"].account_id, criterion=CRITERION,
-            scan_ids=stage.find("read", reads[0]).values["scan_ids"], adjudicates=reads,
+            scan_ids=scan_ids, adjudicates=reads,
         )  # fmt: skip
         context = stage.act_as("adjudicator")
         chosen = choose_read(
