@@ -26,7 +26,15 @@ from hepatica.workflows.verify_record import verify_record
 
 pytestmark = pytest.mark.xdist_group("cohort")
 NOW = datetime(2026, 11, 23, 15, 30, tzinfo=UTC)
-RANDOM_TEXTS = {"read_id", "chosen_read_id", "adjudicates", "reader_id", "about_item_id", "entries", "item_id"}
+RANDOM_TEXTS = {
+    "read_id",
+    "chosen_read_id",
+    "adjudicates",
+    "reader_id",
+    "about_item_id",
+    "entries",
+    "item_id",
+}
 
 
 class StillClock:
@@ -78,7 +86,9 @@ def test_each_role_has_an_account_and_acts_only_within_its_rights(record):
     assert {str(account.values["roles"][0]) for account in accounts} == {role.value for role in Role}
     names = {account.item_id: account.values["roles"][0] for account in accounts}
     with record.context.store.reading() as reader:
-        entered = {(event.kind, names[event.actor_id]) for event in reader.read_events() if event.actor_id in names}
+        entered = {
+            (event.kind, names[event.actor_id]) for event in reader.read_events() if event.actor_id in names
+        }
     by_kind = {}
     for kind, role in entered:
         by_kind.setdefault(kind, set()).add(role)
@@ -89,7 +99,11 @@ def test_each_role_has_an_account_and_acts_only_within_its_rights(record):
 
 @pytest.mark.requirement("G-cohort")
 def test_there_is_something_of_everything_that_pages_show(record):
-    assert set(Counter(v.values["status"] for v in list_all(record, "visit"))) == {"done", "missed", "planned"}
+    assert set(Counter(v.values["status"] for v in list_all(record, "visit"))) == {
+        "done",
+        "missed",
+        "planned",
+    }
     assert {p.values["status"] for p in list_all(record, "patient")} >= {
         "screening", "on_treatment", "follow_up", "withdrawn", "completed",
     }  # fmt: skip
@@ -112,7 +126,9 @@ def test_one_serious_event_waits_with_its_clock_running_and_one_was_reported_lat
         aware = datetime.fromisoformat(str(event.values["became_aware_time"]))
         reported = event.values.get("reported_time")
         clocks.append(
-            measure_report_clock(aware, now=NOW, reported=datetime.fromisoformat(reported) if reported else None)
+            measure_report_clock(
+                aware, now=NOW, reported=datetime.fromisoformat(reported) if reported else None
+            )
         )
     assert [clock for clock in clocks if 0 < clock.left_h < 24]
     assert any(clock.left_h < 0 for clock in clocks), clocks
@@ -169,14 +185,20 @@ def test_lesions_follow_the_course_of_their_patient(course, injected, other):
             continue
         from random import Random
 
-        patient = simulate_patient(row, table=table, schedule=schedule, today=NOW.date(), rng=Random(row.days_ago))
+        patient = simulate_patient(
+            row, table=table, schedule=schedule, today=NOW.date(), rng=Random(row.days_ago)
+        )
         for lesion in patient.lesions:
             if lesion.seen_from_week:
                 continue
             low, high = injected if lesion.injected else other
             assert low < lesion.measure_mm(row.course, 100) / lesion.first_mm < high
             early = lesion.measure_mm(row.course, 6) / lesion.first_mm
-            assert not lesion.injected or (early > 1.1) == (course == "pseudo_progressor") or course == "non_responder"
+            assert (
+                not lesion.injected
+                or (early > 1.1) == (course == "pseudo_progressor")
+                or course == "non_responder"
+            )
 
 
 @pytest.mark.requirement("G-cohort")
