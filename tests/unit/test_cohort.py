@@ -171,7 +171,7 @@ def test_the_escalation_design_has_an_answer_for_the_next_dose(record):
 @pytest.mark.parametrize(
     ("course", "injected", "other"),
     [
-        ("responder", (0.2, 0.5), (0.5, 0.9)),
+        ("responder", (0.1, 0.5), (0.5, 0.9)),
         ("pseudo_progressor", (0.3, 0.7), (0.6, 0.95)),
         ("non_responder", (1.5, 4.0), (1.5, 4.0)),
         ("mixed", (0.3, 0.8), (1.3, 3.0)),
