@@ -405,6 +405,7 @@ def _to_path(path: LesionPath) -> dict[str, Any]:
             }
             for block in path.blocks
         ],
+        "alternatives": [_to_puncture(puncture) for puncture in path.alternatives],
         "findings": to_finding_rows(path.findings),
     }
 

@@ -25,7 +25,10 @@ from hepatica.workflows.spread_values import PlanSpread
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class PlanOutcome:
-    """What a run gave: the plan, its JSON document, the folder, the files in it, and the spread where simulated."""
+    """What a run gave.
+
+    The plan, its JSON document, the folder, the files in it, the spread where simulated, and what writers were told.
+    """
 
     plan: Plan
     document: Mapping[str, Any]
@@ -33,6 +36,7 @@ class PlanOutcome:
     folder: Path
     files: tuple[str, ...]
     spread: PlanSpread | None = None
+    context: PlanContext | None = None
 
 
 def plan_injection(
@@ -101,6 +105,7 @@ def plan_injection(
         folder=out,
         files=(*files, "manifest.json"),
         spread=context.spread,
+        context=context,
     )
 
 
