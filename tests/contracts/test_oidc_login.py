@@ -36,7 +36,7 @@ class MovedClock(SystemClock):
         return super().now() + self.ahead
 
 
-def write_settings(home, issuer, **more):
+def write_settings(home, issuer, /, **more):
     values = {
         "issuer": issuer, "client_id": CLIENT, "public_url": "http://127.0.0.1:8765", "label": "House login",
         "client_secret_variable": "TEST_OIDC_SECRET", **more,

@@ -244,7 +244,7 @@ def _read_doses(
         raise NotFoundError(expected="the plan of the procedure", given="none", where="procedure")
     planned = read_planned(context, plan)
     entries = read_entries(procedure)
-    day = derive_day(entries, planned, settings=read_settings(reader, procedure, entries))
+    day = derive_day(entries, planned, settings=read_settings(context, reader, procedure, entries))
     names = {
         lesion_id: by_uid[lesion.tracking_uid]
         for lesion_id, lesion in planned.lesions.items()

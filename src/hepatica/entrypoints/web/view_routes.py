@@ -226,7 +226,7 @@ def plan_skin(
         raise NotFoundError(
             expected="a lesion of the plan with a path search", given="another", where="skin map"
         )
-    key = to_skin_key(dict(item.values["files"]), lesion_id)  # type: ignore[call-overload]
+    key = to_skin_key(dict(item.values["files"]), lesion_id)  # type: ignore[arg-type]
     found = derived.find(key)
     if found is None:
         if services.sessions is None:
@@ -260,7 +260,7 @@ def send(plan_id: str, context: Context, state: State) -> Any:
 
 def _find_plan_key(context: RecordContext, plan_id: str, what: str) -> str:
     item, _ = read_plan(context, plan_id)
-    keys = list_plan_keys(dict(item.values["files"]))  # type: ignore[call-overload]
+    keys = list_plan_keys(dict(item.values["files"]))  # type: ignore[arg-type]
     if what not in keys:
         raise NotFoundError(expected=f"a plan with {what}", given="one without", where=f"plan {plan_id}")
     # The volumes show the scan too: who may not see it gets none of them.

@@ -144,7 +144,7 @@ function Ready({ scene, plan, values, etag }: { scene: Scene; plan: PlanDocument
   const drop = useCallback(() => setAt((held) => held), []);
 
   async function keep(fields: Partial<PlanValues>, reason: string, done: string) {
-    await change.mutateAsync({ method: "PATCH", path: `/api/plan/${scene.plan_id}`, etag, body: { values: fields, reason } });
+    await change.mutateAsync({ method: "PATCH", path: `/api/plan/${scene.plan_id}`, etag, body: { ...fields, reason } });
     say(done);
   }
   const chosenPunctures = values.chosen_punctures ?? [];
@@ -312,7 +312,7 @@ function Ready({ scene, plan, values, etag }: { scene: Scene; plan: PlanDocument
                 plan={plan}
                 changes={doses}
                 mayWrite={mayWrite}
-                onChange={(one) => keep({ dose_changes: [...doses, one] }, one.reason, `The volume for ${one.lesion_id} was changed`)}
+                onChange={(one) => keep({ dose_changes: [...doses.filter((held) => held.lesion_id !== one.lesion_id), one] }, one.reason, `The volume for ${one.lesion_id} was changed`)}
               />
             ) : null}
             {tab === "Structures" ? (

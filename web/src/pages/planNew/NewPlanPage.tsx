@@ -13,6 +13,7 @@ import { Columns, Page } from "../../ui/Page";
 import { Panel } from "../../ui/Panel";
 import { Answered, Empty, Failure } from "../../ui/States";
 import { day } from "../../ui/numbers";
+import styles from "./NewPlanPage.module.css";
 
 type Row = components["schemas"]["TimelineRow"];
 type Choices = components["schemas"]["PlanChoices"];
@@ -102,6 +103,7 @@ function Form({ patientId, scans, choices }: { patientId: string; scans: Row[]; 
     <form onSubmit={(event) => void send(event)}>
       <Columns>
         <Panel title="Scan and labels">
+          <div className={styles.stack}>
           <SelectField label="Scan to plan on" required value={scanId} onChange={(event) => setScanId(event.target.value)} options={images.map((row) => ({ value: row.item_id, label: toScanLabel(row) }))} />
           <SelectField
             label="Arterial phase, for the viable part"
@@ -110,6 +112,7 @@ function Form({ patientId, scans, choices }: { patientId: string; scans: Row[]; 
             onChange={(event) => setArterialId(event.target.value)}
             options={images.filter((row) => row.item_id !== scanId).map((row) => ({ value: row.item_id, label: toScanLabel(row) }))}
           />
+          <div className={styles.sources}>
           {sources.map((row) => (
             <CheckField
               key={row.item_id}
@@ -125,10 +128,13 @@ function Form({ patientId, scans, choices }: { patientId: string; scans: Row[]; 
               }
             />
           ))}
+          </div>
           {sources.length === 0 ? <p>No labels yet. Import a DICOM SEG or RTSTRUCT, or add a NIfTI map of labels.</p> : null}
           <AddLabels patientId={patientId} scanId={scanId} />
+          </div>
         </Panel>
         <Panel title="Protocol">
+          <div className={styles.stack}>
           <SelectField label="Dose protocol" required value={protocol} onChange={(event) => setProtocol(event.target.value)} options={choices.protocols.map((one) => ({ value: one.name, label: `${one.title} (${one.agent})` }))} />
           <TextField label="Visit" type="number" min={1} max={999} required value={visit} onChange={(event) => setVisit(event.target.value)} />
           <SelectField label="Tumour type" empty="unknown" value={tumour} onChange={(event) => setTumour(event.target.value)} options={choices.tumour_types.map((one) => ({ value: one, label: one.replaceAll("_", " ") }))} />
@@ -143,15 +149,16 @@ function Form({ patientId, scans, choices }: { patientId: string; scans: Row[]; 
             ]}
           />
           <TextField label="Rate of injection" unit="mL/min" inputMode="decimal" value={rate} onChange={(event) => setRate(event.target.value)} hint="Empty takes the protocol's; a spread needs one." />
-          <fieldset>
+          <fieldset className={styles.group}>
             <legend>Declared absent or out of reach</legend>
             {choices.absent.map((group) => (
               <CheckField key={group} label={group} checked={absent.includes(group)} onChange={(event) => setAbsent((all) => (event.target.checked ? [...all, group] : all.filter((one) => one !== group)))} />
             ))}
           </fieldset>
+          </div>
         </Panel>
       </Columns>
-      <div style={{ display: "grid", gap: 12, marginTop: 16, justifyItems: "start" }}>
+      <div className={styles.foot}>
         {job.data ? <JobProgress job={job.data} label="Plan" /> : null}
         {error ? <Failure error={error} /> : null}
         {made ? (
@@ -202,7 +209,7 @@ function AddLabels({ patientId, scanId }: { patientId: string; scanId: string })
   }
   if (!open) return <Button onClick={() => setOpen(true)}>Add a map of labels</Button>;
   return (
-    <div style={{ display: "grid", gap: 10 }}>
+    <div className={styles.stack}>
       <TextField label="NIfTI file" type="file" accept=".nii,.gz" onChange={(event) => setFile(event.target.files?.[0] ?? null)} />
       <TextField label="Names by value" value={names} placeholder="1 liver, 2 lung, 4 lesion" onChange={(event) => setNames(event.target.value)} hint="Every value of the map needs a name." />
       <div>
