@@ -5,7 +5,7 @@ from __future__ import annotations
 from types import SimpleNamespace
 
 import pytest
-from web_record import open_web_record
+from web_record import PASSWORD, open_web_record
 
 from hepatica.record.people import Role
 
@@ -170,3 +170,26 @@ def test_two_locked_reads_wait_for_a_decision_stand_side_by_side_and_one_is_chos
     after = look(judge, decision)["read"]
     assert (after["chosen_read_id"], after["locked"]) == (reads[1], True)
     assert after["choice_reason"] == "margins in the portal phase"
+
+
+@pytest.mark.requirement("G-reads-lock")
+def test_a_wrong_password_locks_nothing_and_the_right_one_locks_marks_and_signs_what_was_locked(case):
+    read_id, client = assign(case, Role.READER_1), case.people[Role.READER_1]
+    measure(case, Role.READER_1, read_id)
+    tag, path = look(client, read_id)["etag"], f"/api/read/{read_id}/signed-lock"
+    body = {"meaning": "read complete and correct", "password": "another one"}
+    assert client.post(path, json=body, headers={"if-match": tag}).status_code == 401
+    assert look(client, read_id)["read"]["state"] == "started"
+    body["password"] = PASSWORD
+    assert client.post(path, json=body, headers={"if-match": tag}).status_code == 200
+    page = look(client, read_id)
+    assert page["read"]["locked"] and page["read"]["state"] == "locked"
+    (signature,) = client.get(f"/api/signatures/read/{read_id}").json()
+    assert (signature["state"], signature["meaning"]) == ("valid", "read complete and correct")
+    mark = page["marks"][0]
+    change = {"longest_diameter_mm": 1.0, "reason": "afterwards"}
+    path = f"/api/read/{read_id}/measurement/{mark['measurement_id']}"
+    assert client.patch(path, json=change, headers={"if-match": mark["etag"]}).status_code == 409
+    removal = client.post(f"{path}/removal", json={"reason": "r"}, headers={"if-match": mark["etag"]})
+    assert removal.status_code == 409
+    assert client.post(f"/api/read/{read_id}/lesion", json={"location": "LIVER"}).status_code == 409

@@ -114,6 +114,7 @@ def body_of(web, method, path, kind):
         "/api/read": {"patient_id": "patient1", "reader_id": web.ids[Role.READER_2], "criterion": "mrecist", "scan_ids": ["scan1"]},
         "/api/read/{read_id}/measurement": {"lesion_id": "lesion1", "longest_diameter_mm": 12.0},
         "/api/read/{read_id}/measurement/{measurement_id}": {"longest_diameter_mm": 13.0, "reason": "again"},
+        "/api/read/{read_id}/signed-lock": {"meaning": "read", "password": PASSWORD},
         "/api/read/{read_id}/lesion": {"location": "LIVER"},
         "/api/read/{read_id}/choice": {"chosen_read_id": "read1", "reason": "clear"},
         "/api/signatures/{kind}/{item_id}": {"meaning": "read", "password": PASSWORD},

@@ -7,11 +7,14 @@ from typing import Annotated, Any, Literal
 from fastapi import APIRouter, Query, Response
 from pydantic import BaseModel, Field
 
-from hepatica.entrypoints.web.depends import Context, ExpectedVersion
+from hepatica.entrypoints.web.depends import Context, ExpectedVersion, State
+from hepatica.entrypoints.web.login_gate import taking_turns
 from hepatica.entrypoints.web.models import ItemAnswer, Removal, Strict, to_answer
 from hepatica.entrypoints.web.rights import needs
 from hepatica.workflows.correct_mark import change_mark, remove_mark
+from hepatica.workflows.lock_signed import lock_signed
 from hepatica.workflows.read_page import add_new_lesion, list_read_rows, list_readers, read_read_page
+from hepatica.workflows.sign_item import Proof
 
 router = APIRouter(prefix="/api", tags=["Reads"])
 MOST_ROWS = 200
@@ -204,6 +207,13 @@ class MarkChange(Strict):
     reason: str = Field(min_length=1, max_length=2000)
 
 
+class SignedLock(Strict):
+    """What the signature means, and the reader's password once more."""
+
+    meaning: str = Field(min_length=1, max_length=200)
+    password: str = Field(min_length=1, max_length=1024)
+
+
 @router.get("/reading", response_model=ReadRows, openapi_extra=needs("read.read"))
 def rows(
     context: Context,
@@ -285,3 +295,30 @@ def take_back(
     remove_mark(
         context, read_id=read_id, measurement_id=measurement_id, expected_version=version, reason=body.reason
     )
+
+
+@router.post(
+    "/read/{read_id}/signed-lock",
+    response_model=ItemAnswer,
+    openapi_extra=needs("read.write", "signature.write"),
+)
+def lock_with_signature(
+    read_id: str,
+    body: SignedLock,
+    context: Context,
+    state: State,
+    version: ExpectedVersion,
+    response: Response,
+) -> Any:
+    """Close a read with its marks and sign it; a wrong password leaves it open."""
+    with taking_turns():
+        item = lock_signed(
+            context,
+            state.passwords,
+            read_id=read_id,
+            expected_version=version,
+            meaning=body.meaning,
+            proof=Proof(password=body.password, ways=state.services.ways),
+        )
+    response.headers["etag"] = item.etag
+    return to_answer(item)
