@@ -178,7 +178,7 @@ def test_a_wrong_password_locks_nothing_and_the_right_one_locks_marks_and_signs_
     measure(case, Role.READER_1, read_id)
     tag, path = look(client, read_id)["etag"], f"/api/read/{read_id}/signed-lock"
     body = {"meaning": "read complete and correct", "password": "another one"}
-    assert client.post(path, json=body, headers={"if-match": tag}).status_code == 401
+    assert client.post(path, json=body, headers={"if-match": tag}).status_code == 403
     assert look(client, read_id)["read"]["state"] == "started"
     body["password"] = PASSWORD
     assert client.post(path, json=body, headers={"if-match": tag}).status_code == 200
@@ -189,7 +189,7 @@ def test_a_wrong_password_locks_nothing_and_the_right_one_locks_marks_and_signs_
     mark = page["marks"][0]
     change = {"longest_diameter_mm": 1.0, "reason": "afterwards"}
     path = f"/api/read/{read_id}/measurement/{mark['measurement_id']}"
-    assert client.patch(path, json=change, headers={"if-match": mark["etag"]}).status_code == 409
+    assert client.patch(path, json=change, headers={"if-match": mark["etag"]}).status_code == 423
     removal = client.post(f"{path}/removal", json={"reason": "r"}, headers={"if-match": mark["etag"]})
-    assert removal.status_code == 409
+    assert removal.status_code == 423
     assert client.post(f"/api/read/{read_id}/lesion", json={"location": "LIVER"}).status_code == 409

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from hepatica.core.errors import AuthenticationError, ForbiddenError
 from hepatica.record.item import Item
 from hepatica.workflows.accounts import prove_identity
+from hepatica.workflows.change_item import require_item
 from hepatica.workflows.reads import lock_read
 from hepatica.workflows.record_ports import Passwords, RecordContext
 from hepatica.workflows.sign_item import Proof, sign_item
@@ -18,7 +20,7 @@ def lock_signed(
     meaning: str,
     proof: Proof,
 ) -> Item:
-    """Close a read with its marks and bind the reader's word to it as it is then.
+    """Close a read with its marks and bind the reader's word to it as it is then; one that is locked is signed only.
 
     Parameters
     ----------
@@ -35,13 +37,27 @@ def lock_signed(
 
     Raises
     ------
-    AuthenticationError
-        If the password is not his; the read then stays open.
-    ForbiddenError, RecordInputError
+    ForbiddenError
+        If the password is not his, or the read is another's; the read then stays open. His session goes on: a
+        password that was mistyped is not its end.
+    RecordInputError
         As in `hepatica.workflows.reads.lock_read`.
     """
-    prove_identity(context, passwords, password=proof.password, ways=proof.ways)
-    locked = lock_read(context, read_id=read_id, expected_version=expected_version)
+    try:
+        prove_identity(context, passwords, password=proof.password, ways=proof.ways)
+    except AuthenticationError as problem:
+        raise ForbiddenError(
+            expected="your own password",
+            given="another",
+            where="password",
+            action="type it again; nothing was locked",
+        ) from problem
+    with context.store.reading() as reader:
+        locked = require_item(reader, kind="read", item_id=read_id)
+    if locked.values["reader_id"] != context.actor.account_id:
+        raise ForbiddenError(expected="your own read", given="another's", where="read")
+    if not locked.locked:
+        locked = lock_read(context, read_id=read_id, expected_version=expected_version)
     sign_item(
         context,
         passwords,

@@ -167,9 +167,16 @@ export class Planes {
   /** Put the cross hairs, and with them the three planes, on a point. */
   moveTo(point: Point): void {
     const [x, y, z] = flip(point);
-    this.nv.scene.crosshairPos = this.nv.mm2frac([x, y, z] as never, 0, true);
+    const found = Array.from(this.nv.mm2frac([x, y, z] as never, 0, true));
+    // A scan that ends before the point is shown at its end, not empty.
+    this.nv.scene.crosshairPos = found.map((share) => Math.min(1, Math.max(0, share))) as never;
     this.nv.createOnLocationChange();
     this.nv.drawScene();
+  }
+
+  /** The point where the planes stand. */
+  readAt(): Point {
+    return flip(toPoint(Array.from(this.nv.frac2mm(this.nv.scene.crosshairPos, 0, true))));
   }
 
   /** Show one plane large, or all three. */
