@@ -29,6 +29,8 @@ export function useVolume(address: string) {
     staleTime: Number.POSITIVE_INFINITY,
     gcTime: 60_000,
     retry: 0,
+    // Whatever else is read again: bytes of one address stay the same, and a viewer is not opened twice for them.
+    structuralSharing: (held: unknown, read: unknown) => held ?? read,
   });
 }
 
