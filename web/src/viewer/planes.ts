@@ -124,7 +124,7 @@ export class Planes {
     this.colours = given.colours;
     this.window = window;
     this.nv.opts.atlasOutline = OUTLINE;
-    const all = share ? [scan, map, share] : [scan, map];
+    this.skipGradients();
     this.nv.opts.sliceType = SLICE_TYPE.MULTIPLANAR;
     // The fourth corner, below the axial plane, is left for the view in three dimensions.
     this.nv.customLayout = [
@@ -132,13 +132,23 @@ export class Planes {
       { sliceType: SLICE_TYPE.CORONAL, position: [0.54, 0, 0.46, 0.5] },
       { sliceType: SLICE_TYPE.SAGITTAL, position: [0.54, 0.5, 0.46, 0.5] },
     ];
-    this.nv.volumes = all;
+    this.nv.volumes = [scan, map];
     this.nv.back = scan;
-    this.nv.overlays = all.slice(1);
+    this.nv.overlays = [map];
     this.nv.updateGLVolume();
     performance.mark("viewer: asked");
     await this.waitForPicture();
     performance.mark("viewer: drawn");
+  }
+
+  /** Lay the spread over what stands. */
+  addSpread(): void {
+    if (!this.spread || this.nv.volumes.includes(this.spread)) return;
+    this.nv.volumes = [...this.nv.volumes, this.spread];
+    this.nv.overlays = this.nv.volumes.slice(1);
+    this.nv.refreshLayers(this.spread, this.nv.volumes.length - 1);
+    this.nv.drawScene();
+    performance.mark("viewer: spread");
   }
 
   setLabelColours(colours: readonly LabelColour[]): void {
@@ -268,6 +278,31 @@ export class Planes {
     const kept = Array.from({ length: most + 1 }, (_, value) => (shown.has(value) ? value : 0));
     const { img } = map;
     for (let n = 0; n < img.length; n += 1) img[n] = kept[this.values[n] ?? 0] ?? 0;
+  }
+
+  /**
+   * Gradients light a rendered volume, which this view has none of, and cost more than all else together: they are
+   * made of one voxel. The first pass of their making asks for its program; from there on the scan looks that small.
+   */
+  private skipGradients(): void {
+    const blur = this.nv.blurShader;
+    if (!blur) return;
+    const use = blur.use.bind(blur);
+    const refresh = this.nv.refreshLayers.bind(this.nv);
+    this.nv.refreshLayers = (image, layer) => {
+      const { hdr } = image;
+      const dims = hdr?.dims;
+      blur.use = (gl) => {
+        use(gl);
+        if (hdr && layer === 0) hdr.dims = [3, 1, 1, 1, 1, 1, 1, 1];
+      };
+      try {
+        refresh(image, layer);
+      } finally {
+        blur.use = use;
+        if (hdr && dims) hdr.dims = dims;
+      }
+    };
   }
 
   /** Wait until the graphics have done what they were asked to. */

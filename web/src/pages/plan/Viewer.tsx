@@ -84,6 +84,7 @@ export default function Viewer(props: Props) {
       setPlanes(made);
       setTiles(made.listTiles());
       onReady({ planes: made });
+      window.setTimeout(() => !gone && made.isOpen && made.addSpread(), 50);
     }, (error: unknown) => {
       if (!gone) setProblem(error);
     });
