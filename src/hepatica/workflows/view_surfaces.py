@@ -84,7 +84,7 @@ def derive_surface(mask: Mask, *, step_mm: float) -> tuple[FloatArray, NDArray[n
     level = min(HALF, HALF * float(smooth.max()))
     if level <= 0:
         return None
-    points, triangles, _, _ = marching_cubes(smooth, level)
+    points, triangles, _, _ = marching_cubes(smooth, level)  # type: ignore[no-untyped-call]
     index = (points + HALF) * factor - HALF - low + np.array(mask.start_ijk)
     return mask.grid.to_lps_mm(index), triangles.astype(np.uint32)
 

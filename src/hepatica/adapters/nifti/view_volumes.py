@@ -173,13 +173,14 @@ def list_label_values(path: Path) -> list[int]:
         If it is no NIfTI, or holds no whole numbers from 0 up.
     """
     import nibabel
+    from nibabel.filebasedimages import ImageFileError
 
     try:
         data = path.read_bytes()
         image = nibabel.Nifti1Image.from_bytes(gzip.decompress(data) if data[:2] == GZIP_START else data)
         values = np.asarray(image.dataobj)
         found = np.unique(values)
-    except (OSError, EOFError, ValueError, nibabel.spatialimages.ImageFileError) as problem:
+    except (OSError, EOFError, ValueError, ImageFileError) as problem:
         raise _refuse_labels(type(problem).__name__) from problem
     if (
         values.ndim != 3
