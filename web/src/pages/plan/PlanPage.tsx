@@ -148,7 +148,7 @@ function Ready({ scene, plan, values, etag }: { scene: Scene; plan: PlanDocument
   const drop = useCallback(() => setAt((held) => held), []);
 
   async function keep(fields: Partial<PlanValues>, reason: string, done: string) {
-    await change.mutateAsync({ method: "PATCH", path: `/api/plan/${scene.plan_id}`, etag, body: { values: fields, reason } });
+    await change.mutateAsync({ method: "POST", path: `/api/plan/${scene.plan_id}/decision`, etag, body: { ...fields, reason } });
     say(done);
   }
   const chosenPunctures = values.chosen_punctures ?? [];
