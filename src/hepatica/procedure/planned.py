@@ -189,7 +189,7 @@ def _read_plan(document: Mapping[str, Any]) -> PlannedDay:
 
 
 def _list_alternatives(paths: Iterable[Mapping[str, Any]]) -> Iterator[PlannedPuncture]:
-    """Yield the other ways that the planner found, those with a place for the volume, by the names they are shown by."""
+    """Yield the other ways that have a place for the volume, by the names they are shown by."""
     for path in paths:
         for number, entry in enumerate(path.get("alternatives", ()), start=1):
             if any(track["deposits"] for track in entry["tracks"]):
