@@ -82,7 +82,7 @@ export default function EventsPage({ params }: { params: Params }) {
                       title: "Term",
                       cell: (row) => (
                         <>
-                          {text(row, "term")}
+                          {text(row, "term")}{" "}
                           {row.item.values.serious ? <Badge tone="bad">serious</Badge> : null}
                         </>
                       ),
@@ -189,7 +189,7 @@ function Window({ answer }: { answer: Answer }) {
           ),
         ],
         ["Window", window.opens && window.closes ? `${day(window.opens)} to ${day(window.closes)} (${quantity(window.window_days, "days")})` : quantity(window.window_days, "days")],
-        ["Counts", `${window.criteria.join("; ")}; related to ${window.attribution}`],
+        ["Counts", `${window.criteria.join("; ").replaceAll(">=", "≥")}; related to ${window.attribution}`],
         ["Definition", window.title],
       ]}
     />
