@@ -59,7 +59,6 @@ def test_the_page_of_who_is_due_lists_what_the_interface_answers_and_opens_the_p
 
 
 @pytest.mark.requirement("G-visits")
-@pytest.mark.requirement("G-followup")
 def test_two_follow_ups_are_entered_and_one_is_taken_back(case):
     case.go(f"/patient/{LATE}/visits")
     before = case.ask(f"/api/patient/{LATE}/visits")["rows"]

@@ -157,7 +157,7 @@ function GradeCell({ row }: { row: Result }) {
     <span className={styles.grade} title={`${row.grade.rule} ${row.grade.limit}`}>
       <Badge tone={TONES[row.grade.grade] ?? "bad"}>{row.grade.grade}</Badge>
       {row.is_baseline ? <span className={styles.quiet}>baseline</span> : null}
-      {row.grade.limit ? <span className={styles.quiet}>{row.grade.limit}</span> : null}
+      {row.grade.limit ? <span className={styles.quiet}>{row.grade.limit.replace(">=", "≥").replace("<=", "≤")}</span> : null}
     </span>
   );
 }

@@ -76,7 +76,7 @@ export default function VisitsPage({ params }: { params: Params }) {
                   rows={found.rows}
                   rowKey={(row) => `${row.name} ${row.number} ${row.item_id}`}
                   columns={[
-                    { name: "visit", title: "Visit", cell: (row) => `${row.name} ${row.number ?? "(unscheduled)"}` },
+                    { name: "visit", title: "Visit", cell: (row) => <span className={styles.whole}>{`${row.name} ${row.number ?? "(unscheduled)"}`}</span> },
                     { name: "state", title: "State", cell: (row) => <Badge tone={TONES[row.state] ?? "quiet"}>{row.state}</Badge> },
                     { name: "due", title: "Planned day", cell: (row) => (row.due_first === row.due ? day(row.due_first) : row.due || "–") },
                     { name: "window", title: "Window", cell: (row) => (row.opens && row.closes ? `${day(row.opens)} to ${day(row.closes)}` : "–") },
