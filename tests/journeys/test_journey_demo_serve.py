@@ -41,11 +41,14 @@ def start_demo(folder, *more: str):
     )  # fmt: skip
     queue: Queue[str] = Queue()
     threading.Thread(target=lambda: [queue.put(line) for line in [*iter(process.stdout.readline, ""), ""]], daemon=True).start()  # fmt: skip
-    lines = []
-    while not lines or not lines[-1].startswith("Serving on"):
-        line = queue.get(timeout=MAKING_S)
-        assert line, lines
-        lines.append(line)
+    lines = [""]
+    try:
+        while not lines[-1].startswith("Serving on"):
+            lines.append(queue.get(timeout=MAKING_S))
+            assert lines[-1], lines
+    except BaseException:
+        process.kill()
+        raise
     port = int(re.search(r":(\d+)\s*$", lines[-1]).group(1))
     return LiveServer(process=process, port=port, link=""), lines
 
