@@ -218,7 +218,7 @@ function toSkinSurface(skin: SkinMap): Surface {
   const steps = new Int16Array(unpack(skin.points));
   const points = Float32Array.from(steps, (value, n) => value * skin.step_mm + (skin.origin_lps_mm[n % 3] ?? 0));
   const normals = Float32Array.from(new Int8Array(unpack(skin.normals)), (value) => value / 127);
-  const radii = Float32Array.from(new Float32Array(unpack(skin.areas_mm2)), (area) => 1.15 * Math.sqrt(area / Math.PI));
+  const radii = Float32Array.from(new Float32Array(unpack(skin.areas_mm2)), (area) => 1.8 * Math.sqrt(area / Math.PI));
   const classes = new Uint8Array(unpack(skin.classes));
   const ranks = new Float32Array(unpack(skin.rank_cm2));
   const most = ranks.reduce((all, one) => Math.max(all, one), 1e-6);
