@@ -146,6 +146,7 @@ def test_a_moved_tip_is_measured_like_the_plans_own_path(opened):
         (c.kind, c.clearance_mm) for c in planned.clearances
     ]
     assert answer.puncture.runs == planned.runs
+    assert answer.puncture.needle == planned.needle
     assert answer.puncture.capsule_angle_deg == planned.capsule_angle_deg
     assert answer.puncture.risk.tip_in_target == planned.risk.tip_in_target
     moved = session.check_path(**ends, tip_lps_mm=np.add(planned.tracks[0].tip_lps_mm, [0.0, 0.0, 60.0]))

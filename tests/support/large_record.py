@@ -118,11 +118,14 @@ class MemoryStore:
             memory.flush()
 
 
-def fill_large_record(record, *, patients: int = PATIENTS, password: str = PASSWORD):
-    """Simulate a cohort in an open record of mode demo; days of injections entry by entry for a few only."""
+def fill_large_record(record, *, patients: int = PATIENTS, passwords=None, with_days: int = 3):
+    """Simulate a cohort in an open record of mode demo; days of injections entry by entry for a few only.
+
+    Without passwords of the record's own kind only an application in this process lets anybody in.
+    """
     context = replace(record.context, store=MemoryStore(record.context.store))
-    options = CohortOptions(patients=patients, mode=record.mode, with_days=3)
-    return simulate_cohort(context, PlainPasswords(), password=password, options=options)
+    options = CohortOptions(patients=patients, mode=record.mode, with_days=with_days)
+    return simulate_cohort(context, passwords or PlainPasswords(), password=PASSWORD, options=options)
 
 
 @cache

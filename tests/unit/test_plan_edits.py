@@ -57,6 +57,19 @@ def test_a_chosen_backup_is_the_plan_and_the_first_choice_is_then_the_deviation(
 
 
 @pytest.mark.requirement("F-procedure-edits")
+def test_an_alternative_of_the_planner_can_be_chosen_by_the_name_it_is_shown_by():
+    document = make_plan_document()
+    other = {**document["backups"][0], "id": "any", "entry_lps_mm": [0.0, -80.0, 0.0]}
+    bare = {**other, "tracks": [{"tip_lps_mm": [0.0, 0.0, 0.0], "deposits": []}]}
+    document["paths"] = [{"lesion_id": "L1", "best": "P1", "backup": "P1b", "alternatives": [other, bare]}]
+    planned = to_planned_day(document)
+    assert planned.punctures["P1a1"].is_backup and "P1a2" not in planned.punctures
+    after = apply_edits(planned, chosen=["P1a1"])
+    assert not after.punctures["P1a1"].is_backup and after.punctures["P1"].is_backup
+    assert sum(d.volume_ml for d in after.punctures["P1a1"].deposits) == after.lesions["L1"].to_give_ml
+
+
+@pytest.mark.requirement("F-procedure-edits")
 def test_a_backup_with_less_room_leaves_the_rest_planned_as_not_given_and_others_keep_their_puncture():
     document = make_plan_document()
     document["backups"][0]["tracks"][0]["deposits"].pop()

@@ -94,7 +94,7 @@ def has_demo_record(home: Path) -> bool:
     NoRecordError
         If it holds another record, or one that was never finished.
     """
-    from hepatica.workflows.make_demo_record import PLAN
+    from hepatica.workflows.demo_names import PLAN
 
     if not home.is_dir() or not any(home.iterdir()):
         return False

@@ -10,8 +10,10 @@ from hepatica.record.event import JsonValue
 from hepatica.record.item import Item
 from hepatica.workflows.change_item import change_item, require_item
 from hepatica.workflows.record_ports import RecordContext, RecordWriter
-from hepatica.workflows.record_procedure import has_begun, read_planned
+from hepatica.workflows.record_procedure import has_begun, read_plan_document, read_planned
 
+DERIVED: Final = "derived"
+"""How the origin of a structure begins that the program found itself."""
 OF_THE_DAY: Final = frozenset({"dose_changes", "chosen_punctures"})
 """What the day is held against; it stays once the day has begun."""
 
@@ -70,4 +72,22 @@ def edit_plan(
     )
     # Refuses what cannot be carried out, before anything is kept.
     read_planned(context, changed)
+    _check_accepted(context, plan, asked.get("accepted_structures"))
     return changed
+
+
+def _check_accepted(context: RecordContext, plan: Item, accepted: JsonValue) -> None:
+    """Refuse to accept what the plan did not derive: a given label needs no acceptance here."""
+    if not accepted:
+        return
+    derived = sorted(
+        str(one["kind"])
+        for one in read_plan_document(context, plan)["structures"]
+        if str(one["origin"]).startswith(DERIVED)
+    )
+    if not isinstance(accepted, list) or any(one["structure"] not in derived for one in accepted):
+        raise RecordInputError(
+            expected=f"a derived structure of the plan: {', '.join(derived) or 'none'}",
+            given="another",
+            where="accepted_structures",
+        )

@@ -13,6 +13,7 @@ from hepatica.record.event import JsonValue
 from hepatica.record.item import Item
 from hepatica.workflows.change_item import create_item
 from hepatica.workflows.cohort.care import STUDY
+from hepatica.workflows.demo_names import PATIENT, PLAN, SITE, SUBJECT
 from hepatica.workflows.import_scan import import_scan
 from hepatica.workflows.lay_out_plan import to_facts_bytes
 from hepatica.workflows.plan_injection import PlanOutcome, plan_injection
@@ -21,10 +22,6 @@ from hepatica.workflows.record_ports import RecordContext
 from hepatica.workflows.request import LabelInput, PlanRequest
 from hepatica.workflows.scan_ports import ScanPorts
 
-PATIENT: Final = "demo-case"
-SITE: Final = "north"
-SUBJECT: Final = "HCC_015"
-PLAN: Final = "demo-plan"
 UID_ROOT: Final = "2.25.20150"
 
 

@@ -21,6 +21,7 @@ from hepatica.workflows.plan_scene import (
     SMALL_MOST,
     find_scan_key,
     find_volume_key,
+    list_files,
     list_label_rows,
     list_plan_keys,
     list_spread_files,
@@ -112,8 +113,7 @@ def make_plan_views(
     request = PlanRequest.from_manifest(read_manifest(laid, ports=plan_ports), where=f"plan {plan_id}")
     case = read_case(request, ports=plan_ports, progress=progress)
     prepared = prepare_case(case, progress=progress)
-    files = item.values["files"]
-    assert isinstance(files, Mapping)
+    files = list_files(item)
     keep_plan_views(
         ports,
         anatomy=prepared.anatomy,

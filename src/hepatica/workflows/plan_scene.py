@@ -122,6 +122,18 @@ def list_spread_files(files: Mapping[str, Any]) -> list[str]:
     return sorted(name for name in files if name.startswith("spread_") and name.endswith(COVERAGE))
 
 
+def list_files(item: Item) -> dict[str, Any]:
+    """Return the digest by name of a plan's files.
+
+    Parameters
+    ----------
+    item
+        The plan.
+    """
+    files = item.values.get("files")
+    return dict(files) if isinstance(files, Mapping) else {}
+
+
 def list_plan_keys(files: Mapping[str, Any]) -> dict[str, str]:
     """Return the keys of what is derived from a plan itself: labels, spread where there is one.
 
@@ -252,8 +264,7 @@ def to_scene(
     made
         Whether each key's bytes lie ready; others take as long as making them.
     """
-    files = item.values["files"]
-    assert isinstance(files, Mapping)
+    files = list_files(item)
     keys = {"volume": volume_key, **list_plan_keys(files)}
     accepted = item.values.get("accepted_structures")
     structures = frozenset(
@@ -307,8 +318,7 @@ def list_scene_keys(item: Item, document: Mapping[str, Any], *, volume_key: str)
     item, document, volume_key
         As in `to_scene`.
     """
-    files = item.values["files"]
-    assert isinstance(files, Mapping)
+    files = list_files(item)
     skin = [to_skin_key(files, path["lesion_id"]) for path in document["paths"] if path["best"] is not None]
     return [volume_key, *list_plan_keys(files).values(), *skin]
 

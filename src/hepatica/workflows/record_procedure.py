@@ -296,12 +296,22 @@ def read_planned_document(context: RecordContext, plan: Item) -> PlannedDay:
     NotFoundError
         If the plan names no plan document.
     """
+    return to_planned_day(read_plan_document(context, plan))
+
+
+def read_plan_document(context: RecordContext, plan: Item) -> dict[str, Any]:
+    """Return the planner's document of a plan.
+
+    Raises
+    ------
+    NotFoundError
+        If the plan names none.
+    """
     files = plan.values["files"]
     digest = files.get(PLAN_FILE) if isinstance(files, dict) else None
     if not isinstance(digest, str):
         raise NotFoundError(expected=f"a plan with {PLAN_FILE}", given="one without", where="plan")
-    document = to_object(context.files.read_bytes(digest), where=PLAN_FILE, error=SourceFormatError)
-    return to_planned_day(document)
+    return to_object(context.files.read_bytes(digest), where=PLAN_FILE, error=SourceFormatError)
 
 
 def read_settings(

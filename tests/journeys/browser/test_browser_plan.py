@@ -182,7 +182,7 @@ def test_the_patients_left_is_on_the_right_of_the_picture_and_his_back_on_the_ri
     page = case.page
     edges = {
         plane: {
-            edge: page.locator(f'[data-plane="{plane}"] [data-edge="{edge}"]').inner_text()
+            edge: page.locator(f'[data-plane="{plane}"] [data-edge="{edge}"]').text_content().strip()
             for edge in ("left", "right", "top", "bottom")
         }
         for plane in ("axial", "coronal", "sagittal")

@@ -209,10 +209,11 @@ async function readMeanwhile(kind: string, base: Item): Promise<Meanwhile> {
     `/api/events/${kind}/${base.item_id}?limit=500`,
   ).catch(() => ({ events: [] }));
   const last = trail.events.filter((one) => one.version > base.version).at(-1);
-  const account = last ? await readDocument<Held["item"]>(`/api/account/${last.actor_id}`).catch(() => null) : null;
+  const me = await readDocument<{ account_id: string }>("/api/me").catch(() => null);
+  const account = last && last.actor_id !== me?.account_id ? await readDocument<Held["item"]>(`/api/account/${last.actor_id}`).catch(() => null) : null;
   return {
     item,
-    who: String(account?.values.display_name ?? last?.actor_id ?? "somebody else"),
+    who: last && last.actor_id === me?.account_id ? "yourself, elsewhere" : String(account?.values.display_name ?? last?.actor_id ?? "somebody else"),
     when: last?.time_utc ?? "",
     reason: last?.reason ?? "",
   };

@@ -44,6 +44,7 @@ const INSIDE = 0.02;
 /** Labels are outlined, and filled so faintly that the scan is read through them. */
 const FILL = 0.16;
 const OUTLINE = 0.85;
+const LOOK_EVERY_MS = 15;
 const SPREAD_COLOURS = "hepatica-spread";
 
 export class Planes {
@@ -51,9 +52,11 @@ export class Planes {
   private readonly canvas: HTMLCanvasElement;
   private labels: NVImage | null = null;
   private spread: NVImage | null = null;
+  private values: ArrayLike<number> | null = null;
   private window: Window | null = null;
   private colours: readonly LabelColour[] = [];
   private closed = false;
+  private readonly attached: Promise<unknown>;
 
   constructor(canvas: HTMLCanvasElement, told: { drawn: () => void; moved: (at: Point) => void; measured: (found: Measured) => void }) {
     this.canvas = canvas;
@@ -93,12 +96,19 @@ export class Planes {
       const [start, end] = [flip(toPoint(Array.from(startMM))), flip(toPoint(Array.from(endMM)))];
       if (length > LEAST_MM) told.measured({ length_mm: length, start, end });
     };
+    // The context and its programs are made while the volumes are on their way.
+    this.attached = this.nv.attachToCanvas(canvas, false).then(() => performance.mark("viewer: context"));
+    // Whoever opens is told; nobody else has to hear of it.
+    this.attached.catch(() => undefined);
+  }
+
+  get isOpen(): boolean {
+    return !this.closed && this.nv.volumes.length > 0;
   }
 
   /** Show a scan with its labels and spread, all in one pass: each pass goes over every voxel. */
   async open(given: Shown): Promise<void> {
-    await this.nv.attachToCanvas(this.canvas, false);
-    performance.mark("viewer: context");
+    performance.mark("viewer: bytes");
     const { volume, labels, spread, window } = given;
     if (spread) {
       const [r, g, b] = given.spreadColour;
@@ -109,10 +119,13 @@ export class Planes {
       labels ? toImage(labels, "labels.nii.gz", "gray", null) : null,
       spread ? toImage(spread, "spread.nii.gz", SPREAD_COLOURS, { level: 0.5, width: 1 }) : null,
     ]);
-    if (this.closed) return;
     performance.mark("viewer: unpacked");
+    await this.attached;
+    if (this.closed) return;
     if (map) {
       map.setColormapLabel(toTable(given.colours));
+      this.values = map.img ? map.img.slice() : null;
+      this.hide(map, given.colours);
       map.opacity = FILL;
     }
     this.labels = map;
@@ -120,7 +133,7 @@ export class Planes {
     this.colours = given.colours;
     this.window = window;
     this.nv.opts.atlasOutline = OUTLINE;
-    const all = [scan, map, share].filter((one) => one !== null);
+    this.skipGradients();
     this.nv.opts.sliceType = SLICE_TYPE.MULTIPLANAR;
     // The fourth corner, below the axial plane, is left for the view in three dimensions.
     this.nv.customLayout = [
@@ -130,20 +143,34 @@ export class Planes {
     ];
     if (given.only) {
       this.nv.customLayout = [{ sliceType: SLICES[given.only], position: [0, 0, 1, 1] }];
-      // Keys are the page's: the viewer would take arrows for itself.
+      // Keys are the page's: the viewer would take arrows for itself. And nothing lies over what is measured.
       this.canvas.removeAttribute("tabindex");
+      this.nv.opts.crosshairWidth = 0;
     }
-    this.nv.volumes = all;
+    this.nv.volumes = map ? [scan, map] : [scan];
     this.nv.back = scan;
-    this.nv.overlays = all.slice(1);
+    this.nv.overlays = map ? [map] : [];
     this.nv.updateGLVolume();
+    performance.mark("viewer: asked");
+    await this.waitForPicture();
     performance.mark("viewer: drawn");
+  }
+
+  /** Lay the spread over what stands. */
+  addSpread(): void {
+    if (!this.spread || this.nv.volumes.includes(this.spread)) return;
+    this.nv.volumes = [...this.nv.volumes, this.spread];
+    this.nv.overlays = this.nv.volumes.slice(1);
+    this.nv.refreshLayers(this.spread, this.nv.volumes.length - 1);
+    this.nv.drawScene();
+    performance.mark("viewer: spread");
   }
 
   setLabelColours(colours: readonly LabelColour[]): void {
     if (!this.labels || JSON.stringify(colours) === JSON.stringify(this.colours)) return;
     this.colours = colours;
     this.labels.setColormapLabel(toTable(colours));
+    this.hide(this.labels, colours);
     this.refreshOverlays();
   }
 
@@ -256,8 +283,63 @@ export class Planes {
 
   close(): void {
     this.closed = true;
-    this.nv.cleanup?.();
-    this.nv.gl?.getExtension("WEBGL_lose_context")?.loseContext();
+    // A context that is taken away while its programs are made fails loudly: wait for them.
+    void this.attached
+      .catch(() => undefined)
+      .then(() => {
+        this.nv.cleanup?.();
+        this.nv.gl?.getExtension("WEBGL_lose_context")?.loseContext();
+      });
+  }
+
+  /** Take hidden labels out of the map: an outline would be drawn around them all the same. */
+  private hide(map: NVImage, colours: readonly LabelColour[]): void {
+    if (!map.img || !this.values) return;
+    const shown = new Set(colours.filter((one) => one.rgba[3] > 0).map((one) => one.value));
+    const most = colours.reduce((all, one) => Math.max(all, one.value), 0);
+    const kept = Array.from({ length: most + 1 }, (_, value) => (shown.has(value) ? value : 0));
+    const { img } = map;
+    for (let n = 0; n < img.length; n += 1) img[n] = kept[this.values[n] ?? 0] ?? 0;
+  }
+
+  /**
+   * Gradients light a rendered volume, which this view has none of, and cost more than all else together: they are
+   * made of one voxel. The first pass of their making asks for its program; from there on the scan looks that small.
+   */
+  private skipGradients(): void {
+    const blur = this.nv.blurShader;
+    if (!blur) return;
+    const use = blur.use.bind(blur);
+    const refresh = this.nv.refreshLayers.bind(this.nv);
+    this.nv.refreshLayers = (image, layer) => {
+      const { hdr } = image;
+      const dims = hdr?.dims;
+      blur.use = (gl) => {
+        use(gl);
+        if (hdr && layer === 0) hdr.dims = [3, 1, 1, 1, 1, 1, 1, 1];
+      };
+      try {
+        refresh(image, layer);
+      } finally {
+        blur.use = use;
+        if (hdr && dims) hdr.dims = dims;
+      }
+    };
+  }
+
+  /** Wait until the graphics have done what they were asked to. */
+  private waitForPicture(): Promise<void> {
+    const { gl } = this.nv;
+    const fence = gl.fenceSync(gl.SYNC_GPU_COMMANDS_COMPLETE, 0);
+    gl.flush();
+    return new Promise((resolve) => {
+      const look = () => {
+        const done = this.closed || !fence || gl.clientWaitSync(fence, 0, 0) !== gl.TIMEOUT_EXPIRED;
+        if (done) resolve();
+        else window.setTimeout(look, LOOK_EVERY_MS);
+      };
+      look();
+    });
   }
 
   private refreshOverlays(): void {

@@ -174,13 +174,15 @@ def list_label_values(path: Path) -> list[int]:
     """
     import nibabel
     from nibabel.filebasedimages import ImageFileError
+    from nibabel.spatialimages import HeaderDataError
+    from nibabel.wrapstruct import WrapStructError
 
     try:
         data = path.read_bytes()
         image = nibabel.Nifti1Image.from_bytes(gzip.decompress(data) if data[:2] == GZIP_START else data)
         values = np.asarray(image.dataobj)
         found = np.unique(values)
-    except (OSError, EOFError, ValueError, ImageFileError) as problem:
+    except (OSError, EOFError, ValueError, ImageFileError, HeaderDataError, WrapStructError) as problem:
         raise _refuse_labels(type(problem).__name__) from problem
     if (
         values.ndim != 3

@@ -25,6 +25,7 @@ from hepatica.record.people import require_right
 from hepatica.workflows.plan_scene import (
     find_scan_key,
     find_volume_key,
+    list_files,
     list_plan_keys,
     list_scene_keys,
     read_plan,
@@ -143,8 +144,8 @@ class Sent(BaseModel):
 @router.get("/plan/{plan_id}/scene", response_model=Scene, openapi_extra=needs("plan.read", "scan.read"))
 def scene(plan_id: str, context: Context, state: State) -> Any:
     """Return what is drawn and listed of a plan beside its ``plan.json``."""
-    derived = open_derived(find_place(state).home)
     item, document = read_plan(context, plan_id)
+    derived = open_derived(find_place(state).home)
     volume_key = find_volume_key(context, item)
     keys = list_scene_keys(item, document, volume_key=volume_key)
     made = {key: derived.holds(key) for key in keys}
@@ -220,13 +221,13 @@ def plan_skin(
     plan_id: str, lesion_id: str, request: Request, context: Context, services: Services, state: State
 ) -> Response:
     """Return from where on the skin a lesion can be reached, and how well; made by the plan's session once."""
-    derived = open_derived(find_place(state).home)
     item, document = read_plan(context, plan_id)
+    derived = open_derived(find_place(state).home)
     if not any(path["lesion_id"] == lesion_id for path in document["paths"]):
         raise NotFoundError(
             expected="a lesion of the plan with a path search", given="another", where="skin map"
         )
-    key = to_skin_key(dict(item.values["files"]), lesion_id)  # type: ignore[arg-type]
+    key = to_skin_key(list_files(item), lesion_id)
     found = derived.find(key)
     if found is None:
         if services.sessions is None:
@@ -250,9 +251,9 @@ def plan_skin(
 @router.post("/plan/{plan_id}/sending", response_model=Sent, openapi_extra=needs("plan.read", "scan.send"))
 def send(plan_id: str, context: Context, state: State) -> Any:
     """Send a plan's DICOM objects to the PACS that its scan came from."""
-    place = find_place(state)
     plan = read_item(context, kind="plan", item_id=plan_id)
     require_right(context.actor, "scan.send", site_id=plan.site_id)
+    place = find_place(state)
     return run_apart(
         send_plan_apart, str(place.home), place.database, context.actor, context.request_id, plan_id
     )
@@ -260,7 +261,7 @@ def send(plan_id: str, context: Context, state: State) -> Any:
 
 def _find_plan_key(context: RecordContext, plan_id: str, what: str) -> str:
     item, _ = read_plan(context, plan_id)
-    keys = list_plan_keys(dict(item.values["files"]))  # type: ignore[arg-type]
+    keys = list_plan_keys(list_files(item))
     if what not in keys:
         raise NotFoundError(expected=f"a plan with {what}", given="one without", where=f"plan {plan_id}")
     # The volumes show the scan too: who may not see it gets none of them.

@@ -83,7 +83,6 @@ def plan_visit(
     """
     allocation = _allocate(lesions, visit=visit)
     left = level["volume_ceiling_ml"]
-    strength = level["concentration_pfu_per_ml"]
     volumes: dict[str, float] = {}
     ranks: dict[str, int] = {}
     for injection in allocation.injections:
@@ -91,45 +90,12 @@ def plan_visit(
         if injection.rank and given > 0:
             volumes[injection.lesion_id], ranks[injection.lesion_id] = given, len(ranks) + 1
             left = round(left - given, 1)
-    places = {lesion.name: (30.0 * number, -40.0, 10.0) for number, (lesion, _, _) in enumerate(lesions)}
     return SimulatedPlan(
-        document={
-            "schema_version": "1.0",
-            "simulated": notice,
-            "plan_id": plan_id,
-            "status": "cleared",
-            "visit": visit,
-            "protocol": {"agent": AGENT},
-            "frame_of_reference": FRAME,
-            "lesions": [
-                {
-                    "id": lesion.name,
-                    "tracking_uid": uid,
-                    "centroid_lps_mm": list(places[lesion.name]),
-                    "longest_diameter_mm": round(size_mm, 1),
-                }
-                for lesion, uid, size_mm in lesions
-            ],
-            "injections": [
-                {
-                    "lesion_id": lesion.name,
-                    "rank": ranks.get(lesion.name, 0),
-                    "volume_ml": volumes.get(lesion.name, 0.0),
-                    "undelivered_ml": 0.0,
-                    "dose": volumes.get(lesion.name, 0.0) * strength,
-                    "dose_unit": "pfu",
-                }
-                for lesion, _, _ in lesions
-            ],
-            "allocation": {"ceiling_ml": level["volume_ceiling_ml"]},
-            "punctures": [
-                _to_puncture(f"P{rank}", places[name], name=name, volume_ml=volumes[name])
-                for name, rank in ranks.items()
-            ],
-            "backups": [],
-        },
+        document=_to_document(
+            lesions, plan_id=plan_id, visit=visit, level=level, notice=notice, volumes=volumes, ranks=ranks
+        ),
         volumes_ml=volumes,
-        strength_pfu_per_ml=strength,
+        strength_pfu_per_ml=level["concentration_pfu_per_ml"],
     )
 
 
@@ -144,6 +110,54 @@ def split_volume(volume_ml: float) -> tuple[float, ...]:
     count = ceil(round(volume_ml / DEPOSIT_MOST_ML, 6))
     tenths, more = divmod(round(volume_ml * 10), count)
     return tuple((tenths + (number < more)) / 10 for number in range(count))
+
+
+def _to_document(
+    lesions: Sequence[tuple[SimulatedLesion, str, float]],
+    *,
+    plan_id: str,
+    visit: int,
+    level: Mapping[str, float],
+    notice: str,
+    volumes: Mapping[str, float],
+    ranks: Mapping[str, int],
+) -> dict[str, Any]:
+    places = {lesion.name: (30.0 * number, -40.0, 10.0) for number, (lesion, _, _) in enumerate(lesions)}
+    return {
+        "schema_version": "1.0",
+        "simulated": notice,
+        "plan_id": plan_id,
+        "status": "cleared",
+        "visit": visit,
+        "protocol": {"agent": AGENT},
+        "frame_of_reference": FRAME,
+        "lesions": [
+            {
+                "id": lesion.name,
+                "tracking_uid": uid,
+                "centroid_lps_mm": list(places[lesion.name]),
+                "longest_diameter_mm": round(size_mm, 1),
+            }
+            for lesion, uid, size_mm in lesions
+        ],
+        "injections": [
+            {
+                "lesion_id": lesion.name,
+                "rank": ranks.get(lesion.name, 0),
+                "volume_ml": volumes.get(lesion.name, 0.0),
+                "undelivered_ml": 0.0,
+                "dose": volumes.get(lesion.name, 0.0) * level["concentration_pfu_per_ml"],
+                "dose_unit": "pfu",
+            }
+            for lesion, _, _ in lesions
+        ],
+        "allocation": {"ceiling_ml": level["volume_ceiling_ml"]},
+        "punctures": [
+            _to_puncture(f"P{rank}", places[name], name=name, volume_ml=volumes[name])
+            for name, rank in ranks.items()
+        ],
+        "backups": [],
+    }
 
 
 def _to_puncture(

@@ -24,6 +24,7 @@ type Answer = components["schemas"]["EventsAnswer"];
 type Clock = components["schemas"]["ClockAnswer"];
 
 const CLOCK_TONES: Record<string, Tone> = { open: "caution", late: "bad", "reported late": "caution", "in time": "good", "cannot be told": "bad" };
+const DLT_WORDS: Record<string, string> = { dlt: "dose-limiting toxicity", "no dlt": "none" };
 const DLT_TONES: Record<string, Tone> = { dlt: "bad", undecided: "caution", pending: "caution", no: "quiet", "no dlt": "good" };
 
 /** Adverse events with their grades, causes, and what they mean for the dose. */
@@ -81,10 +82,9 @@ export default function EventsPage({ params }: { params: Params }) {
                       name: "term",
                       title: "Term",
                       cell: (row) => (
-                        <>
-                          {text(row, "term")}
-                          {row.item.values.serious ? <Badge tone="bad">serious</Badge> : null}
-                        </>
+                        <span className={styles.term}>
+                          {text(row, "term")} {row.item.values.serious ? <Badge tone="bad">serious</Badge> : null}
+                        </span>
                       ),
                     },
                     {
@@ -98,8 +98,16 @@ export default function EventsPage({ params }: { params: Params }) {
                         </span>
                       ),
                     },
-                    { name: "start", title: "Start", cell: (row) => day(row.item.values.start_date as string) },
-                    { name: "end", title: "End", cell: (row) => (row.item.values.end_date ? day(row.item.values.end_date as string) : "goes on") },
+                    {
+                      name: "days",
+                      title: "From, to",
+                      cell: (row) => (
+                        <span className={styles.days}>
+                          <span>{day(row.item.values.start_date as string)}</span>
+                          <span className={styles.quiet}>{row.item.values.end_date ? `to ${day(row.item.values.end_date as string)}` : "goes on"}</span>
+                        </span>
+                      ),
+                    },
                     { name: "agent", title: "To the agent", cell: (row) => text(row, "relation_to_agent").toLowerCase() },
                     { name: "procedure", title: "To the procedure", cell: (row) => text(row, "relation_to_procedure").toLowerCase() },
                     { name: "dlt", title: "Dose-limiting", cell: (row) => <Dlt row={row} /> },
@@ -184,12 +192,12 @@ function Window({ answer }: { answer: Answer }) {
             `n/e: ${stands.not_evaluable}`
           ) : (
             <>
-              <Badge tone={DLT_TONES[stands.state] ?? "quiet"}>{stands.state === "dlt" ? "dose-limiting toxicity" : stands.state}</Badge> {stands.reason}
+              <Badge tone={DLT_TONES[stands.state] ?? "quiet"}>{DLT_WORDS[stands.state] ?? stands.state}</Badge> {stands.reason}
             </>
           ),
         ],
         ["Window", window.opens && window.closes ? `${day(window.opens)} to ${day(window.closes)} (${quantity(window.window_days, "days")})` : quantity(window.window_days, "days")],
-        ["Counts", `${window.criteria.join("; ")}; related to ${window.attribution}`],
+        ["Counts", `${window.criteria.join("; ").replaceAll(">=", "≥")}; related to ${window.attribution}`],
         ["Definition", window.title],
       ]}
     />

@@ -72,7 +72,7 @@ export default function LabsPage({ params }: { params: Params }) {
             <Empty title="No result">No laboratory value was entered of this patient.</Empty>
           ) : (
             <>
-              <div className={styles.tests}>
+              <div className={only === "" ? styles.tests : styles.one}>
                 {found.tests
                   .filter((test) => only === "" || test.test_code === only)
                   .map((test) => (
@@ -125,7 +125,7 @@ function TestPanel({ test, first, whole, may, onChange }: { test: Test; first: s
         rows={rows}
         rowKey={(row) => row.item.item_id}
         columns={[
-          { name: "date", title: "Sampled", cell: (row) => day(row.item.values.date as string) },
+          { name: "date", title: "Sampled", cell: (row) => <span className={styles.whole}>{day(row.item.values.date as string)}</span> },
           { name: "value", title: "Result", number: true, cell: (row) => show(row.item.values) },
           { name: "normal", title: "Normal", cell: (row) => `${row.item.values.lower_limit ?? "–"} to ${row.item.values.upper_limit ?? "–"}` },
           { name: "grade", title: "Grade", cell: (row) => <GradeCell row={row} /> },
@@ -133,7 +133,7 @@ function TestPanel({ test, first, whole, may, onChange }: { test: Test; first: s
             name: "act",
             title: <span className="visually-hidden">What can be done</span>,
             cell: (row) =>
-              may && !row.item.locked ? (
+              may && whole && !row.item.locked ? (
                 <Button look="quiet" aria-label={`Change ${test.test_code} of ${String(row.item.values.date)}`} onClick={() => onChange(row.item as Item)}>
                   Change
                 </Button>
@@ -157,7 +157,7 @@ function GradeCell({ row }: { row: Result }) {
     <span className={styles.grade} title={`${row.grade.rule} ${row.grade.limit}`}>
       <Badge tone={TONES[row.grade.grade] ?? "bad"}>{row.grade.grade}</Badge>
       {row.is_baseline ? <span className={styles.quiet}>baseline</span> : null}
-      {row.grade.limit ? <span className={styles.quiet}>{row.grade.limit}</span> : null}
+      {row.grade.limit ? <span className={styles.quiet}>{row.grade.limit.replace(">=", "≥").replace("<=", "≤")}</span> : null}
     </span>
   );
 }

@@ -1,4 +1,4 @@
-import { useCallback, useMemo, useState } from "react";
+import { Suspense, lazy, useCallback, useMemo, useState } from "react";
 import { useChange, useItem } from "../../api/items";
 import { useMay } from "../../shell/me";
 import type { Params } from "../../shell/pages";
@@ -17,10 +17,14 @@ import { type Needle, toNeedle } from "./Overlay";
 import { PathPanel } from "./PathPanel";
 import styles from "./PlanPage.module.css";
 import { StructuresPanel } from "./StructuresPanel";
-import { Viewer, type ViewerHandle } from "./Viewer";
+import type { ViewerHandle } from "./Viewer";
 import { type Choice, type PlanDocument, type PlanValues, type Scene, findVolume, listChoices, listFindings } from "./model";
 import { useBytes, usePlanDocument, useScene, useSkinMap, useSurfaces } from "./useScene";
 import { type SessionState, useSession } from "./useSession";
+
+/** The viewer is large: it is fetched beside what it will show. */
+const loading = import("./Viewer");
+const Viewer = lazy(() => loading);
 
 const WINDOWS: ReadonlyArray<Window & { name: string; key: string }> = [
   { name: "Liver", key: "1", level: 100, width: 250 },
@@ -221,6 +225,7 @@ function Ready({ scene, plan, values, etag }: { scene: Scene; plan: PlanDocument
             <Failure error={volumeError} retry={() => void Promise.all([volume.refetch(), labels.refetch()])} />
           </div>
         ) : (
+          <Suspense fallback={<Loading what="the viewer" />}>
           <Viewer
             scene={scene}
             volume={volume.data}
@@ -243,6 +248,7 @@ function Ready({ scene, plan, values, etag }: { scene: Scene; plan: PlanDocument
             onMeasured={setMeasured}
             onShown={onShown}
           />
+          </Suspense>
         )}
         <aside className={styles.side} aria-label="Plan">
           <div className={styles.tabs} role="tablist" aria-label="Parts of the plan">

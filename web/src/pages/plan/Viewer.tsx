@@ -37,11 +37,13 @@ interface Props {
   onShown: () => void;
 }
 
-export function Viewer(props: Props) {
+export default function Viewer(props: Props) {
   const { scene, volume, labels, spread, waitsForSpread, hidden, showSpread, window: shades, mode, at, onReady, onMeasured } = props;
   const box = useRef<HTMLDivElement>(null);
   const canvas = useRef<HTMLCanvasElement>(null);
+  const [made, setMade] = useState<Planes | null>(null);
   const [planes, setPlanes] = useState<Planes | null>(null);
+  const [problem, setProblem] = useState<unknown>(null);
   const [tiles, setTiles] = useState<Tile[]>([]);
   const told = useRef({ onMeasured });
   told.current = { onMeasured };
@@ -50,14 +52,13 @@ export function Viewer(props: Props) {
   const colours = useMemo(() => toLabelColours(scene, hidden), [scene, hidden]);
   const first = useRef({ colours, shades });
   useEffect(() => {
-    if (!volume || !labels || (waitsForSpread && !spread) || !canvas.current) return;
+    if (!canvas.current) return;
     let frame = 0;
     let gone = false;
     const look = () => {
       frame = 0;
-      if (!gone && opened) setTiles(made.listTiles());
+      if (!gone && made.isOpen) setTiles(made.listTiles());
     };
-    let opened = false;
     const made = new Planes(canvas.current, {
       drawn: () => {
         if (!frame) frame = requestAnimationFrame(look);
@@ -65,21 +66,32 @@ export function Viewer(props: Props) {
       moved: () => undefined,
       measured: (found) => told.current.onMeasured(found.length_mm),
     });
-    const given = { volume, labels, spread: spread ?? null, colours: first.current.colours, spreadColour: readColour("--spread"), window: first.current.shades };
-    void made.open(given).then(() => {
-      if (gone) return;
-      opened = true;
-      setPlanes(made);
-      setTiles(made.listTiles());
-      onReady({ planes: made });
-    });
+    setMade(made);
     return () => {
       gone = true;
       cancelAnimationFrame(frame);
       made.close();
+      setMade(null);
       setPlanes(null);
     };
-  }, [volume, labels, spread, waitsForSpread, onReady]);
+  }, []);
+  useEffect(() => {
+    if (!made || !volume || !labels || (waitsForSpread && !spread)) return;
+    let gone = false;
+    const given = { volume, labels, spread: spread ?? null, colours: first.current.colours, spreadColour: readColour("--spread"), window: first.current.shades };
+    void made.open(given).then(() => {
+      if (gone || !made.isOpen) return;
+      setPlanes(made);
+      setTiles(made.listTiles());
+      onReady({ planes: made });
+      window.setTimeout(() => !gone && made.isOpen && made.addSpread(), 50);
+    }, (error: unknown) => {
+      if (!gone) setProblem(error);
+    });
+    return () => {
+      gone = true;
+    };
+  }, [made, volume, labels, spread, waitsForSpread, onReady]);
 
   useEffect(() => planes?.setLabelColours(colours), [planes, colours]);
   useEffect(() => planes?.showSpread(showSpread), [planes, showSpread]);
@@ -89,6 +101,13 @@ export function Viewer(props: Props) {
     if (planes && at) planes.moveTo(at);
   }, [planes, at]);
 
+  // The planes first: what is drawn in three dimensions would take the graphics from them.
+  const [mayUseSpace, setMayUseSpace] = useState(false);
+  useEffect(() => {
+    if (!planes) return;
+    const timer = window.setTimeout(() => setMayUseSpace(true), 100);
+    return () => window.clearTimeout(timer);
+  }, [planes]);
   const { onShown } = props;
   useEffect(() => {
     if (planes) onShown();
@@ -109,11 +128,11 @@ export function Viewer(props: Props) {
           onDrop={props.onDrop}
         />
       ) : (
-        <p className={styles.state} role="status">
-          Reading the scan …
+        <p className={styles.state} role={problem ? "alert" : "status"}>
+          {problem ? "This browser could not draw the scan. Reload the page; if it stays, WebGL 2 is switched off." : "Reading the scan …"}
         </p>
       )}
-      <Space {...props} />
+      {mayUseSpace ? <Space {...props} /> : null}
     </div>
   );
 }
@@ -126,10 +145,14 @@ function Space({ scene, surfaces, skin, hidden, needle, others }: Props) {
     if (!canvas.current) return;
     const made = new Surfaces(canvas.current);
     let gone = false;
-    void made.open().then(() => {
-      if (gone) made.close();
-      else setSpace(made);
-    });
+    made.open().then(
+      () => {
+        if (gone) made.close();
+        else setSpace(made);
+      },
+      // The planes stand without it; they say it themselves where they cannot be drawn either.
+      () => undefined,
+    );
     return () => {
       gone = true;
       setSpace((held) => {
@@ -195,7 +218,7 @@ function toSkinSurface(skin: SkinMap): Surface {
   const steps = new Int16Array(unpack(skin.points));
   const points = Float32Array.from(steps, (value, n) => value * skin.step_mm + (skin.origin_lps_mm[n % 3] ?? 0));
   const normals = Float32Array.from(new Int8Array(unpack(skin.normals)), (value) => value / 127);
-  const radii = Float32Array.from(new Float32Array(unpack(skin.areas_mm2)), (area) => 1.15 * Math.sqrt(area / Math.PI));
+  const radii = Float32Array.from(new Float32Array(unpack(skin.areas_mm2)), (area) => 1.8 * Math.sqrt(area / Math.PI));
   const classes = new Uint8Array(unpack(skin.classes));
   const ranks = new Float32Array(unpack(skin.rank_cm2));
   const most = ranks.reduce((all, one) => Math.max(all, one), 1e-6);

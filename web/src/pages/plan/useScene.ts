@@ -18,13 +18,28 @@ export function usePlanDocument(planId: string) {
   });
 }
 
+/** Volumes held in the page: changes of the record ask everything again, but an address that names its bytes stays true. */
+const held = new Map<string, Promise<ArrayBuffer>>();
+const MOST_HELD = 4;
+
+function readOnce(address: string): Promise<ArrayBuffer> {
+  const known = held.get(address);
+  if (known) return known;
+  const asked = readBytes(address);
+  asked.catch(() => held.delete(address));
+  held.set(address, asked);
+  for (const oldest of held.keys()) if (held.size > MOST_HELD) held.delete(oldest);
+  return asked;
+}
+
 /** Bytes of a volume; their address names them, so they are read once. */
 export function useBytes(address: string | undefined) {
   return useQuery({
     queryKey: ["bytes", address],
-    queryFn: ({ signal }) => readBytes(address ?? "", signal),
+    queryFn: () => readOnce(address ?? ""),
     enabled: Boolean(address),
     staleTime: Number.POSITIVE_INFINITY,
+    structuralSharing: false,
     gcTime: 60_000,
   });
 }

@@ -60,6 +60,7 @@ export function Reading({ page }: { page: ReadPageAnswer }) {
   const [shades, setShades] = useState<WindowName>("soft tissue");
   const [tab, setTab] = useState<"mark" | "verdict">(isLocked ? "verdict" : "mark");
   const [dialog, setDialog] = useState<"lock" | "sign" | "lesion" | "remove" | null>(null);
+  const [done, setDone] = useState<{ text: string; undo: () => void } | null>(null);
   const [shown, setShown] = useState(0);
   const onShown = useCallback(() => setShown((count) => count + 1), []);
   const twin = useRef<TwinHandle>(null);
@@ -121,9 +122,14 @@ export function Reading({ page }: { page: ReadPageAnswer }) {
     const name = lesion?.name ?? "";
     const itemId = answer.data.item_id;
     const body = before ? { ...before.values, scan_id: before.scan_id } : null;
-    say(`${name} at visit ${scan?.visit_number ?? ""} was confirmed`, () => {
-      if (before && body) void save.mutateAsync({ body, mark: { ...before, measurement_id: itemId, etag: answer.etag }, reason: "taken back" });
-      else void remove.mutateAsync({ measurementId: itemId, etag: answer.etag, reason: "taken back" });
+    // In the form, not in a corner: a notice would lie over what comes next.
+    setDone({
+      text: `${name} at visit ${scan?.visit_number ?? ""} was confirmed.`,
+      undo: () => {
+        setDone(null);
+        if (before && body) save.mutate({ body, mark: { ...before, measurement_id: itemId, etag: answer.etag }, reason: "taken back" });
+        else remove.mutate({ measurementId: itemId, etag: answer.etag, reason: "taken back" });
+      },
     });
   }
   function rematch(lesionId: string, how: "position" | "reader") {
@@ -141,6 +147,7 @@ export function Reading({ page }: { page: ReadPageAnswer }) {
   useShortcut("m", "Measure the longest diameter", () => setAxis(isLocked ? null : axis === "long" ? null : "long"));
   useShortcut("s", "Measure the short axis", () => setAxis(isLocked ? null : axis === "short" ? null : "short"));
   useShortcut("c", "Confirm what was measured", () => void confirm());
+  useShortcut("u", "Undo the last confirmation", () => done?.undo());
   useShortcut("Escape", "Stop measuring", () => setAxis(null));
   useShortcut("b", "Work on the baseline", () => setActive("left"));
   useShortcut("f", "Work on the follow-up", () => setActive(right ? "right" : "left"));
@@ -257,6 +264,14 @@ export function Reading({ page }: { page: ReadPageAnswer }) {
             ))}
           </div>
           <div id="read-part" role="tabpanel" aria-labelledby={`tab-${tab}`} className={styles.part} tabIndex={0}>
+            {tab === "mark" && done && !isLocked ? (
+              <p className={styles.row} role="status">
+                <span className={styles.quiet}>{done.text}</span>
+                <Button className={styles.small ?? ""} onClick={done.undo}>
+                  Undo <kbd>u</kbd>
+                </Button>
+              </p>
+            ) : null}
             {tab === "mark" && draft && scan ? (
               <MarkForm
                 scan={scan}
@@ -269,7 +284,7 @@ export function Reading({ page }: { page: ReadPageAnswer }) {
                 isLocked={isLocked}
                 criterion={read.criterion}
                 busy={save.isPending}
-                error={save.error}
+                error={save.error ?? remove.error}
                 linkWords={toLinkWords(link)}
                 onChange={setChanged}
                 onLesion={rematch}
@@ -292,7 +307,7 @@ export function Reading({ page }: { page: ReadPageAnswer }) {
           onMade={(lesionId) => {
             setDialog(null);
             setChosen(lesionId);
-            void save.reset();
+            save.reset();
             say("The lesion was added; it counts once it is measured or its state confirmed");
           }}
         />

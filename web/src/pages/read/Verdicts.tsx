@@ -48,6 +48,16 @@ function toSize(value: number | string, unit: string): string {
   return typeof value === "number" ? quantity(value, unit) : value;
 }
 
+/** How far a sum is from a limit, in words: a sign would have to be explained. */
+function toDistance(value: number | string, unit: string, positive: string, negative: string): string {
+  if (typeof value !== "number") return value;
+  return `${quantity(Math.abs(value), unit)} ${value > 0 ? positive : negative}`;
+}
+
+function toRule(rule: string): string {
+  return rule.replaceAll("-", " ").replaceAll("_", " ");
+}
+
 function toChange(now: number | string, before: number | string): string {
   return typeof now === "number" && typeof before === "number" && before > 0 ? change(now / before - 1) : "–";
 }
@@ -122,15 +132,16 @@ function Findings({ findings }: { findings: readonly string[] }) {
 function Trail({ row, unit }: { row: ReadVerdict; unit: string }) {
   const numbers = row.trail["numbers"] as Numbers | undefined;
   const noise = numbers?.noise;
-  const rows: Array<readonly [string, string]> = [["Rule", row.rule]];
+  const rows: Array<readonly [string, string]> = [["Overall by", toRule(row.rule)]];
   if (numbers) {
     rows.push(
+      ["Target by", toRule(numbers.rule)],
       ["Sum", `${toSize(numbers.sum, unit)}${numbers.sum_is_complete ? "" : ` without ${numbers.missing.join(", ")}`}`],
       ["From baseline", `${toSize(numbers.baseline, unit)}, ${toChange(numbers.sum, numbers.baseline)}`],
       ["From nadir", `${toSize(numbers.nadir, unit)}, ${toChange(numbers.sum, numbers.nadir)}`],
       ["Lesions", Object.entries(numbers.lesions).map(([name, size]) => `${name} ${toSize(size, unit)}`).join(", ")],
-      ["To response", toSize(numbers.above_response_limit, unit)],
-      ["To progression", toSize(numbers.below_progression_limit, unit)],
+      ["Response limit", toDistance(numbers.above_response_limit, unit, "above", "below")],
+      ["Progression limit", toDistance(numbers.below_progression_limit, unit, "below", "above")],
     );
     if (noise) {
       rows.push([

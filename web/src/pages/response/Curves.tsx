@@ -23,7 +23,7 @@ const WIDTH = 620;
 const HEIGHT = 250;
 const LEFT = 46;
 const BOTTOM = 26;
-const RIGHT = 58;
+const RIGHT = 88;
 const DAYS_PER_WEEK = 7;
 const GAP_PX = 13;
 
@@ -56,9 +56,6 @@ export function Curves({ label, lines, last, unit, fromZero, injections }: Props
       ))}
       <text x={WIDTH - RIGHT + 8} y={HEIGHT - 10} className={styles.tick}>
         weeks
-      </text>
-      <text x={LEFT - 6} y={10} textAnchor="end" className={styles.tick}>
-        {unit}
       </text>
       {injections.map((when) => (
         <g key={when}>

@@ -47,9 +47,10 @@ export function Lanes({ found, last }: { found: Answer; last: number }) {
                   gone
                 </text>
               ) : (
-                <circle key={one.day} cx={at(one.day)} cy={y} r={2 + 8 * (size / largest)} className={styles.size} data-group={lesion.group}>
+                <g key={one.day}>
+                  <Mark group={lesion.group as Group} x={at(one.day)} y={y} scale={0.5 + 1.8 * (size / largest)} />
                   <title>{`${lesion.label}, week ${(one.day / DAYS_PER_WEEK).toFixed(0)}: ${size.toFixed(1)} mm`}</title>
-                </circle>
+                </g>
               );
             })}
             {lesion.injection_days.map((when) => (

@@ -48,7 +48,9 @@ export default function ResponsePage({ params }: { params: Params }) {
               onChange={(event) => setReadId(event.target.value)}
             />
           ) : null}
-          <Button onClick={() => window.print()}>Print</Button>
+          <Button className={styles.print} onClick={() => window.print()}>
+            Print
+          </Button>
         </>
       }
     >
@@ -79,18 +81,18 @@ function Course({ found }: { found: Answer }) {
   return (
     <>
       <p className={styles.facts}>
-        As {shown?.role.replace("_", " ")} measured it by {shown?.criterion}
+        As {shown?.role.replace("_", " ")} measured it by {shown?.criterion}{" "}
         {shown && shown.state !== "locked" ? <Badge tone="caution">read {shown.state}, not locked</Badge> : null}
         {shown?.holds ? <Badge tone="good">chosen by adjudication</Badge> : null}. Weeks count from the baseline scan of {day(found.origin)}
         {found.first_injection_day === null ? "; not injected yet" : `; first injection on day ${found.first_injection_day}`}.
         {found.undated > 0 ? ` ${found.undated} scans without a whole date are left out.` : ""}
       </p>
       <Columns>
-        <Panel title="Sums of target lesions">
+        <Panel title="Sums of target lesions, mm">
           <Curves label="Sums of target lesions over time; the table of sums has the numbers" lines={sums} last={last} unit="mm" fromZero injections={found.injection_days} />
           <Legend groups={["injected", "non-injected", "all"]} />
         </Panel>
-        <Panel title="Each lesion, change from baseline">
+        <Panel title="Each lesion, change from baseline, %">
           <Curves label="Change of each lesion from the baseline; the table of lesions has the sizes" lines={lesions} last={last} unit="%" injections={found.injection_days} />
           <Legend groups={["injected", "non-injected"]} />
         </Panel>
@@ -98,6 +100,7 @@ function Course({ found }: { found: Answer }) {
       <Panel title="Lesions and injections over time">
         <Lanes found={found} last={last} />
         <Legend groups={["injected", "non-injected", "new", "injection"]} />
+        <p className={styles.facts}>The larger the mark, the longer the diameter at that scan.</p>
       </Panel>
       <Panel title="Each scan" flush>
         <Scans found={found} />

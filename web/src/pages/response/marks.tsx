@@ -11,15 +11,16 @@ const WORDS: Record<Group, string> = {
 };
 
 /** One shape for each group: circle, square, diamond; no group is told by its colour alone. */
-export function Mark({ group, x, y }: { group: Group; x: number; y: number }) {
+export function Mark({ group, x, y, scale = 1 }: { group: Group; x: number; y: number; scale?: number }) {
   const common = { className: styles.mark, "data-group": group };
+  const d = 5 * scale;
   switch (group) {
     case "injected":
-      return <circle {...common} cx={x} cy={y} r={4} />;
+      return <circle {...common} cx={x} cy={y} r={4 * scale} />;
     case "non-injected":
-      return <rect {...common} x={x - 3.5} y={y - 3.5} width={7} height={7} />;
+      return <rect {...common} x={x - 3.5 * scale} y={y - 3.5 * scale} width={7 * scale} height={7 * scale} />;
     case "new":
-      return <path {...common} d={`M${x},${y - 5}L${x + 5},${y}L${x},${y + 5}L${x - 5},${y}Z`} />;
+      return <path {...common} d={`M${x},${y - d}L${x + d},${y}L${x},${y + d}L${x - d},${y}Z`} />;
     case "injection":
       return <path {...common} d={`M${x - 4.5},${y - 6}H${x + 4.5}L${x},${y + 3}Z`} />;
     default:

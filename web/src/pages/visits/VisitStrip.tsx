@@ -76,3 +76,27 @@ function Mark({ state, x, y }: { state: string; x: number; y: number }) {
       return <circle cx={x} cy={y} r={4.5} className={styles.planned} />;
   }
 }
+
+const STATES = ["done", "out of window", "missed", "overdue", "due", "planned"] as const;
+
+/** What the shapes stand for; a light bar is the window. */
+export function StripLegend() {
+  return (
+    <ul className={styles.legend}>
+      {STATES.map((state) => (
+        <li key={state}>
+          <svg width={16} height={16} aria-hidden="true">
+            <Mark state={state} x={8} y={8} />
+          </svg>
+          {state}
+        </li>
+      ))}
+      <li>
+        <svg width={22} height={16} aria-hidden="true">
+          <rect x={0} y={5} width={22} height={6} className={styles.window} />
+        </svg>
+        window
+      </li>
+    </ul>
+  );
+}

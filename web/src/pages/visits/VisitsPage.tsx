@@ -2,6 +2,7 @@ import { useQuery } from "@tanstack/react-query";
 import { useState } from "react";
 import { client, unwrap } from "../../api/client";
 import { type Item, useItem } from "../../api/items";
+import type { components } from "../../api/schema";
 import type { Params } from "../../shell/pages";
 import { useMay } from "../../shell/me";
 import { useShortcut } from "../../shell/shortcuts";
@@ -13,8 +14,10 @@ import { Panel } from "../../ui/Panel";
 import { Answered, Empty, Loading } from "../../ui/States";
 import { Table } from "../../ui/Table";
 import { day } from "../../ui/numbers";
-import { VisitStrip } from "./VisitStrip";
+import { StripLegend, VisitStrip } from "./VisitStrip";
 import styles from "./Visits.module.css";
+
+type Row = components["schemas"]["VisitRow"];
 
 const TONES: Record<string, Tone> = { overdue: "bad", due: "caution", planned: "quiet", done: "good", missed: "bad", "out of window": "caution" };
 const STATUSES = [
@@ -64,14 +67,16 @@ export default function VisitsPage({ params }: { params: Params }) {
             <>
               <Panel title="Two years at a glance">
                 <VisitStrip rows={found.rows} asOf={found.as_of} />
+                <StripLegend />
               </Panel>
+              <Owed rows={found.rows} may={may} onEnter={enter} />
               <Panel title="Visits" flush>
                 <Table
                   caption="Visits of the patient by day"
                   rows={found.rows}
                   rowKey={(row) => `${row.name} ${row.number} ${row.item_id}`}
                   columns={[
-                    { name: "visit", title: "Visit", cell: (row) => `${row.name} ${row.number ?? "(unscheduled)"}` },
+                    { name: "visit", title: "Visit", cell: (row) => <span className={styles.whole}>{`${row.name} ${row.number ?? "(unscheduled)"}`}</span> },
                     { name: "state", title: "State", cell: (row) => <Badge tone={TONES[row.state] ?? "quiet"}>{row.state}</Badge> },
                     { name: "due", title: "Planned day", cell: (row) => (row.due_first === row.due ? day(row.due_first) : row.due || "–") },
                     { name: "window", title: "Window", cell: (row) => (row.opens && row.closes ? `${day(row.opens)} to ${day(row.closes)}` : "–") },
@@ -85,10 +90,6 @@ export default function VisitsPage({ params }: { params: Params }) {
                         !may || row.locked ? null : row.item_id ? (
                           <Button look="quiet" aria-label={`Change ${row.name} ${row.number}`} onClick={() => setAsked({ itemId: row.item_id, initial: {} })}>
                             Change
-                          </Button>
-                        ) : row.state === "overdue" || row.state === "due" ? (
-                          <Button look="quiet" aria-label={`Enter ${row.name} ${row.number}`} onClick={() => enter(row.name, row.number)}>
-                            Enter
                           </Button>
                         ) : null,
                     },
@@ -118,6 +119,32 @@ export default function VisitsPage({ params }: { params: Params }) {
       ) : null}
       {asked && asked.itemId !== "" ? <ChangeVisit itemId={asked.itemId} fields={fields} onClose={() => setAsked(null)} /> : null}
     </Page>
+  );
+}
+
+/** What has to be seen to now, before everything else. */
+function Owed({ rows, may, onEnter }: { rows: readonly Row[]; may: boolean; onEnter: (name: string, number: number | null) => void }) {
+  const owed = rows.filter((row) => row.state === "overdue" || row.state === "due");
+  if (owed.length === 0) return null;
+  return (
+    <Panel title="To see to now">
+      <ul className={styles.owed}>
+        {owed.map((row) => (
+          <li key={`${row.name} ${row.number}`}>
+            <Badge tone={TONES[row.state] ?? "quiet"}>{row.state}</Badge>
+            <span>
+              {row.name} {row.number}
+            </span>
+            <span className={styles.quiet}>{row.reason}</span>
+            {may ? (
+              <Button aria-label={`Enter ${row.name} ${row.number}, ${row.state}`} onClick={() => onEnter(row.name, row.number ?? null)}>
+                Enter
+              </Button>
+            ) : null}
+          </li>
+        ))}
+      </ul>
+    </Panel>
   );
 }
 
