@@ -20,7 +20,7 @@ router = APIRouter(prefix="/api", tags=["Reads"])
 MOST_ROWS = 200
 
 
-class ReadFacts(BaseModel):
+class ReadHead(BaseModel):
     """A read; ``reader_name`` is empty for blinded readers."""
 
     item_id: str
@@ -108,7 +108,7 @@ class ReadVerdicts(BaseModel):
 class PairPart(BaseModel):
     """One of the two reads that are decided between."""
 
-    read: ReadFacts
+    read: ReadHead
     marks: list[ReadMark]
     verdicts: ReadVerdicts
 
@@ -127,7 +127,7 @@ class Difference(BaseModel):
 class ReadPage(BaseModel):
     """All that the page of one read shows."""
 
-    read: ReadFacts
+    read: ReadHead
     etag: str
     subject_id: str
     is_own: bool
