@@ -51,13 +51,13 @@ web: $(VENV)/.core
 test: $(VENV)/.dev
 	@bash tools/install_test_tools.sh
 	@bash tools/build_web.sh
-	@$(BIN)/python -m pytest -q -n 2 --dist loadgroup
+	@$(BIN)/python -m pytest -q -n 2 --dist loadfile --no-loadscope-reorder
 
 bench: $(VENV)/.bench
 	@$(BIN)/python -m benchmarks
 
 soak: $(VENV)/.dev
-	@$(BIN)/python -m pytest -q -n 2 -m soak
+	@$(BIN)/python -m pytest -q -n 2 --dist loadfile --no-loadscope-reorder -m soak
 
 lint: $(VENV)/.dev
 	@$(BIN)/ruff check .

@@ -65,18 +65,17 @@ def measure_track_rows() -> Iterator[tuple[str, ...]]:
     yield from (to_timed_row(row) for row in measure_track())
 
 
-def measure_import_rows() -> Iterator[tuple[str, ...]]:
-    """Import of scans into a record."""
-    from benchmarks.imports import measure_imports
-
-    yield from (to_timed_row(row) for row in measure_imports())
-
-
 def measure_record_rows() -> Iterator[tuple[str, ...]]:
-    """The trail of the shared record."""
+    """The shared record: people at work, its trail, scans into it; on both databases where PostgreSQL is installed."""
+    from benchmarks.databases import list_databases
+    from benchmarks.imports import measure_imports
+    from benchmarks.record import measure_load
     from benchmarks.record_trail import measure_append, measure_verify
 
-    yield from (to_timed_row(row) for work in (measure_append, measure_verify) for row in work())
+    for database in list_databases():
+        for work in (measure_load, measure_append, measure_verify):
+            yield from (to_timed_row(row) for row in work(database))
+    yield from (to_timed_row(row) for row in measure_imports())
 
 
 def measure_report_rows() -> Iterator[tuple[str, ...]]:
@@ -88,6 +87,16 @@ def measure_report_rows() -> Iterator[tuple[str, ...]]:
     yield name, f"{run.wall_seconds:.1f}", f"{run.cpu_seconds:.1f}", f"{run.peak_mib:.0f}", BAR
 
 
+def measure_cluster_rows() -> Iterator[tuple[str, ...]]:
+    """A long simulation on a Dask cluster of one worker and of two."""
+    from benchmarks.cluster import BAR, measure_cluster
+
+    run = measure_cluster()
+    name = f"tite-crm, {run.trials} trials, on one Dask worker and on two"
+    note = f"{run.two_s:.1f} s on two: {run.ratio:.2f}x; bar {BAR}; load of the machine before {run.load:.1f}"
+    yield name, f"{run.one_s:.1f}", "", "", note
+
+
 SECTIONS: dict[str, tuple[str, Callable[[], Iterator[tuple[str, ...]]]]] = {
     "commands": ("Commands", measure_commands),
     "paths": ("Paths", measure_path_rows),
@@ -95,9 +104,9 @@ SECTIONS: dict[str, tuple[str, Callable[[], Iterator[tuple[str, ...]]]]] = {
     "spread": ("Spread", measure_spread_rows),
     "response": ("Response", measure_response_rows),
     "track": ("Lesion tracking", measure_track_rows),
-    "imports": ("Import of scans", measure_import_rows),
     "report": ("Trial report", measure_report_rows),
     "trials": ("Trials", measure_trial_rows),
+    "cluster": ("Dask", measure_cluster_rows),
     "record": ("Record", measure_record_rows),
 }
 

@@ -1,4 +1,4 @@
-"""The record under load: ``python -m benchmarks.record [--database URL] [--seconds N]``.
+"""The record under load: ``python -m benchmarks record``, or ``python -m benchmarks.record [--database URL]``.
 
 A server in a process of its own on 500 patients x 20 visits x 10 lesions; 50 logged-in people in another process,
 each with 1 s to think, four requests of five reading. What is drawn is made up and says so.
@@ -16,9 +16,16 @@ import subprocess
 import sys
 import tempfile
 import time
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import TYPE_CHECKING
+
+from benchmarks.commands import Row
+
+if TYPE_CHECKING:
+    from benchmarks.databases import Database
 
 PATIENTS, VISITS, LESIONS = 500, 20, 10
 PEOPLE, THINK_S, READS = 50, 1.0, 0.8
@@ -134,7 +141,8 @@ class Browser:
         """One request: status, head, content, milliseconds."""
         data = b"" if body is None else json.dumps(body).encode()
         lines = [f"{method} {path} HTTP/1.1", f"host: 127.0.0.1:{self.port}", "x-hepatica: 1",
-                 f"content-length: {len(data)}", "content-type: application/json", f"cookie: {cookie}"]  # fmt: skip
+                 f"content-length: {len(data)}", "content-type: application/json", f"cookie: {cookie}",
+                 "hepatica-dates: true"]  # fmt: skip
         lines += [f"{name}: {value}" for name, value in (headers or {}).items()]
         sent = ("\r\n".join(lines) + "\r\n\r\n").encode() + data
         started = time.perf_counter()
@@ -263,6 +271,29 @@ def measure_record(*, database: str = "", seconds: float = 60.0) -> dict:
             figures_status = server.wait()
         figures["status"] = figures_status
         return figures
+
+
+def measure_load(database: Database) -> Iterator[Row]:
+    """50 people for a minute on one kind of database, as rows of the document."""
+    figures = measure_record(database=database.make_address())
+    failed = f", {figures['failed']} FAILED" if figures["failed"] else ""
+    for word, bar_ms in (("reads", READ_BAR_MS), ("writes", WRITE_BAR_MS)):
+        taken = figures[f"{word}_ms"]
+        shown = f"p50 {taken['p50']:.0f}, p95 {taken['p95']:.0f}, p99 {taken['p99']:.0f} ms of {taken['n']}{failed}"
+        yield Row(
+            name=f"{PEOPLE} people on {database.name}, {word}: {shown}",
+            wall_s=figures["seconds"],
+            cpu_s=figures["server_cpu_s"],
+            peak_mib=figures["after_mib"],
+            bar=f"p95 {bar_ms:.0f} ms",
+        )
+    yield Row(
+        name=f"server on {database.name}, idle",
+        wall_s=0.0,
+        cpu_s=0.0,
+        peak_mib=figures["idle_mib"],
+        bar=f"{IDLE_BAR_MIB:.0f} MiB",
+    )
 
 
 def _to_figures(timed: Timed) -> dict:

@@ -17,6 +17,7 @@ from pathlib import Path
 from typing import Any
 
 from benchmarks.commands import HEPATICA, Command, Row, measure
+from benchmarks.databases import Database
 from hepatica.adapters.store.conditions import to_search
 from hepatica.adapters.store.home import RecordHome, make_home
 from hepatica.bootstrap import SystemClock
@@ -31,6 +32,7 @@ EVENTS = 1_000_000
 PATIENTS, VISITS, LESIONS = 500, 20, 10
 APPENDED = 300
 WRITERS = 4
+ROWS_AT_ONCE = 10_000
 BAR = "60 s, 2 cores"
 
 
@@ -73,19 +75,34 @@ def fill(home: RecordHome, events: int) -> None:
     """Write a record of 500 patients, 20 visits, 10 lesions with this many events behind it."""
     trail = Trail()
     rows = _list_rows(trail)
-    raw: Any = home.engine.raw_connection()
-    cursor = raw.cursor()
-    cursor.execute("BEGIN IMMEDIATE")
-    cursor.executemany("INSERT INTO event VALUES (?, ?, ?, ?, ?, ?)", islice(rows, events))
-    cursor.executemany(
-        "INSERT INTO item VALUES (?, ?, 's1', ?, ?, 0, ?, ?)",
-        (
-            (kind, item_id, patient, version, json.dumps(values), to_search(find_kind(kind), values))
-            for (kind, item_id), (version, patient, values) in trail.items.items()
-        ),
-    )
-    cursor.execute("COMMIT")
-    raw.close()
+    with home.engine.connect() as connection:
+        raw: Any = connection.connection.driver_connection
+        write = _copy if home.engine.dialect.name == "postgresql" else _insert
+        write(raw, "event", islice(rows, events))
+        write(
+            raw,
+            "item",
+            (
+                (kind, item_id, "s1", patient, version, False, json.dumps(values), _to_search(kind, values))
+                for (kind, item_id), (version, patient, values) in trail.items.items()
+            ),
+        )
+        raw.commit()
+
+
+def _to_search(kind: str, values: dict[str, Any]) -> str:
+    return to_search(find_kind(kind), values)
+
+
+def _insert(raw: Any, table: str, rows: Iterator[tuple[Any, ...]]) -> None:
+    for block in iter(lambda: list(islice(rows, ROWS_AT_ONCE)), []):
+        raw.executemany(f"INSERT INTO {table} VALUES ({', '.join('?' * len(block[0]))})", block)
+
+
+def _copy(raw: Any, table: str, rows: Iterator[tuple[Any, ...]]) -> None:
+    with raw.cursor().copy(f"COPY {table} FROM STDIN") as copy:
+        for row in rows:
+            copy.write_row(row)
 
 
 def _list_rows(trail: Trail) -> Iterator[tuple[Any, ...]]:
@@ -116,26 +133,27 @@ def _list_rows(trail: Trail) -> Iterator[tuple[Any, ...]]:
         step += 1
 
 
-def measure_verify(events: int = EVENTS) -> Iterator[Row]:
+def measure_verify(database: Database, events: int = EVENTS) -> Iterator[Row]:
     """The command on a record with this many events."""
     folder = Path(tempfile.mkdtemp(prefix="hepatica-bench-"))
     try:
-        home = make_home(folder / "home", mode="research")
+        address = database.make_address()
+        home = make_home(folder / "home", mode="research", database=address)
         fill(home, events)
         home.close()
-        arguments = (*HEPATICA, "audit", "verify", "--home", str(folder / "home"), "--json")
-        yield from measure(
-            Command(name=f"audit verify, {events:,} events", arguments=arguments, runs=2, bar=BAR)
-        )
+        more = ("--database", address) if address else ()
+        arguments = (*HEPATICA, "audit", "verify", "--home", str(folder / "home"), "--json", *more)
+        name = f"audit verify on {database.name}, {events:,} events"
+        yield from measure(Command(name=name, arguments=arguments, runs=2, bar=BAR))
     finally:
         shutil.rmtree(folder, ignore_errors=True)
 
 
-def measure_append() -> Iterator[Row]:
+def measure_append(database: Database) -> Iterator[Row]:
     """Changes a second, each acknowledged when it is on the disk."""
     for writers in (1, WRITERS):
         folder = Path(tempfile.mkdtemp(prefix="hepatica-bench-"))
-        home = make_home(folder / "home", mode="research")
+        home = make_home(folder / "home", mode="research", database=database.make_address())
         try:
             context = RecordContext(
                 store=home.store, files=home.files, clock=SystemClock(), actor=make_system_actor()
@@ -145,7 +163,8 @@ def measure_append() -> Iterator[Row]:
                 list(threads.map(lambda n, context=context: _append(context, n), range(writers)))
             wall, cpu = time.perf_counter() - wall, time.process_time() - cpu
             rate = writers * APPENDED / wall
-            name = f"append to SQLite, {writers} writer{'s' if writers > 1 else ''}, {writers * APPENDED} changes"
+            several = "s" if writers > 1 else ""
+            name = f"append to {database.name}, {writers} writer{several}, {writers * APPENDED} changes"
             yield Row(name=name, wall_s=wall, cpu_s=cpu, peak_mib=0.0, bar=f"{rate:.0f} changes a second")
         finally:
             home.close()

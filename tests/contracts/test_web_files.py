@@ -13,6 +13,7 @@ import pytest
 from cases import write_phantom
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from phantom import make_phantom
 from web_jobs import add_scan, open_world, run_next
 from web_record import open_web_record
 
@@ -22,7 +23,6 @@ from hepatica.record.job import JobState
 from hepatica.record.people import Role
 from hepatica.workflows.export_items import STARTS, escape_cell
 
-pytestmark = pytest.mark.xdist_group("web-files")
 SCRIPT = "<script>alert(1)</script>"
 
 
@@ -30,7 +30,7 @@ SCRIPT = "<script>alert(1)</script>"
 def planned(tmp_path_factory):
     """The phantom in the record, planned through a job by its investigator."""
     folder = tmp_path_factory.mktemp("planned")
-    case = write_phantom(folder / "case")
+    case = write_phantom(folder / "case", phantom=make_phantom(spacing_mm=(6.0, 6.0, 8.0)))
     web = open_web_record(folder)
     web.add_patient()
     add_scan(web, "ct", case["ct"].read_bytes())
@@ -290,3 +290,48 @@ def test_an_upload_whose_job_is_cancelled_before_it_runs_is_forgotten(taking):
     assert len(uploads.list_uploads()) == 1
     assert nurse.post(f"/api/job/{job['job_id']}/cancel").status_code == 200
     assert uploads.list_uploads() == ()
+
+
+@pytest.mark.requirement("F-jobs-spread")
+def test_a_spread_job_makes_an_item_of_the_plan_whose_files_are_the_simulations(planned):
+    plan_id = planned.job.result["plan_id"]
+    request = {"plan_id": plan_id, "draws": 3, "seed": 4, "rate_ml_per_min": 0.5}
+    asked = planned.doctor.post("/api/job", json={"kind": "spread", "patient_id": "p1", "request": request})
+    assert asked.status_code == 202, asked.text
+    state, job = run_next(planned.web, planned.world)
+    assert state is JobState.DONE, job.result
+    item = planned.doctor.get(f"/api/spread/{job.result['spread_id']}").json()
+    assert item["patient_id"] == "p1" and item["site_id"] == "s1"
+    assert {**request, "files": item["values"]["files"]} == item["values"]
+    where = f"/api/files/spread/{item['item_id']}"
+    document = planned.doctor.get(f"{where}/spread.json").json()
+    assert (document["draws"], document["seed"], document["rate"]["value"]) == (3, 4, 0.5)
+    manifest = planned.doctor.get(f"{where}/manifest.json").json()
+    assert {name: item["values"]["files"][name] for name in manifest["outputs"]} == manifest["outputs"]
+    reader = planned.web.enter("spread-reader", Role.READER_1)
+    assert reader.get(f"{where}/spread.json").status_code == 403
+    other = planned.web.enter("spread-far", Role.INVESTIGATOR, sites=["s2"])
+    assert other.get(f"{where}/spread.json").status_code == 404
+
+
+@pytest.mark.requirement("F-jobs-spread")
+def test_a_spread_of_another_patients_plan_or_without_a_rate_fails_with_its_code(planned):
+    plan_id = planned.job.result["plan_id"]
+    planned.web.add(
+        "plan", "no-scans", {"scan_id": "ct", "visit_number": 1, "status": "cleared", "files": {}}
+    )
+    for patient_id, wanted, code in (
+        ("p2", plan_id, "not_found"), ("p1", "nothing", "not_found"), ("p1", "no-scans", "conflict"), ("p1", plan_id, "not_set"),
+    ):  # fmt: skip
+        body = {"kind": "spread", "patient_id": patient_id, "request": {"plan_id": wanted, "draws": 1}}
+        assert planned.doctor.post("/api/job", json=body).status_code == 202
+        state, job = run_next(planned.web, planned.world)
+        assert state is JobState.FAILED and job.result["error"]["code"] == code, job.result
+        assert str(planned.web.home.folder) not in json.dumps(dict(job.result))
+    for wrong in (
+        {"draws": 0}, {"draws": 10**6}, {"seed": -1}, {"rate_ml_per_min": 0}, {"rate_ml_per_min": "fast"}, {"plan_id": "../x"},
+        {"plan_id": ""}, {"surprise": 1}, {"rate_ml_per_min": True},
+    ):  # fmt: skip
+        body = {"kind": "spread", "patient_id": "p1", "request": {"plan_id": plan_id, **wrong}}
+        answer = planned.doctor.post("/api/job", json=body)
+        assert (answer.status_code, answer.json()["code"]) == (422, "record_input"), wrong

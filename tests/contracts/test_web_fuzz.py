@@ -15,7 +15,6 @@ from hepatica.entrypoints.web.services import WebServices
 from hepatica.entrypoints.web.settings import COOKIE
 from hepatica.record.people import Role
 
-pytestmark = pytest.mark.xdist_group("web-fuzz")
 EXAMPLES = 2
 SOAK_EXAMPLES = int(os.environ.get("HEPATICA_SOAK_EXAMPLES", "100"))
 

@@ -96,7 +96,8 @@ def test_a_scan_is_moved_over_http_in_a_process_of_its_own(server, tmp_path):
     moved = nurse.post(where, json=body, headers=version)
     assert moved.status_code == 200
     assert (moved.json()["patient_id"], moved.json()["values"]["state"]) == ("p", "accepted")
-    assert nurse.get(f"/api/scan/{one.scan_id}").status_code == 404
+    assert moved.json()["item_id"] == one.scan_id
+    assert nurse.get("/api/scan", params={"patient_id": "q"}).json()["items"] == []
 
 
 @pytest.mark.requirement("F-pacs-api")

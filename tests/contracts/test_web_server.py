@@ -16,7 +16,6 @@ from hepatica.bootstrap import make_record
 from hepatica.record.people import Role
 from hepatica.workflows.accounts import accept_link, invite_account
 
-pytestmark = pytest.mark.xdist_group("live-server")
 IDLE_MOST_BYTES = 400 << 20
 """Bar of the issue."""
 HEAVY = {
@@ -153,3 +152,16 @@ def test_without_built_pages_the_root_says_so_and_with_them_it_serves_them(home,
     assert client.get("/api/nothing").json()["code"] == "not_found"
     bare.home.close()
     built.home.close()
+
+
+@pytest.mark.requirement("F-serve-stop")
+def test_a_caller_is_taken_as_soon_as_the_port_is_known():
+    import socket
+
+    from hepatica.entrypoints.web.server import Listening, _bind
+
+    with (
+        _bind(Listening(address="127.0.0.1", port=0)) as bound,
+        socket.create_connection(bound.getsockname(), 5),
+    ):
+        assert bound.getsockopt(socket.SOL_SOCKET, socket.SO_ACCEPTCONN) == 1

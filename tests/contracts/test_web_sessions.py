@@ -202,11 +202,12 @@ def test_over_http_a_session_asks_for_the_right_and_site_of_the_plan_each_time(m
 def test_a_stored_plan_is_rebuilt_from_the_record_and_answers_like_the_plan(tmp_path):
     import nibabel  # noqa: F401
     from cases import write_phantom
+    from phantom import make_phantom
     from web_jobs import add_scan, open_world, run_next
 
     from hepatica.bootstrap import start_worker
 
-    case = write_phantom(tmp_path / "case")
+    case = write_phantom(tmp_path / "case", phantom=make_phantom(spacing_mm=(6.0, 6.0, 8.0)))
     sessions = PlanSessions(start_worker, {"home": str(tmp_path / "home"), "database": ""})
     web = open_web_record(tmp_path, services=WebServices(sessions=sessions))
     web.add_patient()

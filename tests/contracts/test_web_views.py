@@ -254,37 +254,6 @@ def test_a_plan_on_a_scan_from_files_has_no_pacs_to_go_to_and_says_so(planned):
     assert nurse.post(f"{planned.at}/sending").status_code == 403
 
 
-@pytest.mark.requirement("G-plan-choose")
-def test_a_decision_names_something_of_the_plan_and_is_written_with_its_reason(planned):
-    where, plan = f"{planned.at}/decision", planned.doctor.get(f"/api/plan/{planned.plan_id}")
-    tag = {"if-match": plan.headers["etag"]}
-    good = {
-        "chosen_punctures": ["P1b"], "reason": "rib beside P1",
-        "dose_changes": [{"lesion_id": "L1", "volume_ml": 1.5, "reason": "vessel"}],
-    }  # fmt: skip
-    for wrong in (
-        {"chosen_punctures": ["P9"]},
-        {"dose_changes": [{"lesion_id": "L9", "volume_ml": 1.0, "reason": "x"}]},
-        {"accepted_structures": [{"structure": "liver", "accepted_by": "Ida"}]},
-    ):
-        answer = planned.doctor.post(where, json={**good, **wrong}, headers=tag)
-        assert (answer.status_code, answer.json()["code"]) == (404, "not_found"), wrong
-    two = planned.doctor.post(where, json={**good, "chosen_punctures": ["P1", "P1a1"]}, headers=tag)
-    assert (two.status_code, two.json()["code"]) == (422, "record_input")
-    assert planned.doctor.post(where, json={"chosen_punctures": ["P1b"]}, headers=tag).status_code == 422
-    made = planned.doctor.post(where, json=good, headers=tag)
-    assert made.status_code == 200, made.text
-    values = made.json()["values"]
-    document = planned.doctor.get(f"/api/files/plan/{planned.plan_id}/plan.json").json()
-    assert values["chosen_punctures"] == ["P1b"]
-    assert values["dose_changes"][0]["planned_ml"] == document["injections"][0]["volume_ml"]
-    assert planned.doctor.post(where, json=good, headers=tag).status_code in (409, 412)
-    last = planned.doctor.get(f"/api/events/plan/{planned.plan_id}").json()["events"][-1]
-    assert last["reason"] == "rib beside P1"
-    nurse = planned.web.enter("nina", Role.COORDINATOR)
-    assert nurse.post(where, json=good, headers=tag).status_code == 403
-
-
 @pytest.mark.requirement("G-plan-labels")
 def test_labels_drawn_on_a_scan_need_a_name_for_every_value_and_no_blinded_reader_sees_them(planned):
     where = "/api/scan/ct/labels/upload"

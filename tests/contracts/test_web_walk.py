@@ -26,7 +26,6 @@ from hepatica.record.job import Job
 from hepatica.record.people import Role, read_rights
 from hepatica.workflows.job_catalogue import find_job_kind, read_job_kinds
 
-pytestmark = pytest.mark.xdist_group("web-walk")
 PAGE = Path(__file__).parents[2] / "docs" / "reference" / "rights.md"
 VALUES = {
     "site": {"name": "North"},
@@ -36,6 +35,8 @@ VALUES = {
     "consent": {"study_id": "study1", "form_version": "1", "signed_date": "2026-01-01"},
     "scan": {"series_uid": "2.25.1", "modality": "CT", "state": "accepted"},
     "plan": {"scan_id": "scan1", "visit_number": 1, "status": "cleared", "files": {}},
+    "spread": {"plan_id": "plan1", "draws": 10, "seed": 1, "files": {}},
+    "report": {"about": "trial", "made_time": "2026-01-02T03:04:05+00:00", "partial": False, "files": {}},
     "procedure": {"visit_number": 1, "state": "open", "entries": []},
     "visit": {"name": "V1", "visit_number": 1, "status": "planned"},
     "lesion": {"lesion_label": "L1", "tracking_uid": "2.25.2", "location": "LIVER"},
@@ -51,7 +52,7 @@ VALUES = {
     },
 }  # fmt: skip
 ENTRY = {"entry_id": "e1", "kind": "note", "occurred_at": "2026-01-02T08:00:00+00:00", "values": {}}
-OF_NOBODY = {"site", "study", "account"}
+OF_NOBODY = {"site", "study", "account", "report"}
 BLINDED = {Role.READER_1, Role.READER_2, Role.ADJUDICATOR}
 
 
@@ -108,6 +109,7 @@ def body_of(web, method, path, kind):
         return {"reason": "twice"}
     special = {
         "/api/account": {"login": "new", "display_name": "N", "roles": ["monitor"]},
+        "/api/account/{account_id}/invitation": {"reason": "new provider"},
         "/api/account/{account_id}": {"display_name": "N", "reason": "married"},
         "/api/read": {"patient_id": "patient1", "reader_id": web.ids[Role.READER_2], "criterion": "mrecist", "scan_ids": ["scan1"]},
         "/api/read/{read_id}/measurement": {"lesion_id": "lesion1", "longest_diameter_mm": 12.0},
@@ -116,11 +118,12 @@ def body_of(web, method, path, kind):
         "/api/locks/{kind}/{item_id}": {"locked": True, "reason": ""},
         "/api/plan/{plan_id}/session/path": {"sequence": 1, "lesion_id": "L1", "entry_lps_mm": [0, 0, 0], "tip_lps_mm": [0, 0, 9]},
         "/api/plan/{plan_id}/session/replan": {"sequence": 1},
-        "/api/plan/{plan_id}/decision": {"chosen_punctures": [], "reason": "none fits"},
         "/api/scan/{scan_id}/acceptance": {"reason": "same person"},
         "/api/scan/{scan_id}/rejection": {"reason": "of no use"},
         "/api/scan/{scan_id}/move": {"patient_id": "patient1", "reason": "wrong patient"},
         "/api/pacs/{name}/search": {},
+        "/api/patient/{patient_id}/identity-erasure": {"reason": "asked for"},
+        "/api/plan/{plan_id}": {"reason": "as it was"},
         "/api/procedure": {"plan_id": "plan1"},
         "/api/procedure/{procedure_id}/entries": {"entries": [ENTRY]},
         "/api/procedure/{procedure_id}/closing": ENTRY,

@@ -11,11 +11,11 @@ import numpy as np
 import pytest
 from cases import run_hepatica
 from jsonschema import Draft202012Validator
+from shared_plans import share_demo, share_demo_again
 
 from hepatica.bootstrap import read_image, read_schema, read_segments
 from hepatica.workflows.ports import ReadImage
 
-pytestmark = pytest.mark.xdist_group("demo-journey")
 MOST_SKIN_DISTANCE_MM = 3.0
 """Skin is the outer face of body voxels; the entry is sampled on it, voxels are 0.7 x 0.7 x 2.5 mm."""
 LABEL_VOLUME_TOLERANCE_ML = 0.5
@@ -29,12 +29,10 @@ A4_PX = (595, 842)
 
 
 @pytest.fixture(scope="module")
-def demo(tmp_path_factory):
+def demo(shared):
     """The demo as it is shipped."""
-    folder = tmp_path_factory.mktemp("demo") / "plan"
-    run = run_hepatica("demo", "--out", folder, "--json")
-    assert run.status == 0, run.err
-    return folder, run.document
+    shown = share_demo(shared)
+    return shown.folder, shown.document
 
 
 @pytest.fixture(scope="module")
@@ -187,9 +185,13 @@ def test_dciodvfy_finds_no_error_in_the_demo_objects(demo, name):
 
 
 @pytest.mark.requirement("A-replay")
-def test_the_demo_replays_to_the_same_digests(demo, tmp_path):
-    run = run_hepatica("replay", demo[0], "--out", tmp_path / "again", "--json")
-    assert run.status == 0, run.err
+def test_the_demo_replays_to_the_same_digests(demo, shared):
+    folder = demo[0]
+    again = share_demo_again(shared)
+    assert again.document["equal_outputs"] == len(FILES) - 1
+    outputs = json.loads((folder / "manifest.json").read_text())["outputs"]
+    for name in FILES - {"manifest.json"}:
+        assert hashlib.sha256((again.folder / name).read_bytes()).hexdigest() == outputs[name], name
 
 
 @pytest.mark.requirement("A-privacy")

@@ -6,50 +6,50 @@ import csv
 import hashlib
 import json
 import re
+import shutil
 from collections import defaultdict
 from dataclasses import replace
 
 import pytest
-from cases import plan_arguments, run_hepatica, write_phantom
+from cases import call_hepatica, plan_arguments, run_hepatica, write_phantom
 from jsonschema import Draft202012Validator
 from phantom import make_phantom
+from shared_plans import share_two_lesions
 
 from hepatica.anatomy.structures import Origin, StructureKind, StructureSource
 from hepatica.bootstrap import read_schema
 from hepatica.entrypoints.cli.exit_status import EXIT_STATUS
 from hepatica.imaging.mask import Mask
 
-pytestmark = pytest.mark.xdist_group("explain-journey")
 CSV_AREA_TOLERANCE_CM2 = 0.2
 """Areas in the table are rounded to 1e-3 mm2 over some ten thousand points."""
 
 
 @pytest.fixture(scope="module")
-def explained(tmp_path_factory):
+def explained(shared, tmp_path_factory):
     """The phantom with two lesions, planned and explained once."""
+    shown = share_two_lesions(shared)
     folder = tmp_path_factory.mktemp("explain")
-    case = write_phantom(folder / "case", extra_lesion_lps_mm=(-95.0, -30.0, -10.0))
-    run = run_hepatica(*plan_arguments(case, folder / "plan", "--json"))
-    assert run.status == 0, run.err
+    shutil.copytree(shown.folder, folder / "plan")
     again = run_hepatica("paths", "explain", folder / "plan", "--out", folder / "why", "--json")
     assert again.status == 0, again.err
-    return folder, run.document, again.document
+    return folder, shown.document, again.document
 
 
 @pytest.fixture(scope="module")
 def closed(tmp_path_factory):
     """The phantom wrapped in bowel: no path to its lesion."""
     folder = tmp_path_factory.mktemp("closed")
-    phantom = make_phantom()
+    phantom = make_phantom(spacing_mm=(4.0, 4.0, 5.0))
     wall = phantom.anatomy.select(StructureKind.BODY) & ~phantom.anatomy.select(StructureKind.LIVER)
     source = StructureSource(
         kind=StructureKind.BOWEL, origin=Origin.LABELLED, names=("bowel",), source="test"
     )
     anatomy = phantom.anatomy.with_structures([(source, Mask.from_full(wall, grid=phantom.volume.grid))])
     case = write_phantom(folder / "case", phantom=replace(phantom, anatomy=anatomy))
-    run = run_hepatica(*plan_arguments(case, folder / "plan", "--json"))
+    run = call_hepatica(*plan_arguments(case, folder / "plan", "--json"))
     assert run.status == 0, run.err
-    again = run_hepatica("paths", "explain", folder / "plan", "--json")
+    again = call_hepatica("paths", "explain", folder / "plan", "--json")
     assert again.status == 0, again.err
     return folder, run.document, again.document
 
@@ -138,15 +138,15 @@ def test_where_no_path_exists_the_explanation_says_what_closes_all_skin(closed):
 @pytest.mark.requirement("B-explain-command")
 def test_one_lesion_can_be_asked_for_and_an_unknown_one_is_refused(explained, tmp_path):
     folder, _, _ = explained
-    one = run_hepatica("paths", "explain", folder / "plan", "--lesion", "L2", "--out", tmp_path / "one")
+    one = call_hepatica("paths", "explain", folder / "plan", "--lesion", "L2", "--out", tmp_path / "one")
     assert one.status == 0, one.err
     assert "L2" in one.out and "L1" not in one.out.split("Open")[0]
     assert [p.name for p in sorted(tmp_path.glob("one/*.png"))] == ["skin-map-L2-body.png", "skin-map-L2.png"]
-    wrong = run_hepatica("paths", "explain", folder / "plan", "--lesion", "L9", "--out", tmp_path / "x")
+    wrong = call_hepatica("paths", "explain", folder / "plan", "--lesion", "L9", "--out", tmp_path / "x")
     assert wrong.status == EXIT_STATUS["not_found"] and "L1, L2" in wrong.err
-    inside = run_hepatica("paths", "explain", folder / "plan", "--out", folder / "plan" / "why")
+    inside = call_hepatica("paths", "explain", folder / "plan", "--out", folder / "plan" / "why")
     assert inside.status == EXIT_STATUS["output_exists"]
-    taken = run_hepatica("paths", "explain", folder / "plan", "--out", folder / "why")
+    taken = call_hepatica("paths", "explain", folder / "plan", "--out", folder / "why")
     assert taken.status == EXIT_STATUS["output_exists"]
     assert not (tmp_path / "x").exists() and not (folder / "plan" / "why").exists()
 
@@ -159,6 +159,6 @@ def test_a_plan_that_was_changed_is_not_explained(closed, tmp_path):
     for name in ("manifest.json", "plan.json"):
         (copy / name).write_bytes((folder / "plan" / name).read_bytes())
     (copy / "plan.json").write_text((copy / "plan.json").read_text().replace('"visit": 1', '"visit": 2'))
-    run = run_hepatica("paths", "explain", copy, "--out", tmp_path / "why")
+    run = call_hepatica("paths", "explain", copy, "--out", tmp_path / "why")
     assert run.status == EXIT_STATUS["replay_mismatch"]
     assert not (tmp_path / "why").exists()

@@ -12,7 +12,6 @@ import numpy as np
 import pytest
 from PIL import Image
 
-pytestmark = pytest.mark.xdist_group("gallery")
 GALLERY = Path(__file__).parents[2] / "docs" / "gallery"
 PICTURES = ("candidate-paths", "skin-map", "skin-map-body", "risk", "sheet")
 MOST_BYTES = 150_000

@@ -7,26 +7,39 @@ import json
 import nibabel
 import numpy as np
 import pytest
-from cases import plan_arguments, run_hepatica, write_phantom
+from cases import call_hepatica, plan_arguments, write_phantom
 from jsonschema import Draft202012Validator
 from phantom import LESION_CENTRE_LPS_MM, LESION_RADIUS_MM, make_phantom
+from shared_plans import SECOND_LESION_LPS_MM, share_two_lesions
 
 from hepatica.bootstrap import read_schema
 from hepatica.entrypoints.cli.exit_status import EXIT_STATUS
 
-pytestmark = pytest.mark.xdist_group("phantom-journey")
 VOXEL_DIAMETER_TOLERANCE_MM = 4.0
 """A sphere on 2 x 2 x 4 mm voxels: boundary pixel centres lie up to one pixel inside at each end."""
 
 
 @pytest.fixture(scope="module")
-def planned(tmp_path_factory):
+def planned(shared):
     """The phantom with a second small lesion, planned once."""
-    folder = tmp_path_factory.mktemp("phantom")
-    case = write_phantom(folder / "case", extra_lesion_lps_mm=(-95.0, -30.0, -10.0))
-    run = run_hepatica(*plan_arguments(case, folder / "plan", "--json"))
+    shown = share_two_lesions(shared)
+    return shown.case, shown.folder, shown.document
+
+
+def write_coarse(folder, *, lesions=2):
+    """The same on voxels of 6 x 6 x 8 mm: for what must hold at any size of voxel."""
+    more = SECOND_LESION_LPS_MM if lesions == 2 else None
+    return write_phantom(folder, extra_lesion_lps_mm=more, phantom=make_phantom(spacing_mm=(6.0, 6.0, 8.0)))
+
+
+@pytest.fixture(scope="module")
+def coarse(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("coarse")
+    case = write_coarse(folder / "case")
+    run = call_hepatica(*plan_arguments(case, folder / "plan", "--json"))
     assert run.status == 0, run.err
-    return case, folder / "plan", run.document
+    assert len(run.document["lesions"]) == 2 and run.document["punctures"] and run.document["backups"]
+    return case, run.document
 
 
 @pytest.mark.requirement("A-json-one-document")
@@ -74,8 +87,8 @@ def test_every_tip_and_deposit_lies_in_its_lesion_and_every_margin_is_kept(plann
 
 @pytest.mark.requirement("A-orientation")
 @pytest.mark.parametrize("codes", ["LPS", "RAI", "SPL", "ASR"])
-def test_a_scan_stored_in_another_axis_order_gives_the_same_plan(planned, tmp_path, codes):
-    case, _, document = planned
+def test_a_scan_stored_in_another_axis_order_gives_the_same_plan(coarse, tmp_path, codes):
+    case, document = coarse
     again = {"names": case["names"]}
     for name in ("ct", "labels"):
         image = nibabel.load(case[name])
@@ -85,7 +98,7 @@ def test_a_scan_stored_in_another_axis_order_gives_the_same_plan(planned, tmp_pa
         assert turned.shape != image.shape or not np.allclose(turned.affine, image.affine) or codes == "LPS"
         again[name] = tmp_path / f"{name}.nii.gz"
         nibabel.save(turned, again[name])
-    run = run_hepatica(*plan_arguments(again, tmp_path / "plan", "--json"))
+    run = call_hepatica(*plan_arguments(again, tmp_path / "plan", "--json"))
     assert run.status == 0, run.err
     keys = ("lesions", "injections", "punctures", "backups")
     stable = [
@@ -100,7 +113,7 @@ def test_a_scan_stored_in_another_axis_order_gives_the_same_plan(planned, tmp_pa
 @pytest.mark.requirement("A-replay")
 def test_a_replay_gives_equal_digests_and_a_changed_input_is_told(planned, tmp_path):
     case, folder, _ = planned
-    run = run_hepatica("replay", folder, "--out", tmp_path / "again", "--json")
+    run = call_hepatica("replay", folder, "--out", tmp_path / "again", "--json")
     assert run.status == 0, run.err
     assert run.document["equal_outputs"] == len(json.loads((folder / "manifest.json").read_text())["outputs"])
     copy = tmp_path / "moved"
@@ -108,7 +121,7 @@ def test_a_replay_gives_equal_digests_and_a_changed_input_is_told(planned, tmp_p
     manifest = json.loads((folder / "manifest.json").read_text())
     manifest["inputs"]["ct"] = "0" * 64
     (copy / "manifest.json").write_text(json.dumps(manifest))
-    run = run_hepatica("replay", copy, "--out", tmp_path / "third")
+    run = call_hepatica("replay", copy, "--out", tmp_path / "third")
     assert run.status == EXIT_STATUS["replay_mismatch"], run.err
     assert "inputs" in run.err
 
@@ -130,9 +143,9 @@ def test_the_manifest_names_every_table_and_source_the_plan_leans_on(planned):
 @pytest.mark.requirement("A-path-needle")
 def test_a_needle_that_the_user_names_is_the_needle_of_the_plan(tmp_path):
     """A shorter one of the same shaft would reach; it was not asked for."""
-    case = write_phantom(tmp_path / "case", phantom=make_phantom(spacing_mm=(6.0, 6.0, 8.0)))
+    case = write_coarse(tmp_path / "case", lesions=1)
     name = "generic 21 G, 200 mm, end hole"
-    run = run_hepatica(*plan_arguments(case, tmp_path / "plan", "--needle", name, "--json"))
+    run = call_hepatica(*plan_arguments(case, tmp_path / "plan", "--needle", name, "--json"))
     assert run.status == 0, run.err
     document = run.document
     assert {p["needle"]["name"] for p in (*document["punctures"], *document["backups"])} == {name}
@@ -144,13 +157,13 @@ def test_a_needle_that_the_user_names_is_the_needle_of_the_plan(tmp_path):
 
 @pytest.mark.requirement("A-prior")
 def test_at_a_later_visit_new_lesions_come_first_and_old_tracks_are_not_used_again(tmp_path):
-    first_case = write_phantom(tmp_path / "first")
-    first = run_hepatica(*plan_arguments(first_case, tmp_path / "plan1", "--json"))
+    first_case = write_coarse(tmp_path / "first", lesions=1)
+    first = call_hepatica(*plan_arguments(first_case, tmp_path / "plan1", "--json"))
     assert first.status == 0, first.err
-    second_case = write_phantom(tmp_path / "second", extra_lesion_lps_mm=(-95.0, -30.0, -10.0))
+    second_case = write_coarse(tmp_path / "second")
     arguments = plan_arguments(second_case, tmp_path / "plan2", "--prior", tmp_path / "plan1", "--json")
     arguments[arguments.index("--visit") + 1] = 2
-    second = run_hepatica(*arguments)
+    second = call_hepatica(*arguments)
     assert second.status == 0, second.err
     document = second.document
     by_size = {lesion["id"]: lesion for lesion in document["lesions"]}

@@ -7,7 +7,7 @@ import re
 from importlib import resources
 
 import pytest
-from cases import plan_arguments, run_hepatica, write_phantom
+from cases import call_hepatica, plan_arguments, run_hepatica, write_phantom
 from phantom import make_phantom
 
 WHOLE = 1e-5
@@ -31,7 +31,7 @@ def fan(tmp_path_factory):
         case, folder / "plan", "--spread", "--spread-draws", 2, "--rate", 0.5, "--workers", 1, "--json"
     )
     arguments[arguments.index("tvec-label")] = protocol
-    run = run_hepatica(*arguments)
+    run = call_hepatica(*arguments)
     assert run.status == 0, run.err
     return folder / "plan", run.document
 

@@ -8,12 +8,11 @@ import subprocess
 
 import pydicom
 import pytest
-from cases import run_hepatica
+from cases import call_hepatica, run_hepatica
 from dicom_cases import study_arguments, write_study
 
 from hepatica.entrypoints.cli.exit_status import EXIT_STATUS
 
-pytestmark = pytest.mark.xdist_group("privacy")
 MARKERS = ("quaggaperson", "zebedee", "qx47110815", "19310203", "okapifolder", "tapirfile")
 HEADER = {
     "PatientName": "Quaggaperson^Zebedee",
@@ -163,26 +162,19 @@ REFUSALS = {
     _second_series: "series_choice", _cut_mask: "source_format", _labels_of_a_letter: "source_format",
     _label_map_in_the_folder: "unknown_label", _gone: "not_found", _bad_facts: "facts",
 }  # fmt: skip
-ALIKE = (_cut_header, _labels_of_a_letter, _label_map_in_the_folder)
-"""Messages made where another refusal's are; left to the long run."""
 
 
 @pytest.mark.requirement("A-privacy")
 @pytest.mark.parametrize(
     ("spoil", "code"),
-    [
-        pytest.param(f, c, marks=[pytest.mark.soak] * (f in ALIKE), id=f.__name__[1:])
-        for f, c in REFUSALS.items()
-    ],
+    [pytest.param(f, c, id=f.__name__[1:]) for f, c in REFUSALS.items()],
 )
 def test_a_refusal_says_where_by_role_and_position(study, tmp_path, spoil, code):
     folder = tmp_path / "Okapifolder"
     shutil.copytree(study["ct"].parent, folder)
     case = {role: folder / path.name for role, path in study.items()}
     spoil(case, folder)
-    run = run_hepatica(
-        *study_arguments(case, tmp_path / "plan", "--patient", case["facts"], "--json"), timeout_s=120
-    )
+    run = call_hepatica(*study_arguments(case, tmp_path / "plan", "--patient", case["facts"], "--json"))
     assert run.status == EXIT_STATUS[code], run.out + run.err
     error = run.document["error"]
     assert error["code"] == code

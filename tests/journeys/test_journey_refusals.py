@@ -10,12 +10,10 @@ import zipfile
 import nibabel
 import numpy as np
 import pytest
-from cases import plan_arguments, run_hepatica, write_phantom
+from cases import call_hepatica, plan_arguments, run_hepatica, write_phantom
 from phantom import make_phantom
 
 from hepatica.entrypoints.cli.exit_status import EXIT_STATUS
-
-pytestmark = pytest.mark.xdist_group("refusals")
 
 
 @pytest.fixture(scope="module")
@@ -136,7 +134,7 @@ REFUSALS = {
 )  # fmt: skip
 def test_unusable_input_ends_with_its_code_and_leaves_nothing(case, tmp_path, code, spoil):
     spoiled = spoil(case, tmp_path)
-    run = run_hepatica(*plan_arguments(spoiled, tmp_path / "plan", "--json"))
+    run = call_hepatica(*plan_arguments(spoiled, tmp_path / "plan", "--json"))
     assert run.status == EXIT_STATUS[code], run.err + run.out
     error = run.document["error"]
     assert error["code"] == code
@@ -167,7 +165,7 @@ def test_options_that_do_not_exist_are_refused(case, tmp_path, code, option, val
         arguments[arguments.index(option) + 1] = value
     else:
         arguments += [option, value]
-    run = run_hepatica(*arguments)
+    run = call_hepatica(*arguments)
     assert run.status == EXIT_STATUS[code], run.err
     assert "expected:" in run.err and "Traceback" not in run.err
     assert not (tmp_path / "plan").exists()
@@ -178,7 +176,7 @@ def test_options_that_do_not_exist_are_refused(case, tmp_path, code, option, val
 def test_facts_against_their_schema_are_refused_before_the_scan_is_read(case, tmp_path, text):
     facts = tmp_path / "facts.json"
     facts.write_text(text)
-    run = run_hepatica(*plan_arguments(case, tmp_path / "plan", "--patient", facts, "--json"))
+    run = call_hepatica(*plan_arguments(case, tmp_path / "plan", "--patient", facts, "--json"))
     assert run.status == EXIT_STATUS["facts"], run.err
     assert run.document["error"]["code"] == "facts"
 
@@ -192,7 +190,7 @@ def test_an_occupied_output_folder_is_refused(case, tmp_path):
 
 
 def test_a_second_label_table_without_a_second_source_is_refused(case, tmp_path):
-    run = run_hepatica(*plan_arguments(case, tmp_path / "plan", "--names", case["names"]))
+    run = call_hepatica(*plan_arguments(case, tmp_path / "plan", "--names", case["names"]))
     assert run.status == EXIT_STATUS["input"], run.err
 
 
@@ -212,7 +210,7 @@ def test_wrong_options_with_json_are_one_document_too():
 
 
 def test_the_list_of_protocols_says_what_each_still_needs():
-    run = run_hepatica("protocols")
+    run = call_hepatica("protocols")
     assert run.status == 0
     lines = run.out.splitlines()
     after = {line.split()[0]: lines[k + 1] for k, line in enumerate(lines[:-1]) if not line.startswith(" ")}

@@ -9,14 +9,13 @@ from importlib import resources
 import nibabel
 import numpy as np
 import pytest
-from cases import plan_arguments, run_hepatica, to_ras, write_phantom
+from cases import call_hepatica, plan_arguments, to_ras, write_phantom
 from dicom_cases import COARSE_MM, study_arguments, write_study
 from phantom import LESION_CENTRE_LPS_MM, ellipsoid, make_phantom
 from scan_files import make_affine, rotate
 
 from hepatica.core.geometry import Grid
 
-pytestmark = pytest.mark.xdist_group("second-inputs")
 DEMO_FACTS = resources.files("hepatica.resources.demo").joinpath("facts-simulated.json")
 
 
@@ -35,7 +34,7 @@ def two_phases(tmp_path_factory):
     file = folder / "arterial.nii.gz"
     nibabel.save(nibabel.Nifti1Image(arterial, to_ras(grid.lps_from_ijk)), file)
     more = ("--arterial", file, "--tumour-type", "hcc", "--patient", DEMO_FACTS, "--json")
-    run = run_hepatica(*plan_arguments(case, folder / "plan", *more))
+    run = call_hepatica(*plan_arguments(case, folder / "plan", *more))
     assert run.status == 0, run.err
     return case, run.document
 
@@ -63,7 +62,7 @@ def test_facts_that_break_a_criterion_fail_it_by_name_and_the_plan_is_still_made
     facts["labs"]["inr"]["value"], facts["immune_state"] = 1.9, "compromised"
     file = tmp_path / "facts.json"
     file.write_text(json.dumps(facts))
-    run = run_hepatica(*plan_arguments(two_phases[0], tmp_path / "plan", "--patient", file, "--json"))
+    run = call_hepatica(*plan_arguments(two_phases[0], tmp_path / "plan", "--patient", file, "--json"))
     assert run.status == 0, run.err
     answers = {item["criterion"]: item["answer"] for item in run.document["eligibility"]}
     assert {name for name, answer in answers.items() if answer == "fail"} == {
@@ -106,13 +105,13 @@ def _move(phantom, *, frame):
 def test_an_earlier_plan_in_another_frame_is_aligned_liver_to_liver(tmp_path):
     phantom = make_phantom(spacing_mm=COARSE_MM)
     first_case = write_study(tmp_path / "first", phantom=phantom)
-    first = run_hepatica(*study_arguments(first_case, tmp_path / "plan1", "--json"))
+    first = call_hepatica(*study_arguments(first_case, tmp_path / "plan1", "--json"))
     assert first.status == 0, first.err
     moved, move = _move(phantom, frame="2.25.4321")
     second_case = write_study(tmp_path / "second", phantom=moved, series_uid="2.25.12", study_uid="2.25.13")
     arguments = study_arguments(second_case, tmp_path / "plan2", "--prior", tmp_path / "plan1", "--json")
     arguments[arguments.index("--visit") + 1] = 2
-    second = run_hepatica(*arguments)
+    second = call_hepatica(*arguments)
     assert second.status == 0, second.err
     registered = [f for f in second.document["findings"] if f["rule"] == "prior.registered"]
     assert len(registered) == 1 and registered[0]["measured"] < ALIGNED_MM
@@ -124,19 +123,18 @@ def test_an_earlier_plan_in_another_frame_is_aligned_liver_to_liver(tmp_path):
     assert np.linalg.norm(entry - second.document["punctures"][0]["entry_lps_mm"]) > SAME_TRACK_MM
 
 
-@pytest.mark.soak
 @pytest.mark.requirement("A-prior-other-frame")
 def test_an_earlier_scan_that_is_gone_is_a_finding_and_every_lesion_counts_as_not_known(tmp_path):
     phantom = make_phantom(spacing_mm=COARSE_MM)
     first_case = write_phantom(tmp_path / "first", phantom=phantom)
-    first = run_hepatica(*plan_arguments(first_case, tmp_path / "plan1", "--json"))
+    first = call_hepatica(*plan_arguments(first_case, tmp_path / "plan1", "--json"))
     assert first.status == 0, first.err
     first_case["ct"].unlink()
     moved, _ = _move(phantom, frame=None)
     second_case = write_phantom(tmp_path / "second", phantom=moved)
     arguments = plan_arguments(second_case, tmp_path / "plan2", "--prior", tmp_path / "plan1", "--json")
     arguments[arguments.index("--visit") + 1] = 2
-    second = run_hepatica(*arguments)
+    second = call_hepatica(*arguments)
     assert second.status == 0, second.err
     finding = next(f for f in second.document["findings"] if f["rule"] == "prior.not_aligned")
     assert "not_found" in finding["message"]

@@ -9,7 +9,9 @@ from datetime import datetime
 
 import numpy as np
 import pytest
-from cases import plan_arguments, run_hepatica, write_phantom
+from cases import call_hepatica, plan_arguments, write_phantom
+from phantom import make_phantom
+from shared_plans import SECOND_LESION_LPS_MM
 
 from hepatica.bootstrap import make_plan_ports
 from hepatica.core.errors import InputError, ReplayMismatchError
@@ -22,21 +24,21 @@ from hepatica.workflows.plan_document import to_plan_document
 from hepatica.workflows.plan_session import PlanSession, open_plan_session
 from hepatica.workflows.reopen_plan import reopen_plan
 
-pytestmark = pytest.mark.xdist_group("session-journey")
-
 
 @pytest.fixture(scope="module")
 def folder(tmp_path_factory):
     base = tmp_path_factory.mktemp("session")
-    case = write_phantom(base / "case", extra_lesion_lps_mm=(-95.0, -30.0, -10.0))
-    run = run_hepatica(*plan_arguments(case, base / "plan", "--json"))
+    phantom = make_phantom(spacing_mm=(6.0, 6.0, 8.0))
+    case = write_phantom(base / "case", phantom=phantom, extra_lesion_lps_mm=SECOND_LESION_LPS_MM)
+    run = call_hepatica(*plan_arguments(case, base / "plan", "--json"))
     assert run.status == 0, run.err
-    return base
+    assert len(run.document["punctures"]) == 2
+    return base / "plan"
 
 
 @pytest.fixture(scope="module")
 def opened(folder):
-    return reopen_plan(folder / "plan", ports=make_plan_ports())
+    return reopen_plan(folder, ports=make_plan_ports())
 
 
 def to_document(opened, planned):
@@ -87,28 +89,29 @@ def test_a_plan_opened_again_and_made_again_equals_what_was_written(opened):
 def test_a_changed_input_or_plan_is_refused_with_its_code(folder, tmp_path):
     ports = make_plan_ports()
     copy = tmp_path / "plan"
-    shutil.copytree(folder / "plan", copy)
+    shutil.copytree(folder, copy)
+    shutil.copytree(folder.parent / "case", tmp_path / "case")
+    manifest = (copy / "manifest.json").read_text()
+    (copy / "manifest.json").write_text(manifest.replace(str(folder.parent), str(tmp_path)))
     document = (copy / "plan.json").read_text()
     (copy / "plan.json").write_text(document.replace('"visit": 1', '"visit": 2', 1))
     with pytest.raises(ReplayMismatchError) as refusal:
         reopen_plan(copy, ports=ports)
     assert refusal.value.code == "replay_mismatch" and "plan.json" in str(refusal.value)
     (copy / "plan.json").write_text(document)
-    names = folder / "case" / "names.csv"
+    names = tmp_path / "case" / "names.csv"
     before = names.read_bytes()
-    try:
-        names.write_bytes(before + b"99,unused\n")
-        with pytest.raises(ReplayMismatchError) as refusal:
-            reopen_plan(copy, ports=ports)
-        assert refusal.value.code == "replay_mismatch" and "plan.json" not in str(refusal.value)
-    finally:
-        names.write_bytes(before)
+    names.write_bytes(before + b"99,unused\n")
+    with pytest.raises(ReplayMismatchError) as refusal:
+        reopen_plan(copy, ports=ports)
+    assert refusal.value.code == "replay_mismatch" and "plan.json" not in str(refusal.value)
+    names.write_bytes(before)
     assert reopen_plan(copy, ports=ports).document == json.loads(document)
 
 
 @pytest.mark.requirement("B-session-equal")
 def test_every_answer_of_a_session_equals_a_fresh_plan(folder, opened):
-    session = open_plan_session(folder / "plan", ports=make_plan_ports())
+    session = open_plan_session(folder, ports=make_plan_ports())
     assert to_document(opened, session.replan().planned) == opened.document
     for values in ({"margin_lung": 9.0}, {"margin_bone": 4.0}, {"margin_lung": 2.0, "weight_tilt": 1.0}, {}):
         session.change_limits(values)
@@ -143,6 +146,7 @@ def test_a_moved_tip_is_measured_like_the_plans_own_path(opened):
         (c.kind, c.clearance_mm) for c in planned.clearances
     ]
     assert answer.puncture.runs == planned.runs
+    assert answer.puncture.needle == planned.needle
     assert answer.puncture.capsule_angle_deg == planned.capsule_angle_deg
     assert answer.puncture.risk.tip_in_target == planned.risk.tip_in_target
     moved = session.check_path(**ends, tip_lps_mm=np.add(planned.tracks[0].tip_lps_mm, [0.0, 0.0, 60.0]))

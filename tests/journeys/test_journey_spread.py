@@ -10,14 +10,15 @@ import subprocess
 import nibabel
 import numpy as np
 import pytest
-from cases import plan_arguments, run_hepatica, write_phantom
+from cases import call_hepatica, plan_arguments, run_hepatica, write_phantom
 from jsonschema import Draft202012Validator
-from phantom import LESION_CENTRE_LPS_MM
+from phantom import LESION_CENTRE_LPS_MM, make_phantom
+from shared_plans import share_demo, share_demo_again
 
 from hepatica.bootstrap import read_schema
 
-pytestmark = pytest.mark.xdist_group("spread-journey")
 DRAWS = 4
+SHIPPED_DRAWS = 32
 FILES = {
     "spread.json",
     "spread.html",
@@ -33,8 +34,8 @@ VOLUME_TOLERANCE = 0.02
 def planned(tmp_path_factory):
     """A plan on the phantom, without spread."""
     folder = tmp_path_factory.mktemp("spread")
-    case = write_phantom(folder / "case")
-    run = run_hepatica(*plan_arguments(case, folder / "plan", "--absent", "heart,gallbladder,ducts"))
+    case = write_phantom(folder / "case", phantom=make_phantom(spacing_mm=(4.0, 4.0, 5.0)))
+    run = call_hepatica(*plan_arguments(case, folder / "plan", "--absent", "heart,gallbladder,ducts"))
     assert run.status == 0, run.err
     return folder / "plan"
 
@@ -125,7 +126,7 @@ def test_the_page_says_that_it_is_simulated_and_asks_the_network_for_nothing(spr
 
 @pytest.mark.requirement("C-SPREAD-RATE")
 def test_without_a_rate_the_program_asks_and_writes_nothing(planned, tmp_path):
-    run = run_hepatica("spread", planned, "--out", tmp_path / "out", "--json")
+    run = call_hepatica("spread", planned, "--out", tmp_path / "out", "--json")
     assert run.status == 41 and run.document["error"]["code"] == "not_set"
     assert "--rate" in run.document["error"]["action"]
     assert not (tmp_path / "out").exists()
@@ -133,7 +134,7 @@ def test_without_a_rate_the_program_asks_and_writes_nothing(planned, tmp_path):
 
 @pytest.mark.requirement("C-SPREAD-COMMAND")
 def test_a_changed_plan_and_an_output_inside_it_are_refused(planned, tmp_path):
-    run = run_hepatica("spread", planned, "--rate", 1, "--out", planned / "inside", "--json")
+    run = call_hepatica("spread", planned, "--rate", 1, "--out", planned / "inside", "--json")
     assert run.status == 51
     copy = tmp_path / "copy"
     copy.mkdir()
@@ -142,7 +143,7 @@ def test_a_changed_plan_and_an_output_inside_it_are_refused(planned, tmp_path):
     document = json.loads((copy / "plan.json").read_text())
     document["visit"] = 2
     (copy / "plan.json").write_text(json.dumps(document))
-    run = run_hepatica("spread", copy, "--rate", 1, "--out", tmp_path / "out", "--json")
+    run = call_hepatica("spread", copy, "--rate", 1, "--out", tmp_path / "out", "--json")
     assert run.status == 60 and not (tmp_path / "out").exists()
 
 
@@ -160,29 +161,27 @@ def test_verify_prints_every_analytic_case_with_its_error():
     assert run.status == 0, run.err
     assert run.document["passed"] and all(row["passed"] for row in run.document["rows"])
     assert {f"B{n}" for n in range(1, 16)} <= {row["case"] for row in run.document["rows"]}
-    table = run_hepatica("spread", "verify")
+    table = call_hepatica("spread", "verify")
     assert len(table.out.splitlines()) >= len(run.document["rows"]) and "FAILED" not in table.out
 
 
 @pytest.fixture(scope="module")
-def demo(tmp_path_factory):
-    """The demonstration with few draws."""
-    folder = tmp_path_factory.mktemp("demo-spread") / "plan"
-    run = run_hepatica("demo", "--out", folder, "--spread-draws", 2, "--workers", 1, "--json")
-    assert run.status == 0, run.err
-    return folder
+def demo(shared):
+    """The demonstration as it is shipped."""
+    return share_demo(shared).folder
 
 
 @pytest.mark.requirement("C-SPREAD-PLAN")
-def test_the_demo_carries_its_spread_in_report_sheet_and_dicom_and_replays(demo, tmp_path):
+def test_the_demo_carries_its_spread_in_report_sheet_and_dicom_and_replays(demo, shared):
     document = json.loads((demo / "spread.json").read_text())
     Draft202012Validator(json.loads(read_schema("spread"))).validate(document)
     (lesion,) = document["lesions"]
-    assert lesion["prediction"]["draws"] + sum(lesion["prediction"]["draws_without_answer"].values()) == 2
+    prediction = lesion["prediction"]
+    assert prediction["draws"] + sum(prediction["draws_without_answer"].values()) == SHIPPED_DRAWS
     report = (demo / "report.html").read_text()
     assert 'id="spread"' in report and "Simulated prediction for research" in report
-    again = run_hepatica("replay", demo, "--out", tmp_path / "again", "--json")
-    assert again.status == 0, again.err
+    again = share_demo_again(shared)
+    assert again.document["equal_outputs"] == len(json.loads((demo / "manifest.json").read_text())["outputs"])
 
 
 @pytest.mark.requirement("C-SPREAD-PLAN")

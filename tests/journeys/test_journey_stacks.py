@@ -7,14 +7,13 @@ from dataclasses import dataclass
 import nibabel
 import numpy as np
 import pytest
-from cases import plan_arguments, run_hepatica, write_phantom
+from cases import call_hepatica, plan_arguments, write_phantom
 from dicom_cases import COARSE_MM, study_arguments, write_study
 from phantom import make_phantom
 from scan_files import make_affine, rotate, write_dicom
 
 from hepatica.entrypoints.cli.exit_status import EXIT_STATUS
 
-pytestmark = pytest.mark.xdist_group("stacks")
 SLICES = 30
 LEAN_MM = 0.5
 """Sideways step of each slice: 3.6 degrees at 8 mm."""
@@ -41,7 +40,7 @@ FAULTS = {
 def test_an_irregular_stack_is_refused_by_its_own_exit_status(tmp_path, name):
     fault = FAULTS[name]
     case = write_study(tmp_path / "case", **fault.changes)
-    run = run_hepatica(*study_arguments(case, tmp_path / "plan", "--json"))
+    run = call_hepatica(*study_arguments(case, tmp_path / "plan", "--json"))
     assert run.status == EXIT_STATUS[fault.code], run.out + run.err
     assert run.document["error"]["code"] == fault.code
     assert not (tmp_path / "plan").exists()
@@ -61,18 +60,18 @@ def test_two_acquisitions_in_one_series_are_refused_until_one_is_chosen(tmp_path
         names="second{:04d}",
         frame=grid.frame_of_reference,
     )
-    run = run_hepatica(*study_arguments(case, tmp_path / "plan", "--json"))
+    run = call_hepatica(*study_arguments(case, tmp_path / "plan", "--json"))
     assert run.status == EXIT_STATUS["mixed_acquisition"], run.out + run.err
     assert "2.25.11#1" in run.document["error"]["given"] and "2.25.11#2" in run.document["error"]["given"]
-    run = run_hepatica(*study_arguments(case, tmp_path / "plan", "--series", "2.25.11#2", "--json"))
+    run = call_hepatica(*study_arguments(case, tmp_path / "plan", "--series", "2.25.11#2", "--json"))
     assert run.status == 0, run.err
 
 
 @pytest.mark.requirement("A-stack-journey")
-@pytest.mark.parametrize("name", ["tilt", pytest.param("uneven", marks=pytest.mark.soak)])
+@pytest.mark.parametrize("name", ["tilt", "uneven"])
 def test_with_resample_an_irregular_stack_is_straightened_and_planned_with_a_finding(tmp_path, name):
     case = write_study(tmp_path / "case", **FAULTS[name].changes)
-    run = run_hepatica(*study_arguments(case, tmp_path / "plan", "--resample", "--json"))
+    run = call_hepatica(*study_arguments(case, tmp_path / "plan", "--resample", "--json"))
     assert run.status == 0, run.err
     resampled = [f for f in run.document["findings"] if f["rule"] == "image.resampled"]
     assert len(resampled) == 1 and resampled[0]["severity"] == "warning"
@@ -95,7 +94,7 @@ LENGTH_MM, CLEARANCE_MM = 1.0, 3.0
 def upright(tmp_path_factory):
     folder = tmp_path_factory.mktemp("upright")
     case = write_phantom(folder / "case", phantom=make_phantom(spacing_mm=COARSE_MM))
-    run = run_hepatica(*plan_arguments(case, folder / "plan", "--json"))
+    run = call_hepatica(*plan_arguments(case, folder / "plan", "--json"))
     assert run.status == 0, run.err
     return case, run.document
 
@@ -107,7 +106,7 @@ def upright(tmp_path_factory):
 def test_an_oblique_scan_gives_the_same_lesions_amounts_and_kept_margins(upright, tmp_path, turn_deg):
     case, document = upright
     turned, back = _turn(case, tmp_path, turn_deg)
-    run = run_hepatica(*plan_arguments(turned, tmp_path / "plan", "--json"))
+    run = call_hepatica(*plan_arguments(turned, tmp_path / "plan", "--json"))
     assert run.status == 0, run.err
     assert run.document["injections"] == document["injections"]
     old, new = document["lesions"][0], run.document["lesions"][0]

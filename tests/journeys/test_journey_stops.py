@@ -9,10 +9,8 @@ import sys
 import nibabel
 import numpy as np
 import pytest
-from cases import plan_arguments, run_hepatica, write_phantom
+from cases import call_hepatica, plan_arguments, write_phantom
 from phantom import make_phantom
-
-pytestmark = pytest.mark.xdist_group("refusals")
 
 
 @pytest.fixture(scope="module")
@@ -52,7 +50,7 @@ def test_brackets_in_a_title_and_in_the_output_folder_are_printed_as_they_are(ca
     out = tmp_path / "plan [b] [" / "x]"
     arguments = plan_arguments(case, out)
     arguments[arguments.index("tvec-label")] = protocol
-    run = run_hepatica(*arguments)
+    run = call_hepatica(*arguments)
     assert run.status == 0, run.err
     printed = run.out.replace("\n", "")
     assert "Site [/x] [b]table" in printed
@@ -64,7 +62,7 @@ def test_ct_numbers_no_scanner_stores_are_refused(case, tmp_path):
     hu = np.asarray(image.dataobj, dtype=np.float32) * np.float32(1e30)
     path = tmp_path / "ct.nii.gz"
     nibabel.save(nibabel.Nifti1Image(hu, image.affine), path)
-    run = run_hepatica(*plan_arguments({**case, "ct": path}, tmp_path / "plan"))
+    run = call_hepatica(*plan_arguments({**case, "ct": path}, tmp_path / "plan"))
     assert run.status == 30
     assert "70000 HU" in run.err
     assert not (tmp_path / "plan").exists()

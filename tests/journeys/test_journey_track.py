@@ -4,14 +4,12 @@ from __future__ import annotations
 
 import csv
 import json
-import os
-import subprocess
-import sys
 from pathlib import Path
 
 import jsonschema
 import numpy as np
 import pytest
+from cases import call_hepatica, run_hepatica
 from tracked_pairs import make_pair
 
 from hepatica.bootstrap import read_schema
@@ -45,24 +43,14 @@ def write_pair(folder: Path, pair) -> list[str]:
     ]  # fmt: skip
 
 
-def hepatica(*arguments: str) -> subprocess.CompletedProcess:
-    return subprocess.run(
-        [sys.executable, "-m", "hepatica.entrypoints.cli.main", *arguments],
-        capture_output=True,
-        text=True,
-        check=False,
-        env={**os.environ, "ITK_GLOBAL_DEFAULT_NUMBER_OF_THREADS": "1"},
-    )
-
-
 @pytest.fixture(scope="module")
 def case(tmp_path_factory):
     folder = tmp_path_factory.mktemp("pair")
     pair = make_pair(SEED)
     arguments = write_pair(folder, pair)
-    done = hepatica(*arguments, "--out", str(folder / "track"))
-    assert done.returncode == 0, done.stderr
-    return folder, pair, arguments, json.loads(done.stdout)
+    done = run_hepatica(*arguments, "--out", folder / "track")
+    assert done.status == 0, done.err
+    return folder, pair, arguments, done.document
 
 
 def read_rows(path: Path) -> list[dict[str, str]]:
@@ -101,7 +89,7 @@ def test_a_reader_confirms_and_uids_stay_and_the_response_is_derived_from_the_ta
     for entry in decisions["decisions"]:
         entry["decision"] = "accept"
     (folder / "decided.json").write_text(json.dumps(decisions))
-    done = hepatica(
+    done = call_hepatica(
         *arguments,
         "--out",
         str(folder / "confirmed"),
@@ -110,8 +98,8 @@ def test_a_reader_confirms_and_uids_stay_and_the_response_is_derived_from_the_ta
         "--reader",
         "Reader A",
     )
-    assert done.returncode == 0, done.stderr
-    confirmed = json.loads(done.stdout)
+    assert done.status == 0, done.err
+    confirmed = done.document
     assert confirmed["status"] == "confirmed"
     assert {(link["reader"], link["reason"]) for link in confirmed["links"]} == {
         ("Reader A", "seen on both scans")
@@ -121,11 +109,11 @@ def test_a_reader_confirms_and_uids_stay_and_the_response_is_derived_from_the_ta
         assert before == {one["id"]: one["tracking_uid"] for one in confirmed[side]["lesions"]}
     out = folder / "response"
     tables = folder / "confirmed"
-    done = hepatica(
+    done = call_hepatica(
         "response", "derive", "--tu", str(tables / "tu.csv"), "--tr", str(tables / "tr.csv"),
         "--criteria", "recist-1.1", "--out", str(out),
     )  # fmt: skip
-    assert done.returncode == 0, done.stderr
+    assert done.status == 0, done.err
     assert {row["RSTESTCD"] for row in read_rows(out / "rs.csv")} >= {"TRGRESP", "OVRLRESP"}
 
 
@@ -144,14 +132,58 @@ def test_decisions_on_other_proposals_are_refused(case):
 def test_the_next_visit_goes_on_with_names_and_uids_and_writes_no_second_baseline(case):
     folder, _, _, first = case
     scan, labels = (str(folder / f"simulated-followup{end}.nii.gz") for end in ("", "-labels"))
-    done = hepatica(
+    done = call_hepatica(
         "track", scan, scan, "--baseline-labels", labels, "--followup-labels", labels, "--names",
         str(folder / "names.csv"), "--baseline-plan", str(folder / "track"), "--visit-number", "3",
         "--simulated", "--json", "--out", str(folder / "third"),
     )  # fmt: skip
-    assert done.returncode == 0, done.stderr
-    third = json.loads(done.stdout)
+    assert done.status == 0, done.err
+    third = done.document
     names = {one["id"]: (one["name"], one["tracking_uid"]) for one in first["followup"]["lesions"]}
     assert {one["id"]: (one["name"], one["tracking_uid"]) for one in third["followup"]["lesions"]} == names
     assert read_rows(folder / "third" / "tu.csv") == []
     assert {row["VISITNUM"] for row in read_rows(folder / "third" / "tr.csv")} == {"3"}
+
+
+@pytest.mark.requirement("D-track-reappearing")
+def test_over_three_visits_a_lesion_that_was_gone_comes_back_as_itself(case):
+    import nibabel
+
+    folder, *_ = case
+    scan, labels = (str(folder / f"simulated-baseline{end}.nii.gz") for end in ("", "-labels"))
+    whole = nibabel.load(labels)
+    values = np.asarray(whole.dataobj).copy()
+    values[values == 3] = 1
+    without = str(folder / "simulated-without-labels.nii.gz")
+    nibabel.save(nibabel.Nifti1Image(values, whole.affine), without)
+
+    def run(before: str, after: str, name: str, *more: str) -> dict:
+        done = call_hepatica(
+            "track", scan, scan, "--baseline-labels", before, "--followup-labels", after, "--names",
+            str(folder / "names.csv"), "--simulated", "--same-phase", "--subject", "S1", "--json", "--out",
+            str(folder / name), *more,
+        )  # fmt: skip
+        assert done.status == 0, done.err
+        found = done.document
+        jsonschema.validate(found, json.loads(read_schema("track")))
+        return found
+
+    first = run(labels, without, "visit2")
+    (gone,) = first["gone"]
+    assert [link["kind"] for link in first["links"]].count("vanished") == 1
+    earlier = ("--baseline-plan", str(folder / "visit2"))
+    again = run(without, labels, "visit3", *earlier, "--visit-number", "3")
+    assert again["baseline"]["visit"] == 2 and again["gone"] == []
+    (back,) = [link for link in again["links"] if link["kind"] == "reappeared"]
+    lesion = next(one for one in again["followup"]["lesions"] if one["id"] == back["followup"][0])
+    assert (lesion["name"], lesion["tracking_uid"]) == (gone["name"], gone["tracking_uid"])
+    assert back["status"] == "proposed" and back["ambiguous"]
+    assert any(f["rule"] == "track.reappeared" for f in again["findings"])
+    assert read_rows(folder / "visit3" / "tu.csv") == []
+    page = (folder / "visit3" / "track.html").read_text(encoding="utf-8")
+    assert "reappeared" in page
+    refused = call_hepatica(
+        "track", scan, scan, "--baseline-labels", without, "--followup-labels", labels, "--names",
+        str(folder / "names.csv"), *earlier, "--out", str(folder / "twice"),
+    )  # fmt: skip
+    assert refused.status != 0 and "visit number" in refused.err

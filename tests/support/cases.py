@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import contextlib
+import io
 import json
 import os
+import signal
 import subprocess
 import sys
 from dataclasses import dataclass
@@ -50,6 +53,40 @@ def run_hepatica(*arguments: object, timeout_s: float = 300.0) -> Run:
         capture_output=True, text=True, timeout=timeout_s, env=environment, check=False,
     )  # fmt: skip
     return Run(status=done.returncode, out=done.stdout, err=done.stderr)
+
+
+def call_hepatica(*arguments: object) -> Run:
+    """Run the command line in this process, from its entry point to its exit status.
+
+    For tests of what a command answers: a new process loads a second of libraries first. What belongs to a process
+    (signals, start-up, workers, another's locks) is tested with `run_hepatica`, and so is each command once.
+    """
+    from hepatica.entrypoints.cli.main import main
+
+    out, err = io.StringIO(), io.StringIO()
+    status = 0
+    with _own_command_line(arguments), contextlib.redirect_stdout(out), contextlib.redirect_stderr(err):
+        try:
+            main()
+        except SystemExit as end:
+            status = end.code if isinstance(end.code, int) else int(end.code is not None)
+    return Run(status=status, out=out.getvalue(), err=err.getvalue())
+
+
+@contextlib.contextmanager
+def _own_command_line(arguments):
+    """Arguments of a command, and everything a command sets for its process, as long as it runs."""
+    before = sys.argv, os.environ.pop("HEPATICA_DEBUG", None)
+    handlers = {number: signal.getsignal(number) for number in (signal.SIGTERM, signal.SIGHUP, signal.SIGINT)}
+    sys.argv = ["hepatica", *map(str, arguments)]
+    try:
+        yield
+    finally:
+        sys.argv, debug = before
+        if debug is not None:
+            os.environ["HEPATICA_DEBUG"] = debug
+        for number, handler in handlers.items():
+            signal.signal(number, handler)
 
 
 def to_ras(lps_from_ijk: np.ndarray) -> np.ndarray:

@@ -8,6 +8,7 @@ from typing import Any
 
 from hepatica.adapters.store.home import make_home
 from hepatica.bootstrap import SystemClock
+from hepatica.bootstrap.scans import make_moved_dates
 from hepatica.entrypoints.web.app import make_app
 from hepatica.entrypoints.web.services import WebServices
 from hepatica.entrypoints.web.settings import WebSettings
@@ -85,7 +86,11 @@ def open_web_record(folder, *, mode: str = "clinical", services: WebServices | N
     """A new record in a folder, with its application."""
     home = make_home(folder / "home", mode=mode)
     context = RecordContext(
-        store=home.store, files=home.files, clock=clock or SystemClock(), actor=make_system_actor()
+        store=home.store,
+        files=home.files,
+        clock=clock or SystemClock(),
+        actor=make_system_actor(),
+        dates=make_moved_dates(home.folder, mode=mode),
     )
     settings = WebSettings(hosts=frozenset({"127.0.0.1"}), secure_cookies=False, version="0", mode=mode)
     app = make_app(context, PlainPasswords(), settings=settings, services=services)

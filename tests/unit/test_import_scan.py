@@ -30,7 +30,7 @@ from hepatica.workflows.judge_scan import (
     reject_scan,
     require_accepted,
 )
-from hepatica.workflows.read_items import read_item
+from hepatica.workflows.read_items import read_history, read_item
 from hepatica.workflows.record_ports import ItemFilter
 from hepatica.workflows.verify_record import verify_record
 
@@ -225,14 +225,15 @@ def test_a_scan_of_the_wrong_patient_is_moved_with_a_reason_and_compared_anew(re
     with pytest.raises(ConflictError):
         move_scan(nurse, ports, **{**move, "expected_version": 2}, reason="late")
     moved = move_scan(nurse, ports, **move, reason="filed under the wrong patient")
-    assert (moved.patient_id, moved.values["state"], moved.values["moved_from"]) == (
-        "p",
-        "accepted",
-        one.scan_id,
-    )
+    assert (moved.item_id, moved.version) == (one.scan_id, 3), "one scan, one history"
+    assert (moved.patient_id, moved.values["state"]) == ("p", "accepted")
     assert "differing" not in moved.values
-    with pytest.raises(NotFoundError):
-        read_item(nurse, kind="scan", item_id=one.scan_id)
+    assert read_item(nurse, kind="scan", item_id=one.scan_id).patient_id == "p"
+    told = [
+        (e.version, str(e.action), e.patient_id)
+        for e in read_history(nurse, kind="scan", item_id=one.scan_id)
+    ]
+    assert told[:3] == [(1, "create", "q"), (2, "remove", "q"), (3, "create", "p")]
     assert len(list_scans(record)) == 1
     with context.store.reading() as reader:
         reasons = {(e.patient_id, str(e.action), e.reason) for e in reader.read_events(kind="scan")}
@@ -240,7 +241,7 @@ def test_a_scan_of_the_wrong_patient_is_moved_with_a_reason_and_compared_anew(re
         ("q", "remove", "filed under the wrong patient"),
         ("p", "create", "filed under the wrong patient"),
     } <= reasons
-    assert read_scan_identity(nurse, scan_id=moved.item_id)[0]["family_name"] == "Quaggaperson"
+    assert read_scan_identity(nurse, scan_id=one.scan_id)[0]["family_name"] == "Quaggaperson"
     assert verify_record(context, record[0].sealed, key=None).findings == ()
 
 

@@ -5,12 +5,21 @@ from __future__ import annotations
 from hepatica.bootstrap.clock import (
     SystemClock,
 )
+from hepatica.bootstrap.demo import (
+    DemoAccounts,
+    has_demo_record,
+    make_demo_record,
+    renew_demo_password,
+)
 from hepatica.bootstrap.followup import (
     make_endpoint_ports,
     make_followup_ports,
     make_procedure_ports,
     make_response_ports,
     make_response_report_writer,
+)
+from hepatica.bootstrap.people import (
+    make_identity_provider,
 )
 from hepatica.bootstrap.planning import (
     DEMO_RATE_ML_PER_MIN,
@@ -38,6 +47,9 @@ from hepatica.bootstrap.record import (
     open_record,
     restore_record,
     write_new_file,
+)
+from hepatica.bootstrap.reports import (
+    make_report_ports,
 )
 from hepatica.bootstrap.scans import (
     make_pacs_directory,
@@ -68,18 +80,22 @@ from hepatica.bootstrap.trials import (
 __all__ = [
     "DEMO_RATE_ML_PER_MIN",
     "NUMERIC_LIBRARIES",
+    "DemoAccounts",
     "OpenRecord",
     "SystemClock",
     "back_up_record",
     "find_studies_apart",
+    "has_demo_record",
     "list_label_values_apart",
     "list_plan_choices_apart",
     "make_comparison_ports",
     "make_credibility_card",
+    "make_demo_record",
     "make_demo_request",
     "make_endpoint_ports",
     "make_explanation_writers",
     "make_followup_ports",
+    "make_identity_provider",
     "make_image_reader",
     "make_job_world",
     "make_label_reader",
@@ -87,6 +103,7 @@ __all__ = [
     "make_plan_ports",
     "make_procedure_ports",
     "make_record",
+    "make_report_ports",
     "make_response_ports",
     "make_response_report_writer",
     "make_scan_importer",
@@ -106,6 +123,7 @@ __all__ = [
     "read_names",
     "read_schema",
     "read_segments",
+    "renew_demo_password",
     "restore_record",
     "send_plan_apart",
     "serving_alone",

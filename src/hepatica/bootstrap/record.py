@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from hepatica.bootstrap.clock import SystemClock
+from hepatica.bootstrap.scans import make_moved_dates
 from hepatica.core.errors import NotFoundError
 
 if TYPE_CHECKING:
@@ -72,7 +73,8 @@ def open_record(home: Path, *, database: str = "") -> Iterator[OpenRecord]:
     """Open a record for the program itself."""
     from hepatica.adapters.store.home import open_home
 
-    with _opened(open_home(home, database=database), database=database) as record:
+    # Absolute: plans are laid out as links to its files.
+    with _opened(open_home(home.absolute(), database=database), database=database) as record:
         yield record
 
 
@@ -83,7 +85,7 @@ def make_record(
     """Make a record and open it."""
     from hepatica.adapters.store.home import make_home
 
-    made = make_home(home, mode=mode, database=database, checkpoint_key=checkpoint_key)
+    made = make_home(home.absolute(), mode=mode, database=database, checkpoint_key=checkpoint_key)
     with _opened(made, database=database) as record:
         yield record
 
@@ -100,7 +102,11 @@ def _opened(home: RecordHome, *, database: str) -> Iterator[OpenRecord]:
             record_id=home.record_id,
             mode=home.mode,
             context=RecordContext(
-                store=home.store, files=home.files, clock=SystemClock(), actor=make_system_actor()
+                store=home.store,
+                files=home.files,
+                clock=SystemClock(),
+                actor=make_system_actor(),
+                dates=make_moved_dates(home.folder, mode=home.mode),
             ),
             sealed=home.store,
             folder=home.folder,

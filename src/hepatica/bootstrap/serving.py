@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from hepatica.bootstrap.planning import make_plan_ports
 from hepatica.bootstrap.record import OpenRecord, open_record
+from hepatica.bootstrap.reports import make_report_ports
 from hepatica.bootstrap.scans import make_pacs_directory, make_scan_ports
 
 if TYPE_CHECKING:
@@ -59,6 +60,7 @@ def make_job_world(record: OpenRecord) -> JobWorld:
         incoming=record.incoming,
         check_archive=_check_archive,
         importer=make_scan_importer(record),
+        make_report_ports=make_report_ports,
         make_view_ports=partial(make_view_ports, record.folder),
     )
 

@@ -294,6 +294,12 @@ class PacsError(HepaticaError, OSError):
     code = "pacs"
 
 
+class ProviderError(HepaticaError, OSError):
+    """An identity provider that does not answer, or answers with something else. Never names its address."""
+
+    code = "provider"
+
+
 class OutputError(HepaticaError, OSError):
     """A result that could not be written. Nothing half-written is left behind."""
 

@@ -408,7 +408,7 @@ def _find_needle_deviations(performed: Performed, planned: PlannedDay) -> Iterat
         if puncture is None:
             message = "A needle went in where no puncture is planned."
         elif puncture.is_backup:
-            message = "The backup entry was used."
+            message = f"{'An entry that was not chosen' if planned.chosen else 'The backup entry'} was used."
         else:
             continue
         yield Deviation(key=f"puncture:{needle}", subject=needle, message=message)

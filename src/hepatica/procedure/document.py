@@ -9,6 +9,7 @@ from datetime import datetime
 from typing import Any, Final
 
 from hepatica.core.errors import RecordInputError
+from hepatica.core.iso_dates import is_moment
 from hepatica.procedure.append import ENTRIES_MAX
 from hepatica.procedure.entry import ID_MAX, TEXT_MAX, Entry
 from hepatica.procedure.entry_kind import EntryField, EntryKind, read_entry_kinds
@@ -253,11 +254,10 @@ def _to_text(document: Mapping[str, Any], key: str) -> str:
 
 
 def _to_time(text: str, where: str) -> datetime:
-    try:
-        return datetime.fromisoformat(text)
-    except ValueError:
+    if not is_moment(text):
         raise RecordInputError(
             expected="a time with its zone, for example 2026-03-02T09:00+01:00",
             given="another text",
             where=where,
-        ) from None
+        )
+    return datetime.fromisoformat(text)

@@ -5,11 +5,12 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from datetime import date, datetime
+from datetime import datetime
 from types import MappingProxyType
 from typing import Any
 
 from hepatica.core.errors import RecordInputError
+from hepatica.core.iso_dates import is_day, is_moment
 from hepatica.procedure.entry_kind import EntryField, EntryKind, read_entry_kinds
 
 VOID = "void"
@@ -201,9 +202,9 @@ def _find_problem(rule: EntryField, value: Any) -> str:
             fits = isinstance(value, list) and 0 < len(value) <= ID_MAX
             return "" if fits and all(_is_id(part) for part in value) else "must be a list of identifiers"
         case "date":
-            return "" if _is_date(value) else "must be a date such as 2026-03-02"
+            return "" if is_day(value, whole=True) else "must be a date such as 2026-03-02"
         case "time":
-            return "" if _is_time(value) else "must be a time with its zone"
+            return "" if is_moment(value) else "must be a time with its zone"
         case "point":
             return "" if _are_numbers(value, count=3) else "must be three numbers"
         case "affine":
@@ -223,20 +224,6 @@ def _find_number_problem(rule: EntryField, value: Any) -> str:
 
 def _is_id(value: Any) -> bool:
     return isinstance(value, str) and 0 < len(value) <= ID_MAX
-
-
-def _is_date(value: Any) -> bool:
-    try:
-        return isinstance(value, str) and len(value) == 10 and bool(date.fromisoformat(value))
-    except ValueError:
-        return False
-
-
-def _is_time(value: Any) -> bool:
-    try:
-        return isinstance(value, str) and datetime.fromisoformat(value).tzinfo is not None
-    except ValueError:
-        return False
 
 
 def _are_numbers(value: Any, *, count: int) -> bool:

@@ -122,7 +122,7 @@ def to_exposure_rows(
                 "EXDOSU": row.dose_unit.upper() if row.dose_unit != "ml" else "mL",
                 "EXLOT": "; ".join(_list_lots(day, given)),
                 "EXROUTE": "INTRATUMOR",
-                "EXADJ": _find_reason(day.comparison, row),
+                "EXADJ": _find_reason(day.comparison, row) or planned.dose_reasons.get(row.lesion_id, ""),
                 "VISITNUM": str(planned.visit),
                 "EXSTDTC": _to_dtc(min(times)),
                 "EXENDTC": _to_dtc(max(times)),
@@ -174,6 +174,11 @@ def to_day_document(
         "agent": planned.agent,
         "as_of": as_of.isoformat(),
         "phase": day.phase.value,
+        "chosen_punctures": list(planned.chosen),
+        "dose_changes": [
+            {"lesion_id": name, "volume_ml": planned.lesions[name].volume_ml, "reason": reason}
+            for name, reason in planned.dose_reasons.items()
+        ],
         "open_checks": [
             {"check": check.name, "text": check.text, "blocks": list(check.blocks)}
             for check in day.open_checks

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass, field
 from types import MappingProxyType
 from typing import Any, Final
 
@@ -114,6 +114,10 @@ class PlannedDay:
         Such as ``pfu``.
     ceiling_ml
         Most of a visit; None where the protocol has no ceiling.
+    chosen
+        Backup punctures that people chose in place of the planner's first choice.
+    dose_reasons
+        By lesion: why people changed its dose.
     """
 
     plan_id: str
@@ -126,6 +130,8 @@ class PlannedDay:
     strength: float | NotEvaluable
     dose_unit: str
     ceiling_ml: float | None = None
+    chosen: tuple[str, ...] = ()
+    dose_reasons: Mapping[str, str] = field(default_factory=dict)
 
     @property
     def injected(self) -> tuple[PlannedLesion, ...]:
@@ -164,6 +170,7 @@ def _read_plan(document: Mapping[str, Any]) -> PlannedDay:
         raise ValueError("an injection of an unknown lesion")
     first = [_to_puncture(entry, is_backup=False) for entry in document["punctures"]]
     backups = [_to_puncture(entry, is_backup=True) for entry in document["backups"]]
+    others = _list_alternatives(document.get("paths", ()))
     strength, unit = _find_strength(injections)
     return PlannedDay(
         plan_id=str(document["plan_id"]),
@@ -172,11 +179,22 @@ def _read_plan(document: Mapping[str, Any]) -> PlannedDay:
         cleared=document["status"] == "cleared",
         frame_of_reference=document["frame_of_reference"] or "",
         lesions=MappingProxyType(lesions),
-        punctures=MappingProxyType({puncture.puncture_id: puncture for puncture in (*first, *backups)}),
+        punctures=MappingProxyType(
+            {puncture.puncture_id: puncture for puncture in (*first, *backups, *others)}
+        ),
         strength=strength,
         dose_unit=unit,
         ceiling_ml=_optional(document["allocation"]["ceiling_ml"]),
     )
+
+
+def _list_alternatives(paths: Iterable[Mapping[str, Any]]) -> Iterator[PlannedPuncture]:
+    """Yield the other ways that the planner found, those with a place for the volume, by the names they are shown by."""
+    for path in paths:
+        for number, entry in enumerate(path.get("alternatives", ()), start=1):
+            if any(track["deposits"] for track in entry["tracks"]):
+                name = f"{path.get('best') or path['lesion_id']}a{number}"
+                yield _to_puncture({**entry, "id": name}, is_backup=True)
 
 
 def _to_lesion(entry: Mapping[str, Any], injection: Mapping[str, Any] | None) -> PlannedLesion:

@@ -82,8 +82,8 @@ def check_sedation(spans: Sequence[SedationSpan], *, as_of: datetime) -> tuple[F
             span.limit,
             rule="procedure.vitals_gap",
             severity=Severity.ERROR,
-            message=f"Under sedation no vital signs were recorded from {begin.isoformat(timespec='minutes')} "
-            f"for {gap_min:g} min.",
+            message=f"Under sedation no vital signs were recorded from {begin:%H:%M on %Y-%m-%d} "
+            f"for {gap_min:.0f} min.",
             measured=round(gap_min, 2),
         )
         for span in spans

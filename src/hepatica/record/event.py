@@ -5,8 +5,8 @@ from __future__ import annotations
 import hashlib
 import hmac
 import json
-from collections.abc import Mapping
-from dataclasses import dataclass, fields
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, fields, replace
 from datetime import UTC, datetime
 from enum import StrEnum
 from typing import Any, Final, TypeAlias
@@ -35,6 +35,8 @@ class Action(StrEnum):
     LOGIN = "login"
     LOGIN_REFUSED = "login_refused"
     LOGOUT = "logout"
+    LINK = "link"
+    """An account was joined to a person at the identity provider, or parted from one."""
     CHANGE_PASSWORD = "change_password"
     EXPORT = "export"
 
@@ -49,11 +51,91 @@ class Change:
         Name of the field.
     old, new
         Values in JSON's types; None where there was or is none. Of a sealed field, its `seal`.
+    kept
+        Leading entries of a list that stayed as they were; ``old`` and ``new`` then hold only those after them. A day
+        of 200 entries is so written once into the trail, not 200 times.
     """
 
     field: str
     old: JsonValue
     new: JsonValue
+    kept: int = 0
+
+    def to_row(self) -> list[JsonValue]:
+        """Return it as the trail writes it: three values, and a fourth where entries of a list were kept."""
+        row: list[JsonValue] = [self.field, self.old, self.new]
+        return [*row, self.kept] if self.kept else row
+
+    def apply(self, before: JsonValue) -> JsonValue:
+        """Return the field's value after the change.
+
+        Parameters
+        ----------
+        before
+            The value before; a list is lengthened in place.
+
+        Raises
+        ------
+        ValueError
+            If the value before is not the one that the change was made of.
+
+        Examples
+        --------
+        >>> Change(field="entries", old=[], new=["c"], kept=2).apply(["a", "b"])
+        ['a', 'b', 'c']
+        """
+        if not self.kept:
+            if not is_same_json(before, self.old):
+                raise ValueError("another value before")
+            return self.new
+        held = _to_list(before)
+        if len(held) < self.kept or not is_same_json(held[self.kept :], self.old):
+            raise ValueError("another value before")
+        held[self.kept :] = _to_list(self.new)
+        return held
+
+    def join(self, later: Change) -> Change:
+        """Return this change and a later one of the same field as one.
+
+        Parameters
+        ----------
+        later
+            The next change of the field.
+
+        Examples
+        --------
+        >>> one = Change(field="ids", old=[], new=["c"], kept=2)
+        >>> one.join(Change(field="ids", old=["b", "c"], new=[], kept=1))
+        Change(field='ids', old=['b'], new=[], kept=1)
+        """
+        if later.kept and later.kept >= self.kept:
+            return replace(self, new=[*_to_list(self.new)[: later.kept - self.kept], *_to_list(later.new)])
+        if not self.kept:
+            return replace(later, old=self.old)
+        # The later one names entries that this one kept: they were there before it too.
+        return replace(later, old=[*_to_list(later.old)[: self.kept - later.kept], *_to_list(self.old)])
+
+
+def to_change(row: Sequence[Any]) -> Change:
+    """Return a change as `Change.to_row` wrote it.
+
+    Parameters
+    ----------
+    row
+        Three values, or four.
+
+    Raises
+    ------
+    ValueError
+        If it is no such row.
+    """
+    field, old, new, *rest = row
+    if not rest:
+        return Change(field=field, old=old, new=new)
+    (kept,) = rest
+    if type(kept) is not int or kept < 1 or not isinstance(old, list) or not isinstance(new, list):
+        raise ValueError("a part of something that is no list")
+    return Change(field=field, old=old, new=new, kept=kept)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -168,7 +250,7 @@ def to_document(event: Event) -> dict[str, JsonValue]:
         "version": event.version,
         "site_id": event.site_id,
         "patient_id": event.patient_id,
-        "changes": [[change.field, change.old, change.new] for change in event.changes],
+        "changes": [change.to_row() for change in event.changes],
         "reason": event.reason,
         "request_id": event.request_id,
         "previous_hash": event.previous_hash,
@@ -194,7 +276,7 @@ def from_document(document: Mapping[str, Any], *, claimed_hash: str) -> Event:
         content = dict(document)
         content["time_utc"] = datetime.fromisoformat(content["time_utc"])
         content["action"] = Action(content["action"])
-        content["changes"] = tuple(Change(field=f, old=old, new=new) for f, old, new in content["changes"])
+        content["changes"] = tuple(map(to_change, content["changes"]))
         return Event(**content, hash=claimed_hash)
     except (KeyError, TypeError, ValueError) as problem:
         raise InputError(
@@ -258,3 +340,9 @@ def seal(value: JsonValue, *, key: bytes, salt: bytes = b"") -> str:
 
 def _to_canonical(document: JsonValue) -> str:
     return json.dumps(document, sort_keys=True, separators=(",", ":"), ensure_ascii=True, allow_nan=False)
+
+
+def _to_list(value: JsonValue) -> list[Any]:
+    if not isinstance(value, list):
+        raise ValueError("a part of something that is no list")
+    return value

@@ -69,7 +69,7 @@ def list_changes(before: Item | None, after: Item) -> tuple[Change, ...]:
     Parameters
     ----------
     before
-        None for a new item.
+        None for a new item. What the trail seals is no list: of one, the beginning would be told apart.
     after
         What it becomes.
 
@@ -86,7 +86,19 @@ def list_changes(before: Item | None, after: Item) -> tuple[Change, ...]:
     if after.locked:
         new["locked"] = True
     return tuple(
-        Change(field=name, old=old.get(name), new=new.get(name))
+        _to_change(name, old.get(name), new.get(name))
         for name in sorted({*old, *new})
         if not is_same_json(old.get(name), new.get(name))
     )
+
+
+def _to_change(name: str, old: JsonValue, new: JsonValue) -> Change:
+    """Return a change; of two lists that begin alike, only what comes after."""
+    if not isinstance(old, list) or not isinstance(new, list):
+        return Change(field=name, old=old, new=new)
+    kept = 0
+    for one, other in zip(old, new, strict=False):
+        if not is_same_json(one, other):
+            break
+        kept += 1
+    return Change(field=name, old=old[kept:], new=new[kept:], kept=kept)

@@ -6,11 +6,11 @@ import math
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
-from datetime import date, datetime
 from enum import StrEnum
 from typing import Final
 
 from hepatica.core.findings import Finding, Severity
+from hepatica.core.iso_dates import is_day, is_moment
 from hepatica.record.event import JsonValue
 
 TEXT_MAX: Final = 20_000
@@ -155,6 +155,17 @@ class Kind:
         )
 
 
+def list_sealed(kind: Kind) -> frozenset[str]:
+    """Return the names of a kind's sealed fields.
+
+    Parameters
+    ----------
+    kind
+        The kind.
+    """
+    return frozenset(rule.name for rule in kind.fields if rule.sealed)
+
+
 def _find_problem(rule: FieldRule, value: JsonValue) -> str:
     """Return what is wrong with a value, never the value itself: it may name a person."""
     match rule.type:
@@ -169,9 +180,9 @@ def _find_problem(rule: FieldRule, value: JsonValue) -> str:
         case FieldType.FLAG:
             return "" if isinstance(value, bool) else "must be true or false"
         case FieldType.DATE:
-            return "" if _is_date(value) else "must be a date such as 2026-11-23, 2026-11 or 2026"
+            return "" if is_day(value) else "must be a date such as 2026-11-23, 2026-11 or 2026"
         case FieldType.TIME:
-            return "" if _is_time(value) else "must be a time with time zone"
+            return "" if is_moment(value) else "must be a time with time zone"
         case FieldType.LIST:
             return "" if isinstance(value, list) else "must be a list"
         case FieldType.OBJECT:
@@ -211,22 +222,3 @@ def _find_number_problem(rule: FieldRule, value: JsonValue) -> str:
     if not rule.least <= value <= rule.most:
         return f"must be from {rule.least:g} to {rule.most:g}"
     return ""
-
-
-def _is_date(value: JsonValue) -> bool:
-    if not isinstance(value, str) or len(value) not in (4, 7, 10):
-        return False
-    try:
-        date.fromisoformat(value + "-01-01"[: 10 - len(value)] if len(value) < 10 else value)
-    except ValueError:
-        return False
-    return value[:4].isdigit()
-
-
-def _is_time(value: JsonValue) -> bool:
-    if not isinstance(value, str):
-        return False
-    try:
-        return datetime.fromisoformat(value).tzinfo is not None
-    except ValueError:
-        return False

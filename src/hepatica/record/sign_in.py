@@ -32,6 +32,12 @@ class Purpose(StrEnum):
     SESSION = "session"
     INVITATION = "invitation"
     RESET = "reset"
+    PROOF = "proof"
+    """A fresh login at the identity provider, good for one signature."""
+
+
+SETS_PASSWORD: Final = (Purpose.INVITATION, Purpose.RESET)
+"""Links with which a person may choose a password."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -45,7 +51,7 @@ class Credential:
     password_hash
         Argon2 hash, None while invited or where login is by OIDC only.
     oidc_subject
-        Issuer and subject of an identity provider, or None.
+        Digest of issuer and subject of an identity provider, or None.
     failures
         Wrong passwords in a row.
     barred_until

@@ -6,7 +6,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from enum import StrEnum
 
-from hepatica.record.event import Event, JsonValue
+from hepatica.record.event import Change, Event
 from hepatica.record.item import Item
 
 
@@ -66,15 +66,13 @@ def assess_verification(mark: Item, about: Item | None, events: Iterable[Event])
 
 
 def _list_changed(events: Iterable[Event], *, since: int) -> set[str]:
-    first: dict[str, JsonValue] = {}
-    last: dict[str, JsonValue] = {}
-    touched = False
+    whole: dict[str, Change] = {}
     for event in events:
         if event.version <= since:
             continue
         for change in event.changes:
-            touched = True
-            first.setdefault(change.field, change.old)
-            last[change.field] = change.new
-    changed = {name for name in first if first[name] != last[name]}
+            before = whole.get(change.field)
+            whole[change.field] = before.join(change) if before else change
+    changed = {name for name, change in whole.items() if change.old != change.new}
+    touched = bool(whole)
     return changed or ({"locked"} if touched else set())

@@ -3,36 +3,39 @@
 from __future__ import annotations
 
 from collections.abc import Collection
-from dataclasses import dataclass, replace
-from datetime import date, datetime, timedelta
+from dataclasses import replace
+from datetime import date, timedelta
 
-from hepatica.core.errors import AuthenticationError, ConflictError, RecordInputError
-from hepatica.record.event import Action, EventDraft, JsonValue
+from hepatica.core.errors import ConflictError, ForbiddenError, RecordInputError
+from hepatica.record.event import Action, JsonValue
 from hepatica.record.item import Item
 from hepatica.record.people import Actor, Role, check_roles, require_right
+from hepatica.record.provider_login import PASSWORDS, WaysIn
 from hepatica.record.sign_in import (
     INVITATION_LIFE,
     RESET_LIFE,
-    SESSION_LIFE,
+    SETS_PASSWORD,
     Credential,
     Purpose,
-    Token,
     check_password,
-    derive_bar,
     digest_secret,
     make_secret,
 )
+from hepatica.workflows.account_entry import (
+    Entered,
+    count_failure,
+    enter_account,
+    is_password_allowed,
+    list_administrators,
+    may_enter,
+    note_event,
+    open_token,
+    refuse_login,
+    to_actor,
+    to_roles,
+)
 from hepatica.workflows.change_item import change_item, create_item, require_item
-from hepatica.workflows.record_ports import ItemFilter, Passwords, RecordContext, RecordReader, RecordWriter
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Entered:
-    """A session that was opened: the account as actor, and the secret that the browser keeps."""
-
-    actor: Actor
-    secret: str
-    account: Item
+from hepatica.workflows.record_ports import Passwords, RecordContext
 
 
 def invite_account(
@@ -89,7 +92,7 @@ def invite_account(
                 account_id=account.item_id, login=folded, password_hash=None, changed_at=context.now_utc()
             )
         )
-        return account, _open_token(
+        return account, open_token(
             context, writer, account.item_id, purpose=Purpose.INVITATION, life=INVITATION_LIFE
         )
 
@@ -107,7 +110,7 @@ def renew_invitation(context: RecordContext, *, account_id: str) -> str:
     require_right(context.actor, "account.write")
     with context.store.writing() as writer:
         writer.accounts.remove_tokens(account_id=account_id)
-        return _open_token(context, writer, account_id, purpose=Purpose.INVITATION, life=INVITATION_LIFE)
+        return open_token(context, writer, account_id, purpose=Purpose.INVITATION, life=INVITATION_LIFE)
 
 
 def reset_account(context: RecordContext, *, account_id: str) -> str:
@@ -123,12 +126,16 @@ def reset_account(context: RecordContext, *, account_id: str) -> str:
     require_right(context.actor, "account.write")
     with context.store.writing() as writer:
         account = require_item(writer, kind="account", item_id=account_id)
-        _note(context, writer, account, action=Action.CHANGE_PASSWORD, reason="reset by an administrator")
+        note_event(
+            context, writer, account, action=Action.CHANGE_PASSWORD, reason="reset by an administrator"
+        )
         writer.accounts.remove_tokens(account_id=account_id)
-        return _open_token(context, writer, account_id, purpose=Purpose.RESET, life=RESET_LIFE)
+        return open_token(context, writer, account_id, purpose=Purpose.RESET, life=RESET_LIFE)
 
 
-def accept_link(context: RecordContext, passwords: Passwords, *, secret: str, password: str) -> Item:
+def accept_link(
+    context: RecordContext, passwords: Passwords, *, secret: str, password: str, ways: WaysIn = PASSWORDS
+) -> Item:
     """Set a password by the secret of an invitation or reset; the link is good once.
 
     Parameters
@@ -141,22 +148,33 @@ def accept_link(context: RecordContext, passwords: Passwords, *, secret: str, pa
         From the link.
     password
         What the person chose.
+    ways
+        How people of this server may log in.
 
     Raises
     ------
     AuthenticationError
         If the link is unknown, used or too old.
+    ForbiddenError
+        If this account's password would not be looked at here.
     RecordInputError
         If the password is too weak.
     """
     with context.store.writing() as writer:
         token = writer.accounts.find_token(digest_secret(secret))
-        if token is None or token.purpose is Purpose.SESSION or not token.is_live(context.now_utc()):
-            raise _refuse("a link that is still good")
+        if token is None or token.purpose not in SETS_PASSWORD or not token.is_live(context.now_utc()):
+            raise refuse_login("a link that is still good")
         account = require_item(writer, kind="account", item_id=token.account_id)
         credential = writer.accounts.find_credential(account_id=token.account_id)
         if credential is None or account.values["state"] == "disabled":
-            raise _refuse("a link that is still good")
+            raise refuse_login("a link that is still good")
+        if not is_password_allowed(writer, credential, ways, now=context.now_utc()):
+            raise ForbiddenError(
+                expected="a login by the identity provider",
+                given="a password, which this server does not use",
+                where="login",
+                action="accept the invitation by the identity provider",
+            )
         if wrong := check_password(password, login=credential.login):
             raise RecordInputError(expected=wrong, given="another one", where="password")
         writer.accounts.remove_tokens(account_id=token.account_id)
@@ -169,7 +187,7 @@ def accept_link(context: RecordContext, passwords: Passwords, *, secret: str, pa
                 changed_at=context.now_utc(),
             )
         )
-        _note(context, writer, account, action=Action.CHANGE_PASSWORD)
+        note_event(context, writer, account, action=Action.CHANGE_PASSWORD)
         if account.values["state"] == "invited":
             account = change_item(
                 context,
@@ -183,7 +201,9 @@ def accept_link(context: RecordContext, passwords: Passwords, *, secret: str, pa
         return account
 
 
-def log_in(context: RecordContext, passwords: Passwords, *, login: str, password: str) -> Entered:
+def log_in(
+    context: RecordContext, passwords: Passwords, *, login: str, password: str, ways: WaysIn = PASSWORDS
+) -> Entered:
     """Open a session by password.
 
     Parameters
@@ -194,6 +214,8 @@ def log_in(context: RecordContext, passwords: Passwords, *, login: str, password
         Verifies them.
     login, password
         What the person typed.
+    ways
+        How people of this server may log in.
 
     Raises
     ------
@@ -211,12 +233,13 @@ def log_in(context: RecordContext, passwords: Passwords, *, login: str, password
     with context.store.writing() as writer:
         if credential is not None:
             account = require_item(writer, kind="account", item_id=credential.account_id)
-            if right and may_enter(account, now):
-                entered = _enter(context, writer, account, credential)
+            allowed = is_password_allowed(writer, credential, ways, now=now)
+            if right and allowed and may_enter(account, now):
+                entered = enter_account(context, writer, account, credential)
             elif not barred:
-                _count_failure(context, writer, account, now=now)
+                count_failure(context, writer, account, now=now)
     if entered is None:
-        raise _refuse("a login and its password")
+        raise refuse_login("a login and its password")
     return entered
 
 
@@ -241,7 +264,7 @@ def find_session(context: RecordContext, *, secret: str) -> Actor:
         account = reader.find_item("account", token.account_id) if token else None
     live = token is not None and token.purpose is Purpose.SESSION and token.is_live(now)
     if token is None or account is None or not live or not may_enter(account, now):
-        raise _refuse("a session")
+        raise refuse_login("a session")
     if now - token.seen_at > timedelta(minutes=1):
         with context.store.writing() as writer:
             writer.accounts.touch_token(digest, seen_at=now)
@@ -264,7 +287,7 @@ def log_out(context: RecordContext, *, secret: str) -> None:
         if token is not None:
             account = require_item(writer, kind="account", item_id=token.account_id)
             writer.accounts.remove_tokens(digest=digest)
-            _note(context, writer, account, action=Action.LOGOUT)
+            note_event(context, writer, account, action=Action.LOGOUT)
 
 
 def change_account(
@@ -305,8 +328,8 @@ def change_account(
             expected_version=expected_version,
             reason=reason,
         )
-        check_roles(_to_roles(account))
-        if not _list_administrators(writer, now=context.now_utc()):
+        check_roles(to_roles(account))
+        if not list_administrators(writer, now=context.now_utc()):
             raise ConflictError(
                 expected="at least one active administrator",
                 given="a change after which there is none",
@@ -317,7 +340,9 @@ def change_account(
         return account
 
 
-def prove_identity(context: RecordContext, passwords: Passwords, *, password: str) -> None:
+def prove_identity(
+    context: RecordContext, passwords: Passwords, *, password: str, ways: WaysIn = PASSWORDS
+) -> None:
     """Check the password of the acting person once more, before he signs.
 
     Parameters
@@ -328,6 +353,8 @@ def prove_identity(context: RecordContext, passwords: Passwords, *, password: st
         Verifies them.
     password
         What was typed.
+    ways
+        How people of this server may log in.
 
     Raises
     ------
@@ -336,129 +363,14 @@ def prove_identity(context: RecordContext, passwords: Passwords, *, password: st
     """
     with context.store.reading() as reader:
         credential = reader.accounts.find_credential(account_id=context.actor.account_id)
-    now = context.now_utc()
+        now = context.now_utc()
+        allowed = credential is not None and is_password_allowed(reader, credential, ways, now=now)
     barred = credential is None or (credential.barred_until is not None and now < credential.barred_until)
-    known = None if credential is None or barred else credential.password_hash
+    known = None if credential is None or barred or not allowed else credential.password_hash
     if passwords.matches(password[:1024], known):
         return
     if credential is not None and not barred:
         with context.store.writing() as writer:
             account = require_item(writer, kind="account", item_id=credential.account_id)
-            _count_failure(context, writer, account, now=now)
-    raise _refuse("the signer's password")
-
-
-def to_actor(account: Item) -> Actor:
-    """Return an account as somebody who acts.
-
-    Parameters
-    ----------
-    account
-        Item of kind ``account``.
-    """
-    return Actor(
-        account_id=account.item_id,
-        roles=_to_roles(account),
-        site_ids=frozenset(str(site) for site in _to_list(account.values["site_ids"])),
-    )
-
-
-def _to_roles(account: Item) -> frozenset[Role]:
-    try:
-        return frozenset(Role(str(role)) for role in _to_list(account.values["roles"]))
-    except ValueError as problem:
-        raise RecordInputError(
-            expected=f"roles of {', '.join(Role)}", given="another word", where="account, roles"
-        ) from problem
-
-
-def _to_list(value: JsonValue) -> list[JsonValue]:
-    return value if isinstance(value, list) else []
-
-
-def may_enter(account: Item, now: datetime) -> bool:
-    """Return whether an account is active and not expired.
-
-    Parameters
-    ----------
-    account
-        Item of kind ``account``.
-    now
-        Time in UTC.
-    """
-    expires = account.values.get("expires_date")
-    return account.values["state"] == "active" and (
-        not isinstance(expires, str) or now.date().isoformat() <= expires
-    )
-
-
-def _enter(context: RecordContext, writer: RecordWriter, account: Item, credential: Credential) -> Entered:
-    if credential.failures:
-        writer.accounts.write_credential(replace(credential, failures=0, barred_until=None))
-    writer.accounts.remove_expired(now=context.now_utc())
-    secret = _open_token(context, writer, account.item_id, purpose=Purpose.SESSION, life=SESSION_LIFE)
-    _note(context, writer, account, action=Action.LOGIN)
-    return Entered(actor=to_actor(account), secret=secret, account=account)
-
-
-def _count_failure(context: RecordContext, writer: RecordWriter, account: Item, *, now: datetime) -> None:
-    credential = writer.accounts.find_credential(account_id=account.item_id)
-    if credential is None:
-        return
-    failures = credential.failures + 1
-    bar = derive_bar(failures)
-    writer.accounts.write_credential(
-        replace(credential, failures=failures, barred_until=now + bar if bar else None)
-    )
-    _note(context, writer, account, action=Action.LOGIN_REFUSED)
-
-
-def _list_administrators(reader: RecordReader, *, now: datetime) -> list[str]:
-    page = reader.list_items(ItemFilter(kind="account", where={"state": "active"}, limit=500))
-    return [
-        account.item_id
-        for account in page.items
-        if Role.ADMINISTRATOR.value in _to_list(account.values["roles"]) and may_enter(account, now)
-    ]
-
-
-def _open_token(
-    context: RecordContext, writer: RecordWriter, account_id: str, *, purpose: Purpose, life: timedelta
-) -> str:
-    secret, now = make_secret(), context.now_utc()
-    writer.accounts.write_token(
-        Token(
-            digest=digest_secret(secret),
-            account_id=account_id,
-            purpose=purpose,
-            created_at=now,
-            seen_at=now,
-            expires_at=now + life,
-        )
-    )
-    return secret
-
-
-def _note(
-    context: RecordContext, writer: RecordWriter, account: Item, *, action: Action, reason: str = ""
-) -> None:
-    """Add an event that changes no value."""
-    acting = account.item_id if context.actor.is_system else context.actor.account_id
-    writer.append_event(
-        EventDraft(
-            time_utc=context.now_utc(),
-            actor_id=acting,
-            action=action,
-            kind="account",
-            item_id=account.item_id,
-            version=account.version,
-            reason=reason,
-            request_id=context.request_id,
-        )
-    )
-
-
-def _refuse(expected: str) -> AuthenticationError:
-    return AuthenticationError(
-        expected=expected, given="something that does not hold", where="login", action="log in again"
-    )
+            count_failure(context, writer, account, now=now)
+    raise refuse_login("the signer's password")

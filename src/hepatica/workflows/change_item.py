@@ -11,6 +11,7 @@ from hepatica.record.event import Action, EventDraft, JsonValue
 from hepatica.record.item import Item, list_changes
 from hepatica.record.kind import Kind
 from hepatica.record.people import require_right
+from hepatica.workflows.blinded_view import require_blinded_write, to_true_version
 from hepatica.workflows.consent_guard import require_consented
 from hepatica.workflows.record_ports import RecordContext, RecordReader, RecordWriter
 
@@ -51,6 +52,8 @@ def create_item(
     """
     kind = find_kind(item.kind)
     require_right(context.actor, right or kind.write_right, site_id=item.site_id)
+    require_blinded_write(writer, context.actor, item, names=item.values, is_new=True)
+    item = replace(item, values=_move_dates(context, kind, item, item.values, before={}))
     _check(kind, item)
     if writer.find_item(item.kind, item.item_id) is not None:
         raise ConflictError(
@@ -100,13 +103,14 @@ def change_item(
     rule = find_kind(kind)
     before = require_item(writer, kind=kind, item_id=item_id)
     require_right(context.actor, right or rule.write_right, site_id=before.site_id)
+    require_blinded_write(writer, context.actor, before, names=values)
     _require_open(before)
-    _require_version(before, expected_version)
+    _require_version(before, to_true_version(writer, context.actor, before, shown=expected_version))
     if rule.reason_needed and not reason.strip():
         raise RecordInputError(
             expected="a reason for the change", given="none", where=f"{kind} {item_id}", action="say why"
         )
-    after = before.with_values(values)
+    after = before.with_values(_move_dates(context, rule, before, values, before=before.values))
     _check(rule, after)
     if not list_changes(before, after):
         return before
@@ -165,8 +169,9 @@ def remove_item(
     """
     require_right(context.actor, right or find_kind(item.kind).write_right, site_id=item.site_id)
     before = require_item(writer, kind=item.kind, item_id=item.item_id)
+    require_blinded_write(writer, context.actor, before, names=())
     _require_open(before)
-    _require_version(before, item.version)
+    _require_version(before, to_true_version(writer, context.actor, before, shown=item.version))
     if not reason.strip():
         raise RecordInputError(expected="a reason", given="none", where=f"{item.kind} {item.item_id}")
     after = replace(before, values={}, version=before.version + 1)
@@ -186,6 +191,20 @@ def require_item(writer: RecordReader, *, kind: str, item_id: str) -> Item:
     if item is None:
         raise NotFoundError(expected=f"a {kind} of the record", given="an unknown identifier", where=kind)
     return item
+
+
+def _move_dates(
+    context: RecordContext,
+    kind: Kind,
+    item: Item,
+    values: Mapping[str, JsonValue],
+    *,
+    before: Mapping[str, JsonValue],
+) -> Mapping[str, JsonValue]:
+    """Return what was given with the dates that a research record keeps."""
+    if context.dates is None:
+        return values
+    return context.dates.move_values(values, kind=kind, patient_id=item.patient_id, before=before)
 
 
 def _find_last_version(writer: RecordWriter, *, kind: str, item_id: str) -> int:

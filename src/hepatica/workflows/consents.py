@@ -49,14 +49,15 @@ def sign_consent(
     patient = require_item(writer, kind="patient", item_id=patient_id)
     require_right(context.actor, "consent.write", site_id=patient.site_id)
     require_item(writer, kind="study", item_id=study_id)
-    _require_past(context, signed_date, where="signed_date")
+    signed_date = context.to_record_date(signed_date, patient_id=patient_id, where="signed_date")
+    _require_past(context, signed_date, patient_id=patient_id, where="signed_date")
     values: dict[str, JsonValue] = {
         "study_id": study_id,
         "form_version": form_version,
         "signed_date": signed_date,
     }
     return create_item(
-        context,
+        context.deriving(),
         writer,
         item=Item(
             kind="consent",
@@ -102,7 +103,9 @@ def withdraw_consent(
         If the day or the scope cannot be.
     """
     consent = require_item(writer, kind="consent", item_id=consent_id)
-    _require_past(context, withdrawn_date, where="withdrawn_date")
+    patient_id = consent.patient_id
+    withdrawn_date = context.to_record_date(withdrawn_date, patient_id=patient_id, where="withdrawn_date")
+    _require_past(context, withdrawn_date, patient_id=patient_id, where="withdrawn_date")
     if withdrawn_date < str(consent.values["signed_date"]):
         raise RecordInputError(
             expected="a day on or after the signature", given="an earlier one", where="withdrawn_date"
@@ -120,7 +123,7 @@ def withdraw_consent(
             where="consent",
         )
     changed = change_item(
-        context,
+        context.deriving(),
         writer,
         kind="consent",
         item_id=consent_id,
@@ -168,13 +171,13 @@ def _note_status(
     )
 
 
-def _require_past(context: RecordContext, day: str, *, where: str) -> None:
+def _require_past(context: RecordContext, day: str, *, patient_id: str, where: str) -> None:
     try:
         found = date.fromisoformat(day)
     except ValueError:
         found = None
     # The clock is in UTC; a site east of it may already have the next day.
-    if found is None or len(day) != 10 or (found - context.now_utc().date()).days > 1:
+    if found is None or len(day) != 10 or (found - context.patient_now(patient_id).date()).days > 1:
         raise RecordInputError(
             expected="a whole date that is not in the future", given="another", where=where
         )

@@ -13,7 +13,10 @@ from hepatica.workflows.record_ports import RecordContext, RecordWriter
 
 
 def erase_identity(context: RecordContext, *, patient_id: str, reason: str) -> int:
-    """Erase every identity of a patient, now and in the past; returns how many items that were.
+    """Erase every identity of a patient, now and in the past, and what his scans' headers said of him.
+
+    Returns how many identities and entries of the vault that were. A clinical record keeps the images as they came:
+    their own headers go only with the scan.
 
     Parameters
     ----------
@@ -43,12 +46,54 @@ def erase_identity(context: RecordContext, *, patient_id: str, reason: str) -> i
             if event.action in CHANGING
         }
         kept = [event for event in last.values() if event.action is not Action.ERASE]
-        if not kept:
+        names = _erase_vault(context, writer, patient_id, reason=reason.strip())
+        if not kept and not names:
             raise NotFoundError(expected="an identity of this patient", given="none", where="identity")
         for event in kept:
             _erase(context, writer, event, reason=reason.strip())
     context.store.purge_erased()
-    return len(kept)
+    return len(kept) + names
+
+
+def _erase_vault(context: RecordContext, writer: RecordWriter, patient_id: str, *, reason: str) -> int:
+    """Destroy the names, numbers and true dates that were taken from a patient's scans."""
+    erased = 0
+    # From the trail: one that was removed or moved away still has entries.
+    scans = {
+        event.item_id: event
+        for event in writer.read_events(kind="scan", patient_id=patient_id)
+        if event.action in CHANGING
+    }
+    for scan_id, last in scans.items():
+        now = writer.find_item("scan", scan_id)
+        if now is not None and now.patient_id != patient_id:
+            continue
+        require_right(context.actor, "identity.write", site_id=last.site_id)
+        found = writer.vault.remove("scan_identity", scan_id)
+        if now is not None:
+            uids = [("series", "series_uid"), ("uid", "series_uid"), ("uid", "study_uid")]
+            found |= any([writer.vault.remove(kind, str(now.values.get(name))) for kind, name in uids])
+        if found:
+            erased += 1
+            writer.append_event(_to_note(context, last, reason=reason))
+    writer.vault.remove("date_offset", patient_id)
+    return erased
+
+
+def _to_note(context: RecordContext, scan: Event, *, reason: str) -> EventDraft:
+    """Return the event of a vault's entry that was destroyed: the scan itself stays as it is."""
+    return EventDraft(
+        time_utc=context.now_utc(),
+        actor_id=context.actor.account_id,
+        action=Action.READ,
+        kind=scan.kind,
+        item_id=scan.item_id,
+        version=scan.version,
+        site_id=scan.site_id,
+        patient_id=scan.patient_id,
+        reason=f"vault erased: {reason}",
+        request_id=context.request_id,
+    )
 
 
 def _erase(context: RecordContext, writer: RecordWriter, last: Event, *, reason: str) -> None:

@@ -16,6 +16,7 @@ from hepatica.workflows.record_ports import RecordContext, RecordWriter, SealedR
 if TYPE_CHECKING:
     # The web process reads this module too: it must not load what computes.
     from hepatica.workflows.plan_ports import PlanPorts
+    from hepatica.workflows.report_record import ReportPorts
     from hepatica.workflows.view_ports import ViewPorts
 
 JobResult: TypeAlias = dict[str, JsonValue]
@@ -63,6 +64,8 @@ class JobWorld:
         Refuses a file that would leave its folder or unpack to an unreasonable size.
     importer
         Takes scans in; None where this installation cannot.
+    make_report_ports
+        Returns what reports need; None where there are none.
     make_view_ports
         Returns what makes volumes for a viewer; None makes none before somebody looks.
     """
@@ -74,6 +77,7 @@ class JobWorld:
     incoming: Incoming
     check_archive: Callable[[Path], None]
     importer: ScanImporter | None = None
+    make_report_ports: Callable[[], ReportPorts] | None = None
     make_view_ports: Callable[[], ViewPorts] | None = None
 
 

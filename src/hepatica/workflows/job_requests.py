@@ -50,12 +50,12 @@ class RequestFields:
         return value
 
     def take_number(self, field: str, *, above: float, most: float) -> float | None:
-        """Return a number; None where it is absent."""
+        """Return a number above one and up to another; None where it is absent."""
         value = self._left.pop(field, None)
         if value is None:
             return None
         if isinstance(value, bool) or not isinstance(value, int | float) or not above < value <= most:
-            raise refuse_field(field, f"a number above {above:g} and at most {most:g}")
+            raise refuse_field(field, f"a number above {above:g} and up to {most:g}")
         return float(value)
 
     def take_flag(self, field: str) -> bool:

@@ -12,7 +12,6 @@ from hepatica.record.event import Action, EventDraft, JsonValue
 from hepatica.record.item import Item
 from hepatica.record.people import require_right
 from hepatica.record.scan_identity import HeaderIdentity
-from hepatica.record.sign_in import make_secret
 from hepatica.workflows.change_item import change_item, create_item, remove_item, require_item
 from hepatica.workflows.import_scan import (
     REPORT,
@@ -88,8 +87,9 @@ def move_scan(
 ) -> Item:
     """Put a scan under the patient it belongs to; it is compared with that patient anew.
 
-    The entry under the wrong patient is removed, so that nobody who sees that patient sees the scan; the trail keeps
-    both. In research mode the images are rewritten with the other patient's pseudonym and dates.
+    It stays the same scan, under the same identifier: it is taken from the one patient and given to the other in one
+    change, so that nobody who sees only the wrong patient sees it any more, and its history tells of both. In
+    research mode the images are rewritten with the other patient's pseudonym and dates.
 
     Parameters
     ----------
@@ -127,7 +127,7 @@ def move_scan(
     values = dict(scan.values) | {
         "state": to_state(differing=differing, suspicions=_to_list(scan.values.get("suspicions"))),
         "differing": list(differing) or None,
-        "moved_from": scan.item_id,
+        "moved_from": None,
         "visit_number": None,
     }
     held, wanted = make_disguise(ports, holder), make_disguise(ports, patient)
@@ -140,7 +140,7 @@ def move_scan(
         )
     item = Item(
         kind="scan",
-        item_id=make_secret()[:16],
+        item_id=scan_id,
         site_id=patient.site_id,
         patient_id=patient_id,
         version=1,
@@ -157,11 +157,6 @@ def move_scan(
             )
         remove_item(context, writer, item=seen, reason=reason, right="scan.move")
         created = create_item(context, writer, item=item, reason=reason, right="scan.move")
-        found = writer.vault.find("scan_identity", scan_id)
-        if found is not None:
-            writer.vault.keep(
-                [VaultEntry(purpose="scan_identity", pseudonym=created.item_id, original=found.original)]
-            )
         if wanted is not None:
             writer.vault.keep(
                 [VaultEntry(purpose="date_offset", pseudonym=patient_id, original=str(wanted.offset_days))]

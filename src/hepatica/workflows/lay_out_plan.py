@@ -146,5 +146,16 @@ def _write_names(path: Path, names: Mapping[str, str]) -> Path:
 
 
 def _write_facts(path: Path, facts: Mapping[str, Any]) -> Path:
-    path.write_text(json.dumps(facts), encoding="utf-8")
+    path.write_bytes(to_facts_bytes(facts))
     return path
+
+
+def to_facts_bytes(facts: Mapping[str, Any]) -> bytes:
+    """Return patient facts as the planner is given them by a record; their digest is part of the plan.
+
+    Parameters
+    ----------
+    facts
+        As the request states them.
+    """
+    return json.dumps(facts).encode()

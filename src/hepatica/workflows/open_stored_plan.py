@@ -6,7 +6,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from hepatica.workflows.accounts import to_actor
+from hepatica.workflows.account_entry import to_actor
 from hepatica.workflows.ask_session import OpenPlan
 from hepatica.workflows.change_item import require_item
 from hepatica.workflows.lay_out_plan import lay_out_stored_plan

@@ -12,6 +12,7 @@ from hepatica.core.progress import SILENT, Progress
 from hepatica.planning.dose.protocol import Protocol
 from hepatica.planning.eligibility.check import check_eligibility
 from hepatica.planning.path.memory import MOST_BYTES
+from hepatica.planning.path.needle_choice import fit_needle
 from hepatica.planning.path.placement_presets import make_placement_model
 from hepatica.planning.path.session import CheckedPath, PathSession
 from hepatica.workflows.plan_case import PlannedCase, plan_prepared
@@ -148,8 +149,9 @@ class PlanSession:
         NotFoundError
             If there is no such lesion.
         """
-        request = self._opened.case.request
-        return self._paths.check_path(
+        case = self._opened.case
+        request = case.request
+        answer = self._paths.check_path(
             lesion_id=lesion_id,
             entry_lps_mm=entry_lps_mm,
             tip_lps_mm=tip_lps_mm,
@@ -157,6 +159,12 @@ class PlanSession:
             model=make_placement_model(request.placement),
             seed=request.seed,
         )
+        if request.needle:
+            return answer
+        # As in the plan: the shortest needle that fits, unless somebody named one.
+        puncture = answer.puncture
+        needle = fit_needle(puncture.needle, length_mm=puncture.length_mm, needles=case.needles)
+        return replace(answer, puncture=replace(puncture, needle=needle))
 
 
 def open_plan_session(

@@ -2,33 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, replace
+from collections.abc import Iterator, Sequence
+from dataclasses import replace
 
 from hepatica.core.errors import NotFoundError
-from hepatica.record.blinding import is_visible, project_event, project_item
+from hepatica.record.blinding import OWN_MARKS, is_visible, project_item
 from hepatica.record.catalogue import find_kind
 from hepatica.record.event import Action, Event, EventDraft, JsonValue
 from hepatica.record.item import Item
 from hepatica.record.kind import FieldType, Sight
 from hepatica.record.people import Actor, require_right
+from hepatica.workflows.blinded_view import OwnReads, count_seen_versions, find_own_reads, project_history
 from hepatica.workflows.record_ports import ItemFilter, Page, RecordContext, RecordReader
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class OwnReads:
-    """A blinded reader's own reads.
-
-    Parameters
-    ----------
-    locked
-        By read: whether it is locked.
-    patients
-        By patient: whether all of his reads of that patient are locked. Nobody else is in it.
-    """
-
-    locked: Mapping[str, bool]
-    patients: Mapping[str, bool]
 
 
 def read_item(context: RecordContext, *, kind: str, item_id: str) -> Item:
@@ -115,48 +100,46 @@ def read_history(
         require_right(actor, "audit.read")
     with context.store.reading() as reader:
         own = find_own_reads(reader, actor)
-        events = reader.read_events(after=after, kind=kind, item_id=item_id, patient_id=patient_id)
-        shown = (
-            project_event(event, actor, own_read_locked=own.patients.get(event.patient_id, False))
+        # Versions that a blinded reader is shown are counted from the first event on.
+        start = 0 if actor.is_blinded else after
+        events = reader.read_events(after=start, kind=kind, item_id=item_id, patient_id=patient_id)
+        own_sites = (
+            event
             for event in events
             if actor.is_system or not event.site_id or event.site_id in actor.site_ids
         )
+        shown = (event for event in project_history(own_sites, actor, own) if event.number > after)
         return tuple(event for event, _ in zip(shown, range(max(1, min(limit, 500)))))
-
-
-def find_own_reads(reader: RecordReader, actor: Actor) -> OwnReads:
-    """Return a blinded reader's own reads; nothing for everybody else.
-
-    Parameters
-    ----------
-    reader
-        View of the record.
-    actor
-        Who looks.
-    """
-    if not actor.is_blinded:
-        return OwnReads(locked={}, patients={})
-    locked: dict[str, bool] = {}
-    patients: dict[str, bool] = {}
-    for item in _list_all(reader, ItemFilter(kind="read", where={"reader_id": actor.account_id}, limit=500)):
-        done = item.values["state"] == "locked"
-        locked[item.item_id] = done
-        decided = item.values.get("adjudicates")
-        # Who decides between two reads sees both.
-        locked.update({str(read_id): True for read_id in (decided if isinstance(decided, list) else ())})
-        patients[item.patient_id] = patients.get(item.patient_id, True) and done
-    return OwnReads(locked=locked, patients=patients)
 
 
 def _show(reader: RecordReader, actor: Actor, item: Item) -> Item | None:
     own = find_own_reads(reader, actor)
     if not _is_for(item, actor, own):
         return None
-    return project_item(item, actor, own_read_locked=own.patients.get(item.patient_id, False))
+    return _project(reader, actor, [item], own, item_id=item.item_id)[0]
+
+
+def _project(
+    reader: RecordReader, actor: Actor, items: Sequence[Item], own: OwnReads, *, item_id: str = ""
+) -> list[Item]:
+    """Return items of one kind as a person may see them; a blinded reader's versions count what he could see."""
+    shown = [
+        project_item(item, actor, own_read_locked=own.patients.get(item.patient_id, False)) for item in items
+    ]
+    if not actor.is_blinded or not items or items[0].kind in OWN_MARKS:
+        return shown
+    versions: dict[str, int] = {}
+    for patient_id in {item.patient_id for item in items if item.patient_id}:
+        versions |= count_seen_versions(
+            reader, actor, own, kind=items[0].kind, patient_id=patient_id, item_id=item_id
+        )
+    return [replace(item, version=versions.get(item.item_id, item.version)) for item in shown]
 
 
 def _is_for(item: Item, actor: Actor, own: OwnReads) -> bool:
     if not is_visible(item, actor, own_read_ids=own.locked):
+        return False
+    if actor.is_blinded and item.kind == "scan" and item.item_id not in own.scans:
         return False
     # A blinded reader sees the patients he was given to read, and nobody else's.
     return not actor.is_blinded or not item.patient_id or item.patient_id in own.patients
@@ -177,10 +160,7 @@ def _list_blinded(reader: RecordReader, actor: Actor, wanted: ItemFilter, own: O
     )
     limit = max(1, min(wanted.limit, 500))
     rest = [item for item in items if item.item_id > wanted.after]
-    shown = tuple(
-        project_item(item, actor, own_read_locked=own.patients.get(item.patient_id, False))
-        for item in rest[:limit]
-    )
+    shown = tuple(_project(reader, actor, rest[:limit], own))
     return Page(items=shown, next=shown[-1].item_id if len(rest) > limit else ""), len(items)
 
 

@@ -9,7 +9,7 @@ from hepatica.record.event import JsonValue
 from hepatica.record.item import Item
 from hepatica.record.people import Actor, Role, require_right
 from hepatica.record.sign_in import make_secret
-from hepatica.workflows.accounts import to_actor
+from hepatica.workflows.account_entry import to_actor
 from hepatica.workflows.change_item import change_item, create_item, require_item, set_lock
 from hepatica.workflows.record_ports import ItemFilter, RecordContext, RecordWriter
 
@@ -182,12 +182,15 @@ def record_measurement(
     lesion_id
         Lesion of the same patient.
     values
-        Fields of a measurement.
+        Fields of a measurement; ``scan_id`` says on which scan of the read, where it has several.
     """
     with context.store.writing() as writer:
         read = _require_own(context, writer, read_id)
         if read.values["state"] == "locked":
             raise ConflictError(expected="a read that is open", given="a locked one", where="read")
+        listed, scan_id = read.values["scan_ids"], values.get("scan_id")
+        if scan_id is not None and not (isinstance(listed, list) and scan_id in listed):
+            raise RecordInputError(expected="a scan of this read", given="another", where="scan_id")
         lesion = require_item(writer, kind="lesion", item_id=lesion_id)
         if lesion.patient_id != read.patient_id:
             raise RecordInputError(expected="a lesion of this patient", given="another", where="lesion_id")

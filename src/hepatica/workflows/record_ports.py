@@ -4,14 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager
-from dataclasses import dataclass, field
-from datetime import UTC, datetime
+from dataclasses import dataclass, field, replace
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any, Protocol
 
 from hepatica.record.chain import Checkpoint, SealedChange, TrailLine
 from hepatica.record.event import Event, EventDraft, JsonValue
 from hepatica.record.item import Item
+from hepatica.record.moved_dates import Calendar, MovedDates
 from hepatica.record.people import Actor
 from hepatica.record.sign_in import Credential, Token
 from hepatica.workflows.clock import Clock
@@ -71,6 +72,9 @@ class AccountReader(Protocol):
     def find_token(self, digest: str) -> Token | None:
         """Return a token, or None."""
 
+    def list_tokens(self, account_id: str) -> tuple[Token, ...]:
+        """Return every token of an account."""
+
 
 class AccountWriter(AccountReader, Protocol):
     """The same, to be changed."""
@@ -125,6 +129,9 @@ class VaultWriter(VaultReader, Protocol):
 
     def replace(self, entry: VaultEntry) -> None:
         """Add an entry, or put it in the place of the one there."""
+
+    def remove(self, purpose: str, pseudonym: str) -> bool:
+        """Destroy what lies behind a pseudonym; returns whether there was anything."""
 
 
 class Passwords(Protocol):
@@ -269,6 +276,8 @@ class RecordContext:
         Who acts.
     request_id
         Links the events of one request.
+    dates
+        Of a research record: how the dates of its patients are moved; None where true dates are kept.
     """
 
     store: RecordStore
@@ -276,7 +285,27 @@ class RecordContext:
     clock: Clock
     actor: Actor
     request_id: str = ""
+    dates: MovedDates | None = None
 
     def now_utc(self) -> datetime:
         """Return the present time in UTC."""
         return self.clock.now().astimezone(UTC)
+
+    def patient_now(self, patient_id: str) -> datetime:
+        """Return the present time in the calendar in which the record keeps a patient's dates."""
+        days = self.dates.find_offset_days(patient_id) if self.dates else 0
+        return self.now_utc() + timedelta(days=days)
+
+    def to_record_date(self, text: str, *, patient_id: str, where: str) -> str:
+        """Return a date or time that somebody gave in the calendar in which the record keeps it.
+
+        Raises
+        ------
+        RecordInputError
+            If nobody said which calendar it is of.
+        """
+        return str(self.dates.move(text, patient_id=patient_id, where=where)) if self.dates else text
+
+    def deriving(self) -> RecordContext:
+        """Return the same for what follows from dates of the record: they are moved already."""
+        return replace(self, dates=self.dates.speaking(Calendar.RECORD)) if self.dates else self

@@ -12,8 +12,9 @@ from hepatica.core.findings import Finding
 from hepatica.procedure.append import append_entries
 from hepatica.procedure.check_day import check_day
 from hepatica.procedure.document import from_entry_document, to_entry_document
+from hepatica.procedure.edited import apply_edits, read_dose_changes
 from hepatica.procedure.entry import Entry
-from hepatica.procedure.entry_kind import Phase
+from hepatica.procedure.entry_kind import Phase, read_entry_kinds
 from hepatica.procedure.planned import PlannedDay, to_planned_day
 from hepatica.procedure.settings import DaySettings
 from hepatica.procedure.state import DayState, derive_day
@@ -24,7 +25,7 @@ from hepatica.workflows.change_item import change_item, create_item, require_ite
 from hepatica.workflows.consent_guard import read_consent_state, read_protocol_version
 from hepatica.workflows.documents import to_object
 from hepatica.workflows.hand_on_procedure import check_withdrawal, hand_on_day
-from hepatica.workflows.record_ports import ItemFilter, RecordContext, RecordReader, RecordWriter
+from hepatica.workflows.record_ports import PAGE_MAX, ItemFilter, RecordContext, RecordReader, RecordWriter
 
 PLAN_FILE: Final = "plan.json"
 JURISDICTIONS: Final = {"GBR": "uk", "USA": "us"}
@@ -97,8 +98,7 @@ def start_procedure(context: RecordContext, writer: RecordWriter, *, plan_id: st
     plan = require_item(writer, kind="plan", item_id=plan_id)
     require_right(context.actor, "procedure.write", site_id=plan.site_id)
     planned = read_planned(context, plan)
-    wanted = ItemFilter(kind="procedure", patient_id=plan.patient_id, where={"plan_id": plan_id}, limit=500)
-    if any(item.values["state"] != Phase.CANCELLED for item in writer.list_items(wanted).items):
+    if has_begun(writer, plan):
         raise ConflictError(expected="one procedure of a plan", given="a second", where="plan_id")
     return create_item(
         context,
@@ -117,6 +117,22 @@ def start_procedure(context: RecordContext, writer: RecordWriter, *, plan_id: st
             },
         ),
     )
+
+
+def has_begun(reader: RecordReader, plan: Item) -> bool:
+    """Return whether a plan has a procedure that was not cancelled.
+
+    Parameters
+    ----------
+    reader
+        View of the record.
+    plan
+        Item of kind ``plan``.
+    """
+    wanted = ItemFilter(
+        kind="procedure", patient_id=plan.patient_id, where={"plan_id": plan.item_id}, limit=PAGE_MAX
+    )
+    return any(item.values["state"] != Phase.CANCELLED for item in reader.list_items(wanted).items)
 
 
 def record_entries(
@@ -144,14 +160,14 @@ def record_entries(
     require_right(context.actor, "procedure.write", site_id=item.site_id)
     before = read_entries(item)
     planned = read_planned(context, _require_plan(writer, item))
-    settings = read_settings(writer, item, before)
-    now = context.now_utc()
-    new = [_receive(document, context, now=now) for document in entries]
+    settings = read_settings(context, writer, item, before)
+    now = context.patient_now(item.patient_id)
+    new = [_receive(document, context, item, now=now) for document in entries]
     appended = append_entries(before, new, planned=planned, settings=settings)
     not_handed_on: tuple[str, ...] = ()
     if appended.added:
         # Another day of the first entry may bring another version of the protocol into force.
-        settings = read_settings(writer, item, appended.entries)
+        settings = read_settings(context, writer, item, appended.entries)
         day = derive_day(appended.entries, planned, settings=settings)
         item = change_item(
             context,
@@ -168,7 +184,9 @@ def record_entries(
             ),
         )
         earlier = derive_day(before, planned, settings=settings)
-        not_handed_on = hand_on_day(context, writer, procedure=item, planned=planned, days=(earlier, day))
+        not_handed_on = hand_on_day(
+            context.deriving(), writer, procedure=item, planned=planned, days=(earlier, day)
+        )
     report = _to_report(writer, item, appended.entries, planned=planned, settings=settings, now=now)
     return Recorded(
         report=report, added=appended.added, repeated=appended.repeated, not_handed_on=not_handed_on
@@ -243,8 +261,8 @@ def read_day(context: RecordContext, *, procedure_id: str) -> DayReport:
             item,
             entries,
             planned=read_planned(context, _require_plan(reader, item)),
-            settings=read_settings(reader, item, entries),
-            now=context.now_utc(),
+            settings=read_settings(context, reader, item, entries),
+            now=context.patient_now(item.patient_id),
         )
 
 
@@ -255,7 +273,23 @@ def read_entries(item: Item) -> tuple[Entry, ...]:
 
 
 def read_planned(context: RecordContext, plan: Item) -> PlannedDay:
-    """Return what a plan of the record asks of the day.
+    """Return what a plan of the record asks of the day, with the doses and punctures that people chose.
+
+    Raises
+    ------
+    NotFoundError
+        If the plan names no plan document.
+    """
+    chosen = plan.values.get("chosen_punctures")
+    return apply_edits(
+        read_planned_document(context, plan),
+        chosen=[str(name) for name in chosen] if isinstance(chosen, list) else (),
+        dose_changes=read_dose_changes(plan.values.get("dose_changes")),
+    )
+
+
+def read_planned_document(context: RecordContext, plan: Item) -> PlannedDay:
+    """Return what the planner's document of a plan asks of the day.
 
     Raises
     ------
@@ -270,13 +304,15 @@ def read_planned(context: RecordContext, plan: Item) -> PlannedDay:
     return to_planned_day(document)
 
 
-def read_settings(reader: RecordReader, item: Item, entries: Sequence[Entry]) -> DaySettings:
+def read_settings(
+    context: RecordContext, reader: RecordReader, item: Item, entries: Sequence[Entry]
+) -> DaySettings:
     """Return what study and site set for a procedure.
 
     Parameters
     ----------
-    reader
-        View of the record.
+    context, reader
+        Who asks, and the view of the record.
     item, entries
         The procedure, and what was entered; its first day decides which protocol version is in force.
     """
@@ -285,6 +321,8 @@ def read_settings(reader: RecordReader, item: Item, entries: Sequence[Entry]) ->
     study = None
     if entries:
         first = min(entry.occurred_at for entry in entries)
+        # Protocol versions are no patient's: they are in force by the wall calendar.
+        first += context.now_utc() - context.patient_now(item.patient_id)
         study = read_protocol_version(reader, on=first.date().isoformat())
     return DaySettings(
         protocol_version=str(study.values["protocol_version"]) if study else "",
@@ -292,9 +330,23 @@ def read_settings(reader: RecordReader, item: Item, entries: Sequence[Entry]) ->
     )
 
 
-def _receive(document: Mapping[str, Any], context: RecordContext, *, now: datetime) -> Entry:
+def _receive(document: Mapping[str, Any], context: RecordContext, item: Item, *, now: datetime) -> Entry:
     stamped = {**document, "entered_at": now.isoformat(), "author": context.actor.account_id}
-    return replace(from_entry_document(stamped), entered_at=now)
+    return replace(from_entry_document(_move_times(stamped, context, item)), entered_at=now)
+
+
+def _move_times(document: Mapping[str, Any], context: RecordContext, item: Item) -> Mapping[str, Any]:
+    """Return an entry with its times in the calendar of the record."""
+    values = document.get("values")
+    if context.dates is None or not isinstance(values, Mapping):
+        return document
+    kind = read_entry_kinds().get(str(document.get("kind")))
+    timed = {name for name, rule in (kind.fields.items() if kind else ()) if rule.type in ("date", "time")}
+    dates, moved = context.dates, {**values}
+    for name in timed & set(values):
+        moved[name] = dates.move(values[name], patient_id=item.patient_id, where=f"entry {name}")
+    when = dates.move(document.get("occurred_at"), patient_id=item.patient_id, where="occurred_at")
+    return {**document, "occurred_at": when, "values": moved}
 
 
 def _require_plan(reader: RecordReader, item: Item) -> Item:

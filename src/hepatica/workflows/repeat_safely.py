@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 
-from hepatica.core.errors import ConflictError
+from hepatica.core.errors import ConflictError, ForbiddenError
 from hepatica.core.provenance import digest_json
 from hepatica.record.event import JsonValue
 from hepatica.workflows.record_ports import RecordContext, RecordWriter
@@ -36,6 +36,8 @@ def do_once(
     ------
     ConflictError
         If another request had this key.
+    ForbiddenError
+        If the answer is about a site that the person has left since.
     """
     asked = digest_json(request)
     with context.store.writing() as writer:
@@ -50,6 +52,7 @@ def do_once(
                     )
                 answer = before["answer"]
                 assert isinstance(answer, dict), "only answers are kept"
+                _require_site(context, answer)
                 return answer
         answer = act(writer)
         if key:
@@ -57,3 +60,12 @@ def do_once(
                 account_id=context.actor.account_id, key=key, answer={"asked": asked, "answer": answer}
             )
         return answer
+
+
+def _require_site(context: RecordContext, answer: Answer) -> None:
+    """Refuse to repeat what was answered about a site that is no longer the person's."""
+    site_id, actor = answer.get("site_id"), context.actor
+    if site_id and not actor.is_system and site_id not in actor.site_ids:
+        raise ForbiddenError(
+            expected="a site of the account", given="one that it has left", where="Idempotency-Key"
+        )

@@ -9,7 +9,7 @@ from hepatica.record.event import JsonValue
 from hepatica.record.job import Job, JobState
 from hepatica.record.people import Actor, require_right
 from hepatica.record.sign_in import make_secret
-from hepatica.workflows.accounts import may_enter, to_actor
+from hepatica.workflows.account_entry import may_enter, to_actor
 from hepatica.workflows.job_catalogue import find_job_kind
 from hepatica.workflows.job_ports import Commit, JobRun, JobWorld
 from hepatica.workflows.record_ports import RecordContext, RecordReader

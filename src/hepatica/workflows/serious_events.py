@@ -8,6 +8,7 @@ from datetime import datetime
 
 from hepatica.core.errors import ConflictError, RecordInputError
 from hepatica.core.findings import NotEvaluable
+from hepatica.core.iso_dates import is_moment
 from hepatica.followup.safety.serious import ReportClock, measure_report_clock
 from hepatica.record.item import Item
 from hepatica.workflows.change_item import change_item, require_item
@@ -44,9 +45,9 @@ def list_serious_events(context: RecordContext, *, patient_id: str = "") -> tupl
     patient_id
         Only of this patient; empty for all.
     """
-    now = context.now_utc()
     found = [
-        SeriousEvent(item=item, clock=measure_clock(item, now=now)) for item in _list(context, patient_id)
+        SeriousEvent(item=item, clock=measure_clock(item, now=context.patient_now(item.patient_id)))
+        for item in _list(context, patient_id)
     ]
 
     def urgency(event: SeriousEvent) -> tuple[int, float, str]:
@@ -108,6 +109,7 @@ def report_event(
     if event.values.get("reported_time") is not None:
         raise ConflictError(expected="one report", given="a second", where="adverse event")
     aware = _to_time(event, "became_aware_time")
+    reported_time = context.to_record_date(reported_time, patient_id=event.patient_id, where="reported_time")
     try:
         reported = datetime.fromisoformat(reported_time)
     except ValueError:
@@ -124,12 +126,12 @@ def report_event(
             given="one before, or no time of awareness",
             where="reported_time",
         )
-    if (reported - context.now_utc()).total_seconds() > CLOCK_SKEW_S:
+    if (reported - context.patient_now(event.patient_id)).total_seconds() > CLOCK_SKEW_S:
         raise RecordInputError(
             expected="a report that has been made", given="one in the future", where="reported_time"
         )
     return change_item(
-        context,
+        context.deriving(),
         writer,
         kind="adverse_event",
         item_id=event_id,
@@ -141,7 +143,7 @@ def report_event(
 
 def _to_time(item: Item, field: str) -> datetime | None:
     text = item.values.get(field)
-    return datetime.fromisoformat(text) if isinstance(text, str) else None
+    return datetime.fromisoformat(text) if isinstance(text, str) and is_moment(text) else None
 
 
 def _list(context: RecordContext, patient_id: str) -> Iterator[Item]:

@@ -2,16 +2,38 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
+from dataclasses import dataclass, replace
 
-from hepatica.core.errors import ConflictError
+from hepatica.core.errors import ConflictError, RecordInputError
+from hepatica.record.blinding import OWN_MARKS
 from hepatica.record.item import Item
 from hepatica.record.people import require_right
+from hepatica.record.provider_login import PASSWORDS, WaysIn
 from hepatica.record.sign_in import make_secret
 from hepatica.record.signature import SignatureState, assess_signature
 from hepatica.workflows.accounts import prove_identity
 from hepatica.workflows.change_item import create_item, require_item, set_lock
+from hepatica.workflows.enter_by_provider import spend_proof
 from hepatica.workflows.record_ports import ItemFilter, Passwords, RecordContext
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, repr=False)
+class Proof:
+    """What shows that a signer is there in person.
+
+    Parameters
+    ----------
+    password
+        Typed once more.
+    fresh_login
+        Secret of a fresh login at the identity provider; it goes before a password.
+    ways
+        How people of this server may log in.
+    """
+
+    password: str = ""
+    fresh_login: str = ""
+    ways: WaysIn = PASSWORDS
 
 
 def sign_item(
@@ -22,7 +44,7 @@ def sign_item(
     item_id: str,
     expected_version: int,
     meaning: str,
-    password: str,
+    proof: Proof,
 ) -> Item:
     """Bind a person's word to an item as it is now.
 
@@ -31,22 +53,31 @@ def sign_item(
     context
         Who signs; needs the right ``signature.write``.
     passwords
-        Verifies the password.
+        Verifies a password.
     kind, item_id, expected_version
         The item as the signer saw it.
     meaning
         What the signature says, for example "read and found correct".
-    password
-        The signer's, typed once more.
+    proof
+        That the signer is there: his password typed once more, or a fresh login at the identity provider.
 
     Raises
     ------
     AuthenticationError, ForbiddenError, ConflictError
-        If the password is not his; without the right; if the item is another by now.
+        If the proof is not his; without the right; if the item is another by now.
+    RecordInputError
+        If a blinded reader signs what is not his own mark.
     """
     require_right(context.actor, "signature.write")
-    prove_identity(context, passwords, password=password)
+    if _tells_too_much(context, kind):
+        raise RecordInputError(
+            expected="a read or a measurement", given=f"a {kind}", where="signature", action="sign your read"
+        )
+    if not proof.fresh_login:
+        prove_identity(context, passwords, password=proof.password, ways=proof.ways)
     with context.store.writing() as writer:
+        if proof.fresh_login:
+            spend_proof(context, writer, secret=proof.fresh_login)
         item = require_item(writer, kind=kind, item_id=item_id)
         if item.version != expected_version:
             raise ConflictError(
@@ -56,7 +87,8 @@ def sign_item(
                 action="look at what changed before you sign",
             )
         return create_item(
-            context,
+            # The moment of signing is the trail's, not one of the patient's life.
+            context.deriving(),
             writer,
             item=Item(
                 kind="signature",
@@ -71,7 +103,7 @@ def sign_item(
                     "signed_digest": item.digest,
                     "meaning": meaning,
                     "signer_id": context.actor.account_id,
-                    "proof": "password",
+                    "proof": "oidc" if proof.fresh_login else "password",
                     "time_utc": context.now_utc().isoformat(),
                 },
             ),
@@ -91,6 +123,8 @@ def list_signatures(
         The item.
     """
     require_right(context.actor, "signature.read")
+    if _tells_too_much(context, kind):
+        return ()
     with context.store.reading() as reader:
         item = reader.find_item(kind, item_id)
         marks = reader.list_items(
@@ -102,6 +136,11 @@ def list_signatures(
             )
         ).items
         return tuple((mark, assess_signature(mark, item)) for mark in marks)
+
+
+def _tells_too_much(context: RecordContext, kind: str) -> bool:
+    """Return whether a signature would tell a blinded reader of fields that he cannot see, by being broken."""
+    return context.actor.is_blinded and kind not in OWN_MARKS
 
 
 def lock_item(

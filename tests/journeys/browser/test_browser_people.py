@@ -65,6 +65,7 @@ def test_the_first_administrator_makes_a_site_and_invites_a_person_who_then_ente
         case.page.get_by_label("New password").fill(PASSWORD)
         case.page.get_by_label("The same again").fill(PASSWORD)
         case.page.get_by_role("button", name="Set password").click()
+        case.page.get_by_label("Login").wait_for()
         case.enter("inv")
         assert case.ask("/api/me")["roles"] == ["coordinator", "investigator"]
 

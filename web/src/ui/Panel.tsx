@@ -1,5 +1,6 @@
 import type { ReactNode } from "react";
 import styles from "./Panel.module.css";
+import { Scrollable } from "./Scrollable";
 import { classes } from "./classes";
 
 interface Props {
@@ -21,7 +22,13 @@ export function Panel({ title, actions, children, flush, className }: Props) {
           {actions}
         </header>
       ) : null}
-      <div className={flush ? styles.flush : styles.body}>{children}</div>
+      {flush ? (
+        <Scrollable label={typeof title === "string" ? title : "Table"} className={styles.flush}>
+          {children}
+        </Scrollable>
+      ) : (
+        <div className={styles.body}>{children}</div>
+      )}
     </section>
   );
 }

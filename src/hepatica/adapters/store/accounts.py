@@ -57,16 +57,12 @@ class SqlAccounts:
     def find_token(self, digest: str) -> Token | None:
         """Return a token, or None."""
         row = self._connection.execute(select(SESSION).where(SESSION.c.token_digest == digest)).one_or_none()
-        if row is None:
-            return None
-        return Token(
-            digest=row.token_digest,
-            account_id=row.account_id,
-            purpose=Purpose(row.purpose),
-            created_at=datetime.fromisoformat(row.created_at),
-            seen_at=datetime.fromisoformat(row.seen_at),
-            expires_at=datetime.fromisoformat(row.expires_at),
-        )
+        return None if row is None else _to_token(row)
+
+    def list_tokens(self, account_id: str) -> tuple[Token, ...]:
+        """Return every token of an account."""
+        statement = select(SESSION).where(SESSION.c.account_id == account_id).order_by(SESSION.c.token_digest)
+        return tuple(_to_token(row) for row in self._connection.execute(statement))
 
     def write_token(self, token: Token) -> None:
         """Keep a new token."""
@@ -107,6 +103,17 @@ def _to_credential(row: Any) -> Credential:
         failures=row.failures,
         barred_until=datetime.fromisoformat(row.barred_until) if row.barred_until else None,
         changed_at=datetime.fromisoformat(row.changed_at),
+    )
+
+
+def _to_token(row: Any) -> Token:
+    return Token(
+        digest=row.token_digest,
+        account_id=row.account_id,
+        purpose=Purpose(row.purpose),
+        created_at=datetime.fromisoformat(row.created_at),
+        seen_at=datetime.fromisoformat(row.seen_at),
+        expires_at=datetime.fromisoformat(row.expires_at),
     )
 
 

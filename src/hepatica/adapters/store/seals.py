@@ -10,12 +10,12 @@ from typing import Any, Final
 from sqlalchemy import Connection, Engine, String, and_, cast, delete, exists, insert, outerjoin, select
 
 from hepatica.adapters.store.conditions import to_item, to_search
-from hepatica.adapters.store.tables import ANSWER, EVENT, ITEM, SALT, SEALED, SEALED_CHANGE
+from hepatica.adapters.store.tables import ANSWER, EVENT, ITEM, SALT, SEALED, SEALED_CHANGE, VAULT
 from hepatica.core.errors import BusyError
 from hepatica.record.chain import SealedChange
 from hepatica.record.event import Change, EventDraft, JsonValue, seal
 from hepatica.record.item import Item
-from hepatica.record.kind import Kind
+from hepatica.record.kind import Kind, list_sealed
 
 SALT_BYTES: Final = 32
 ROWS_AT_ONCE: Final = 2000
@@ -93,11 +93,6 @@ class Seals:
         return salt
 
 
-def list_sealed(kind: Kind) -> frozenset[str]:
-    """Return the names of a kind's sealed fields."""
-    return frozenset(rule.name for rule in kind.fields if rule.sealed)
-
-
 def list_current(connection: Connection, kind: Kind, *, key: bytes) -> Iterator[tuple[Item, bool]]:
     """Return every item of a kind as the trail knows it, and whether its own texts find it.
 
@@ -168,7 +163,7 @@ def purge(engine: Engine) -> None:
     """
     if engine.dialect.name == "postgresql":
         with engine.connect().execution_options(isolation_level="AUTOCOMMIT") as connection:
-            for table in (SEALED, SEALED_CHANGE, SALT, ANSWER):
+            for table in (SEALED, SEALED_CHANGE, SALT, ANSWER, VAULT):
                 connection.exec_driver_sql(f'VACUUM "{table.name}"')
         return
     with engine.connect() as connection:

@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import replace
 from datetime import datetime
 from typing import Any, Final
 
-from sqlalchemy import Connection, Engine, delete, func, insert, select
-from sqlalchemy.dialects import postgresql, sqlite
+from sqlalchemy import Connection, Engine, delete, func, insert, select, update
 from sqlalchemy.exc import DBAPIError
 
 from hepatica.adapters.store.accounts import SqlAccounts
@@ -18,7 +17,7 @@ from hepatica.adapters.store.conditions import require_keys, to_condition, to_it
 from hepatica.adapters.store.database import open_change, open_view
 from hepatica.adapters.store.jobs import SqlJobs
 from hepatica.adapters.store.refusals import refusing
-from hepatica.adapters.store.seals import Seals, list_changes_kept, list_current, list_sealed, purge
+from hepatica.adapters.store.seals import Seals, list_changes_kept, list_current, purge
 from hepatica.adapters.store.tables import (
     ANSWER,
     CHECKPOINT,
@@ -42,6 +41,7 @@ from hepatica.record.event import (
     to_text,
 )
 from hepatica.record.item import Item
+from hepatica.record.kind import list_sealed
 from hepatica.workflows.record_ports import PAGE_MAX, ItemFilter, Page
 
 EVENTS_AT_ONCE: Final = 2000
@@ -268,11 +268,10 @@ class SqlRecordWriter(SqlRecordReader):
         )
 
     def _put(self, table: Any, key: dict[str, Any], values: dict[str, Any]) -> None:
-        upsert: Callable[..., Any] = (
-            postgresql.insert if self._connection.dialect.name == "postgresql" else sqlite.insert
-        )
-        statement = upsert(table).values(**key, **values)
-        self._connection.execute(statement.on_conflict_do_update(index_elements=list(key), set_=values))
+        # Not one statement for both: those of each database are compiled anew for every row, which takes longer.
+        same = [table.c[name] == value for name, value in key.items()]
+        if not self._connection.execute(update(table).where(*same).values(**values)).rowcount:
+            self._connection.execute(insert(table).values(**key, **values))
 
 
 class SqlRecordStore:

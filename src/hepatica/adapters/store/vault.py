@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from typing import Any, Final
 
-from sqlalchemy import Connection, select
+from sqlalchemy import Connection, delete, select
 from sqlalchemy.dialects import postgresql, sqlite
 
 from hepatica.adapters.store.tables import VAULT
@@ -50,6 +50,11 @@ class SqlVault:
                 index_elements=["purpose", "pseudonym"], set_={"original": entry.original}
             )
         )
+
+    def remove(self, purpose: str, pseudonym: str) -> bool:
+        """Destroy what lies behind a pseudonym; returns whether there was anything."""
+        wanted = (VAULT.c.purpose == purpose, VAULT.c.pseudonym == pseudonym)
+        return self._connection.execute(delete(VAULT).where(*wanted)).rowcount > 0
 
     def _insert(self) -> Any:
         is_postgresql = self._connection.dialect.name == "postgresql"

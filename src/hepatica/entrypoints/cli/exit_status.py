@@ -54,6 +54,7 @@ EXIT_STATUS: Final[dict[str, int]] = {
     "forbidden": 64,
     "compute": 65,
     "pacs": 66,
+    "provider": 67,
     "cancelled": CANCELLED,
 }
 """Every code of `hepatica.core.errors` has a status; a test holds the two together."""

@@ -12,6 +12,7 @@ import typer
 
 from hepatica.core.errors import CancelledError, HepaticaError, UsageError
 from hepatica.entrypoints.cli.bench import app as bench_app
+from hepatica.entrypoints.cli.demo import demo
 from hepatica.entrypoints.cli.exit_status import CANCELLED, USAGE, to_exit_status
 from hepatica.entrypoints.cli.grade import grade_app
 from hepatica.entrypoints.cli.paths import paths_app
@@ -56,6 +57,7 @@ app.add_typer(audit_app, name="audit")
 app.command(name="backup")(backup_command)
 app.command(name="restore")(restore_command)
 app.command(name="serve")(serve_command)
+app.command(name="demo")(demo)
 app.command(name="spread")(spread)
 app.command(name="visits")(visits)
 app.command(name="schedules")(schedules)
@@ -108,6 +110,10 @@ def plan(
         typer.Option("--absent", help="Structure groups declared absent or out of reach, comma separated."),
     ] = "",
     needle: Annotated[str, typer.Option("--needle", help="Needle name; see 'hepatica needles'.")] = "",
+    needles_file: Annotated[
+        Path | None,
+        typer.Option("--needles", help="Needles of your site (TOML), in place of the packaged ones."),
+    ] = None,
     position: Annotated[
         str, typer.Option("--position", help="Patient Position (HFS, FFS, HFP, ...) where the scan has none.")
     ] = "",
@@ -151,6 +157,7 @@ def plan(
         absent=tuple(part.strip() for part in absent.split(",") if part.strip()),
         tumour_type=tumour_type,
         needle=needle,
+        needles=needles_file,
         position=position,
         placement=placement,
         seed=seed,
@@ -176,35 +183,6 @@ def _show(outcome: PlanOutcome, *, as_json: bool) -> None:
         print_json(outcome.document)
     else:
         print_summary(outcome)
-
-
-@app.command()
-def demo(
-    out: Out = Path("demo-plan"),
-    spread_draws: Annotated[
-        int, typer.Option("--spread-draws", min=0, help="Draws of the simulated spread; 0 for none.")
-    ] = 32,
-    workers: Workers = None,
-    as_json: Json = False,
-) -> None:
-    """Plan on the real CT that is shipped with Hepatica (HCC_015, CC BY 4.0)."""
-    from hepatica.bootstrap import make_demo_request, make_plan_ports
-    from hepatica.entrypoints.cli.screen import showing_progress
-    from hepatica.workflows.plan_injection import plan_injection
-
-    with showing_progress(quiet=as_json) as progress:
-        outcome = plan_injection(
-            make_demo_request(spread_draws=spread_draws),
-            ports=make_plan_ports(workers=count_workers(workers)),
-            out=out,
-            overwrite=True,
-            progress=progress,
-        )
-    _show(outcome, as_json=as_json)
-    if not as_json:
-        typer.echo(
-            "The scan is real; laboratory values, drugs and the rate of injection of this demonstration are made up."
-        )
 
 
 @app.command()

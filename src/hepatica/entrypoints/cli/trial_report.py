@@ -14,10 +14,18 @@ MOST_SHOWN = 20
 
 
 def report(
-    data: Annotated[
-        Path, typer.Argument(metavar="DATA", help="Folder of SDTM files: CSV, XPT or Dataset-JSON.")
-    ],
     out: Annotated[Path, typer.Option("--out", help="Folder to make; written whole or not at all.")],
+    data: Annotated[
+        Path | None,
+        typer.Argument(metavar="[DATA]", help="Folder of SDTM files: CSV, XPT or Dataset-JSON."),
+    ] = None,
+    home: Annotated[
+        Path | None, typer.Option("--home", help="Folder of a record to report instead of files.")
+    ] = None,
+    database: Annotated[
+        str, typer.Option("--database", envvar="HEPATICA_DATABASE", help="Address of the record's database.")
+    ] = "",
+    site: Annotated[str, typer.Option("--site", help="One site of the record; every site without it.")] = "",
     rules: Annotated[
         str, typer.Option("--rules", help="fda-2007, itt, or a TOML file of censoring rules.")
     ] = "itt",
@@ -39,15 +47,23 @@ def report(
         bool, typer.Option("--json", help="Print exactly one JSON document on stdout.")
     ] = False,
 ) -> None:
-    """Report a trial from its SDTM files: ADaM with Define-XML, conformance, tables and figures."""
-    from hepatica.bootstrap import make_trial_report_ports
+    """Report a trial from its SDTM files or the record: ADaM with Define-XML, conformance, tables and figures."""
+    from hepatica.bootstrap import make_trial_report_ports, open_record
+    from hepatica.core.errors import UsageError
     from hepatica.entrypoints.cli.response import choose, split_words
     from hepatica.entrypoints.cli.screen import showing_progress
     from hepatica.followup.verdict import Criterion
+    from hepatica.workflows.report_record import report_record_trial
     from hepatica.workflows.trial_report import TrialReportRequest, report_trial
 
+    if (data is None) == (home is None) or (site and home is None):
+        raise UsageError(
+            expected="a folder of SDTM files, or --home (with --site, if wanted)",
+            given="both or neither" if not site else "--site without --home",
+            where="DATA, --home, --site",
+        )
     request = TrialReportRequest(
-        folder=data,
+        folder=data or Path(),
         rules=rules,
         criterion=choose(Criterion, criteria, "--criteria"),
         evaluator=evaluator,
@@ -55,9 +71,20 @@ def report(
         words=words,
     )
     with showing_progress(quiet=as_json) as progress:
-        outcome = report_trial(
-            request, ports=make_trial_report_ports(), out=out, overwrite=overwrite, progress=progress
-        )
+        ports = make_trial_report_ports()
+        if home is None:
+            outcome = report_trial(request, ports=ports, out=out, overwrite=overwrite, progress=progress)
+        else:
+            with open_record(home, database=database) as record:
+                outcome = report_record_trial(
+                    record.context,
+                    request,
+                    ports=ports,
+                    out=out,
+                    site_id=site,
+                    overwrite=overwrite,
+                    progress=progress,
+                )
     finish_report(outcome, as_json=as_json)
 
 

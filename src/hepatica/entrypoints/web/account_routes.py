@@ -8,7 +8,7 @@ from typing import Annotated, Any
 from fastapi import APIRouter, Cookie, Response
 from pydantic import BaseModel, Field
 
-from hepatica.entrypoints.web.depends import Context, ExpectedVersion, ServiceContext, State
+from hepatica.entrypoints.web.depends import Context, ExpectedVersion, ServiceContext, Services, State
 from hepatica.entrypoints.web.login_gate import taking_turns
 from hepatica.entrypoints.web.models import ItemAnswer, Strict, to_answer
 from hepatica.entrypoints.web.rights import ANYBODY, LOGGED_IN, needs
@@ -82,11 +82,15 @@ class Link(BaseModel):
 
 
 @router.post("/login", response_model=Me, openapi_extra=needs(ANYBODY))
-def log_in_route(body: Login, context: ServiceContext, state: State, response: Response) -> Me:
+def log_in_route(
+    body: Login, context: ServiceContext, state: State, services: Services, response: Response
+) -> Me:
     """Open a session."""
     settings: WebSettings = state.settings
     with taking_turns():
-        entered = log_in(context, state.passwords, login=body.login, password=body.password)
+        entered = log_in(
+            context, state.passwords, login=body.login, password=body.password, ways=services.ways
+        )
     response.set_cookie(
         COOKIE,
         entered.secret,
@@ -118,10 +122,10 @@ def read_me(context: Context, state: State) -> Me:
 
 
 @router.post("/password", status_code=204, openapi_extra=needs(ANYBODY))
-def set_password(body: NewPassword, context: ServiceContext, state: State) -> None:
+def set_password(body: NewPassword, context: ServiceContext, state: State, services: Services) -> None:
     """Set a password by the secret of an invitation or reset."""
     with taking_turns():
-        accept_link(context, state.passwords, secret=body.secret, password=body.password)
+        accept_link(context, state.passwords, secret=body.secret, password=body.password, ways=services.ways)
 
 
 @router.post("/account", response_model=Link, status_code=201, openapi_extra=needs("account.write"))

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 
 from fastapi import Cookie, Depends, Header, Request
 from starlette.exceptions import HTTPException
@@ -11,6 +11,7 @@ from starlette.exceptions import HTTPException
 from hepatica.core.errors import AuthenticationError
 from hepatica.entrypoints.web.services import WebServices
 from hepatica.entrypoints.web.settings import COOKIE
+from hepatica.record.moved_dates import Calendar
 from hepatica.record.people import require_right
 from hepatica.workflows.accounts import find_session
 from hepatica.workflows.record_ports import RecordContext
@@ -40,12 +41,18 @@ ServiceContext = Annotated[RecordContext, Depends(get_service_context)]
 
 
 def get_context(
-    service: ServiceContext, secret: Annotated[str, Cookie(alias=COOKIE, include_in_schema=False)] = ""
+    service: ServiceContext,
+    secret: Annotated[str, Cookie(alias=COOKIE, include_in_schema=False)] = "",
+    hepatica_dates: Annotated[
+        Literal["true", "record", ""],
+        Header(description="Research records: whether dates sent are true ones, or as the record shows them"),
+    ] = "",
 ) -> RecordContext:
     """Return the record with the person of the session as actor."""
     if not secret:
         raise AuthenticationError(expected="a session", given="none", where="login", action="log in")
-    return replace(service, actor=find_session(service, secret=secret))
+    dates = service.dates and service.dates.speaking(Calendar(hepatica_dates))
+    return replace(service, actor=find_session(service, secret=secret), dates=dates)
 
 
 Context = Annotated[RecordContext, Depends(get_context)]

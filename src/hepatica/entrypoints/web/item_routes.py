@@ -3,6 +3,7 @@
 Annotations are evaluated here, as the bodies' models are made at run time.
 """
 
+from dataclasses import replace
 from typing import Annotated, Any, Final
 
 from fastapi import APIRouter, Query, Request, Response
@@ -18,9 +19,10 @@ from hepatica.entrypoints.web.models import (
     to_answer,
 )
 from hepatica.entrypoints.web.rights import needs
-from hepatica.record.catalogue import read_kinds
+from hepatica.record.blinding import project_item
+from hepatica.record.catalogue import find_kind, read_kinds
 from hepatica.record.item import Item
-from hepatica.record.kind import Kind
+from hepatica.record.kind import Kind, list_sealed
 from hepatica.record.sign_in import make_secret
 from hepatica.workflows.change_item import change_item, create_item, remove_item, require_item
 from hepatica.workflows.read_items import list_items, read_item, to_filter_value
@@ -30,7 +32,7 @@ from hepatica.workflows.repeat_safely import do_once
 OWN_ROUTES: Final = frozenset(
     {
         "account", "signature", "scan", "plan", "procedure", "read", "measurement",
-        "consent", "query", "verification",
+        "consent", "query", "verification", "spread", "report",
     }
 )  # fmt: skip
 """Kinds that are changed by use cases of their own; here they are only read."""
@@ -122,7 +124,8 @@ def _add_creation(router: APIRouter, kind: Kind) -> None:
             )
             return _to_kept(create_item(context, writer, item=item, reason=asked["reason"]))
 
-        return _answer(response, do_once(context, key=key, request={"create": kind.name, **asked}, act=act))
+        kept = do_once(context, key=key, request={"create": kind.name, **asked}, act=act)
+        return _answer(response, _to_seen(context, kept))
 
 
 def _add_change(router: APIRouter, kind: Kind) -> None:
@@ -160,7 +163,7 @@ def _add_change(router: APIRouter, kind: Kind) -> None:
             )
 
         request = {"change": kind.name, "item_id": item_id, "version": version, **asked}
-        return _answer(response, do_once(context, key=key, request=request, act=act))
+        return _answer(response, _to_seen(context, do_once(context, key=key, request=request, act=act)))
 
 
 def _add_removal(router: APIRouter, kind: Kind) -> None:
@@ -194,7 +197,24 @@ def _dump(body: BaseModel) -> dict[str, Any]:
     return asked
 
 
+def _to_seen(context: Context, kept: dict[str, Any]) -> dict[str, Any]:
+    """Return what was written as the writer may see it: a blinded reader's answer holds no more than his view."""
+    if context.actor.is_blinded:
+        return _to_full(read_item(context, kind=kept["kind"], item_id=kept["item_id"]))
+    if list_sealed(find_kind(kept["kind"])):
+        with context.store.reading() as reader:
+            item = reader.find_item(kept["kind"], kept["item_id"])
+        return kept if item is None else _to_full(project_item(item, context.actor))
+    return kept
+
+
 def _to_kept(item: Item) -> dict[str, Any]:
+    """Return what is remembered for a repetition: values that are sealed stay where they are sealed."""
+    sealed = list_sealed(find_kind(item.kind))
+    return _to_full(replace(item, values={n: v for n, v in item.values.items() if n not in sealed}))
+
+
+def _to_full(item: Item) -> dict[str, Any]:
     return {**to_answer(item).model_dump(mode="json"), "etag": item.etag}
 
 

@@ -25,6 +25,7 @@ STATUS: Final[dict[str, int]] = {
     "busy": 503,
     "output": 507,
     "pacs": 502,
+    "provider": 502,
 }
 """HTTP status by error code; every other refusal of input is 422."""
 UNPROCESSABLE: Final = 422

@@ -31,6 +31,8 @@ class Measured(Strict):
     """What was measured of one lesion."""
 
     lesion_id: Identifier
+    scan_id: Identifier | None = None
+    lesion_role: str | None = Field(default=None, max_length=40)
     longest_diameter_mm: float | None = None
     short_axis_mm: float | None = None
     volume_ml: float | None = None

@@ -6,7 +6,6 @@ import logging
 import signal
 import socket
 import sys
-import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -17,12 +16,16 @@ from hepatica.core.errors import OutputError
 from hepatica.entrypoints.web.services import WebServices
 from hepatica.entrypoints.web.settings import WebSettings
 from hepatica.record.people import Role
+from hepatica.record.provider_login import WaysIn
 from hepatica.workflows.accounts import invite_account, renew_invitation
+from hepatica.workflows.enter_by_provider import reopen_for_administrator
 from hepatica.workflows.record_ports import ItemFilter, RecordContext
 
 GRACE_S: Final = 10
 """How long requests under way may go on after the server was told to stop."""
 
+BACKLOG: Final = 2048
+"""Callers that wait until the server takes them."""
 STOPS: Final = (signal.SIGTERM, signal.SIGINT)
 
 OWN_NAMES: Final = ("127.0.0.1", "localhost", "::1")
@@ -61,7 +64,13 @@ def serve_record(home: Path, *, database: str, listening: Listening, hosts: tupl
     hosts
         Host names it answers to, besides the machine's own.
     """
-    from hepatica.bootstrap import make_job_world, open_record, serving_alone, start_worker
+    from hepatica.bootstrap import (
+        make_identity_provider,
+        make_job_world,
+        open_record,
+        serving_alone,
+        start_worker,
+    )
     from hepatica.entrypoints.web.app import make_app
     from hepatica.entrypoints.web.job_keeper import JobKeeper
     from hepatica.entrypoints.web.plan_sessions import PlanSessions
@@ -76,22 +85,23 @@ def serve_record(home: Path, *, database: str, listening: Listening, hosts: tupl
             database="postgresql" if database else "sqlite",
             folder=record.folder,
         )
+        provider = make_identity_provider(record.folder, hosts=settings.hosts)
         task = {"home": str(record.folder), "database": record.database}
         jobs = JobKeeper(record.context, make_job_world(record), start_worker=start_worker, task=task)
         sessions = PlanSessions(start_worker, task)
-        services = WebServices(jobs=jobs, uploads=record.incoming, sessions=sessions)
+        services = WebServices(jobs=jobs, uploads=record.incoming, sessions=sessions, provider=provider)
         app = make_app(record.context, record.passwords, settings=settings, services=services)
         app.state.scan_home = ScanHome(home=record.folder, database=record.database)
         jobs.start()
         sessions.start()
         try:
-            run_server(app, listening=listening, record=record.context, stopping=services.stopping)
+            run_server(app, listening=listening, record=record.context, services=services)
         finally:
             sessions.stop()
             jobs.stop()
 
 
-def run_server(app: Any, *, listening: Listening, record: RecordContext, stopping: threading.Event) -> None:
+def run_server(app: Any, *, listening: Listening, record: RecordContext, services: WebServices) -> None:
     """Serve until told to stop; returns then, so that the program ends with status 0.
 
     Parameters
@@ -102,8 +112,8 @@ def run_server(app: Any, *, listening: Listening, record: RecordContext, stoppin
         Where.
     record
         The record, with the program itself as actor.
-    stopping
-        Set as soon as the server is told to stop.
+    services
+        Their ``stopping`` is set as soon as the server is told to stop.
 
     Raises
     ------
@@ -127,13 +137,13 @@ def run_server(app: Any, *, listening: Listening, record: RecordContext, stoppin
 
         def handle_exit(self, sig: int, frame: Any) -> None:
             """End streams, let requests finish; a second wish does not wait for them."""
-            stopping.set()
+            services.stopping.set()
             self.force_exit = self.should_exit
             self.should_exit = True
 
     _log_to_stderr()
     with _bind(listening) as bound:
-        _announce(record, listening, port=bound.getsockname()[1])
+        _announce(record, listening, port=bound.getsockname()[1], ways=services.ways)
         certificate, key = listening.tls or (None, None)
         config = uvicorn.Config(
             app,
@@ -150,13 +160,15 @@ def run_server(app: Any, *, listening: Listening, record: RecordContext, stoppin
         Server(config).run(sockets=[bound])
 
 
-def _announce(record: RecordContext, listening: Listening, *, port: int) -> None:
+def _announce(record: RecordContext, listening: Listening, *, port: int, ways: WaysIn) -> None:
     """Say on standard output where the server is: a scheduler or a test reads the port there."""
     where = f"{'https' if listening.tls else 'http'}://{_to_host(listening.address)}:{port}"
     lines = [f"Serving on {where}"]
     link = _invite_first(record)
     if link:
         lines.append(f"First start. Make the administrator's password here, once: {where}/#/link/{link}")
+    elif link := reopen_for_administrator(record, ways=ways):
+        lines.append(f"No administrator can log in. Set a new password here, once: {where}/#/link/{link}")
     sys.stdout.write("".join(f"{line}\n" for line in lines))
     sys.stdout.flush()
 
@@ -181,6 +193,8 @@ def _bind(listening: Listening) -> socket.socket:
     bound.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
     try:
         bound.bind((listening.address, listening.port))
+        # Whoever reads the announced port and calls at once waits, and is not refused.
+        bound.listen(BACKLOG)
     except OSError as problem:
         bound.close()
         raise OutputError(

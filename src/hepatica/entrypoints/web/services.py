@@ -9,9 +9,12 @@ from pathlib import Path
 from typing import TYPE_CHECKING, BinaryIO, Protocol
 
 from hepatica.entrypoints.web.pages import find_pages
+from hepatica.entrypoints.web.provider_gate import ProviderGate
+from hepatica.record.provider_login import WaysIn
 
 if TYPE_CHECKING:
     from hepatica.entrypoints.web.plan_sessions import PlanSessions
+    from hepatica.workflows.provider_ports import IdentityProvider
 
 
 class Jobs(Protocol):
@@ -67,6 +70,10 @@ class WebServices:
         Live plan sessions; None refuses them.
     pages
         Built front end; may not be there.
+    provider
+        Identity provider; None where people log in by password only.
+    gate
+        Holds what is under way there.
     stopping
         Set when the server was told to stop: streams end then.
     """
@@ -75,4 +82,11 @@ class WebServices:
     uploads: Uploads | None = None
     sessions: PlanSessions | None = None
     pages: Path = field(default_factory=find_pages)
+    provider: IdentityProvider | None = None
+    gate: ProviderGate = field(default_factory=ProviderGate)
     stopping: threading.Event = field(default_factory=threading.Event)
+
+    @property
+    def ways(self) -> WaysIn:
+        """How people may log in."""
+        return WaysIn() if self.provider is None else self.provider.ways

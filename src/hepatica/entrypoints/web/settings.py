@@ -8,6 +8,10 @@ from typing import Final
 
 COOKIE: Final = "hepatica_session"
 """Name of the session's cookie."""
+START_COOKIE: Final = "hepatica_login"
+"""Name of the cookie of a login that is under way at the identity provider."""
+PROOF_COOKIE: Final = "hepatica_proof"
+"""Name of the cookie of a fresh login before a signature."""
 CSRF_HEADER: Final = "x-hepatica"
 """Header that every change must carry: a page of another origin cannot send it without being asked first."""
 BODY_MAX: Final = 1 << 20

@@ -5,16 +5,17 @@ from __future__ import annotations
 from datetime import datetime
 from typing import Annotated, Any
 
-from fastapi import APIRouter, Query
+from fastapi import APIRouter, Cookie, Query, Response
 from pydantic import BaseModel, Field
 
 from hepatica.entrypoints.web.depends import Context, ExpectedVersion, State
 from hepatica.entrypoints.web.login_gate import taking_turns
 from hepatica.entrypoints.web.models import ItemAnswer, Strict, to_answer
 from hepatica.entrypoints.web.rights import KIND_READ, needs
+from hepatica.entrypoints.web.settings import PROOF_COOKIE
 from hepatica.record.event import Event, to_document
 from hepatica.workflows.read_items import read_history, read_item
-from hepatica.workflows.sign_item import list_signatures, lock_item, sign_item
+from hepatica.workflows.sign_item import Proof, list_signatures, lock_item, sign_item
 
 router = APIRouter(prefix="/api", tags=["Trail"])
 
@@ -27,10 +28,10 @@ class Trail(BaseModel):
 
 
 class Signing(Strict):
-    """What the signature means, and the signer's password once more."""
+    """What the signature means, and the signer's password once more; none after a fresh login at the provider."""
 
     meaning: str = Field(min_length=1, max_length=200)
-    password: str = Field(min_length=1, max_length=1024)
+    password: str = Field(default="", max_length=1024)
 
 
 class Locking(Strict):
@@ -80,9 +81,18 @@ def list_item_events(
     openapi_extra=needs(KIND_READ, "signature.write"),
 )
 def sign(
-    kind: str, item_id: str, body: Signing, context: Context, state: State, version: ExpectedVersion
+    kind: str,
+    item_id: str,
+    body: Signing,
+    context: Context,
+    state: State,
+    version: ExpectedVersion,
+    response: Response,
+    fresh_login: Annotated[str, Cookie(alias=PROOF_COOKIE, include_in_schema=False)] = "",
 ) -> Any:
     """Sign an item as it was read."""
+    # A password that was typed is what the person wants to show.
+    fresh_login = "" if body.password else fresh_login
     read_item(context, kind=kind, item_id=item_id)
     with taking_turns():
         mark = sign_item(
@@ -92,8 +102,10 @@ def sign(
             item_id=item_id,
             expected_version=version,
             meaning=body.meaning,
-            password=body.password,
+            proof=Proof(password=body.password, fresh_login=fresh_login, ways=state.services.ways),
         )
+    if fresh_login:
+        response.delete_cookie(PROOF_COOKIE, path="/api/signatures")
     return {**mark.values, "signature_id": mark.item_id, "state": "valid"}
 
 

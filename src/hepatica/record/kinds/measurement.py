@@ -28,6 +28,20 @@ KIND: Final = Kind(
             sight=Sight.READERS,
         ),
         FieldRule(
+            name="scan_id",
+            label="Scan it was measured on",
+            type=FieldType.REFERENCE,
+            refers_to="scan",
+            sight=Sight.READERS,
+        ),
+        FieldRule(
+            name="lesion_role",
+            label="Role of the lesion in this read",
+            type=FieldType.CODE,
+            codes=("TARGET", "NON-TARGET", "NEW"),
+            sight=Sight.READERS,
+        ),
+        FieldRule(
             name="longest_diameter_mm",
             label="Longest diameter",
             type=FieldType.NUMBER,

@@ -14,6 +14,8 @@ Row = dict[str, Any]
 AGE_EDGES: Final = ((65.0, "<65"), (75.0, "65-74"))
 OLDEST: Final = ">=75"
 MOST_TEXT: Final = 200
+NO_END: Final = frozenset({"PROTOCOL MILESTONE", "OTHER EVENT"})
+"""Categories of DS (codelist DSCAT) whose rows never say how participation ended, such as a consent."""
 
 
 def derive_subjects(tables: SourceTables, *, words: ReportWords) -> list[Row]:
@@ -99,10 +101,11 @@ def _derive_treatment(cells: Mapping[str, str], doses: Sequence[Mapping[str, str
 def _derive_end(
     cells: Mapping[str, str], dispositions: Sequence[Mapping[str, str]], row: Row, *, words: ReportWords
 ) -> Row:
-    category = {item.get("DSCAT", "").upper() for item in dispositions}
+    ends = [item for item in dispositions if item.get("DSCAT", "").strip().upper() not in NO_END]
+    category = {item.get("DSCAT", "").upper() for item in ends}
     events = [
         item
-        for item in dispositions
+        for item in ends
         if words.means("disposition_event", item.get("DSCAT", ""))
         or not category & set(words.values["disposition_event"])
     ]

@@ -72,7 +72,7 @@ export function DosePanel({ plan, changes, mayWrite, onChange }: Props) {
           onDone={async (reason) => {
             const value = Number(volume.replace(",", "."));
             if (!(value >= 0 && value <= 100)) throw new Error("not a volume");
-            await onChange({ lesion_id: edited.lesion_id, volume_ml: value, planned_ml: edited.volume_ml, reason });
+            await onChange({ lesion_id: edited.lesion_id, volume_ml: value, reason });
           }}
         >
           <TextField label="Volume" unit="mL" inputMode="decimal" required value={volume} onChange={(event) => setVolume(event.target.value)} hint={`Planned: ${quantity(edited.volume_ml, "mL")}`} />

@@ -148,7 +148,7 @@ function Ready({ scene, plan, values, etag }: { scene: Scene; plan: PlanDocument
   const drop = useCallback(() => setAt((held) => held), []);
 
   async function keep(fields: Partial<PlanValues>, reason: string, done: string) {
-    await change.mutateAsync({ method: "POST", path: `/api/plan/${scene.plan_id}/decision`, etag, body: { ...fields, reason } });
+    await change.mutateAsync({ method: "PATCH", path: `/api/plan/${scene.plan_id}`, etag, body: { ...fields, reason } });
     say(done);
   }
   const chosenPunctures = values.chosen_punctures ?? [];
@@ -289,6 +289,8 @@ function Ready({ scene, plan, values, etag }: { scene: Scene; plan: PlanDocument
                         <Badge tone="caution">moved by hand</Badge>
                         <Button onClick={reset}>Back to {choice.key}</Button>
                       </>
+                    ) : choice.role === "alternative" ? (
+                      <span className={styles.quiet}>Without deposits: to look at, or to start from when you drag.</span>
                     ) : mayWrite ? (
                       chosenPunctures.includes(choice.key) ? (
                         <Badge tone="good">chosen for {choice.lesionId}</Badge>
@@ -318,7 +320,7 @@ function Ready({ scene, plan, values, etag }: { scene: Scene; plan: PlanDocument
                 plan={plan}
                 changes={doses}
                 mayWrite={mayWrite}
-                onChange={(one) => keep({ dose_changes: [...doses, one] }, one.reason, `The volume for ${one.lesion_id} was changed`)}
+                onChange={(one) => keep({ dose_changes: [...doses.filter((held) => held.lesion_id !== one.lesion_id), one] }, one.reason, `The volume for ${one.lesion_id} was changed`)}
               />
             ) : null}
             {tab === "Structures" ? (

@@ -122,7 +122,6 @@ export interface PlanDocument {
 export interface DoseChange {
   lesion_id: string;
   volume_ml: number;
-  planned_ml: number;
   reason: string;
 }
 

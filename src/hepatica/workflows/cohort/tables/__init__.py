@@ -1,0 +1,1 @@
+"""What the simulated cohort is made of. Made up for demonstration and for measuring; no clinical claim."""
