@@ -73,7 +73,8 @@ def open_record(home: Path, *, database: str = "") -> Iterator[OpenRecord]:
     """Open a record for the program itself."""
     from hepatica.adapters.store.home import open_home
 
-    with _opened(open_home(home, database=database), database=database) as record:
+    # Absolute: plans are laid out as links to its files.
+    with _opened(open_home(home.absolute(), database=database), database=database) as record:
         yield record
 
 
@@ -84,7 +85,7 @@ def make_record(
     """Make a record and open it."""
     from hepatica.adapters.store.home import make_home
 
-    made = make_home(home, mode=mode, database=database, checkpoint_key=checkpoint_key)
+    made = make_home(home.absolute(), mode=mode, database=database, checkpoint_key=checkpoint_key)
     with _opened(made, database=database) as record:
         yield record
 

@@ -1,0 +1,1 @@
+"""Follow-up of the patients of a record, by the engines of the room ``followup``."""
