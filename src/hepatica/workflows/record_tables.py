@@ -43,6 +43,8 @@ from hepatica.workflows.record_tumours import (
 
 RIGHT: Final = "export.report"
 """Who may have a report: nobody who reads blinded. What it is made of is read with the report's own authority."""
+TRIAL_RIGHT: Final = "trial.read"
+"""Who may see how a trial stands."""
 COLUMNS: Final = {
     "DM": DM_COLUMNS, "DS": DS_COLUMNS, "AE": AE_COLUMNS, "EX": EX_COLUMNS, "TU": TU_COLUMNS, "TR": TR_COLUMNS,
 }  # fmt: skip
@@ -97,9 +99,37 @@ def read_record_tables(
     require_right(context.actor, RIGHT, site_id=site_id)
     if not site_id and not context.actor.is_system:
         raise NotFoundError(expected="a site", given="none", where="site_id", action="name the site")
+    sites = frozenset({site_id}) if site_id else None
+    return _read_tables(context, sites, criterion=criterion, progress=progress)
+
+
+def read_tables_of_sites(
+    context: RecordContext, *, criterion: str = "recist-1.1", progress: Progress = SILENT
+) -> RecordTables:
+    """Return the tables of all sites of the person, for figures of a trial that name nobody elsewhere.
+
+    Parameters
+    ----------
+    context
+        Who asks; needs the right ``trial.read``.
+    criterion, progress
+        As in `read_record_tables`.
+
+    Raises
+    ------
+    NotFoundError
+        If there is no patient.
+    """
+    require_right(context.actor, TRIAL_RIGHT)
+    sites = None if context.actor.is_system else context.actor.site_ids
+    return _read_tables(context, sites, criterion=criterion, progress=progress)
+
+
+def _read_tables(
+    context: RecordContext, sites: frozenset[str] | None, *, criterion: str, progress: Progress
+) -> RecordTables:
     tables = RecordTables()
     with context.store.reading() as reader:
-        sites = frozenset({site_id}) if site_id else None
         patients = list(_list(reader, "patient", site_ids=sites))
         studies = {item.item_id: item for item in _list(reader, "study")}
         for number, patient in enumerate(patients):
