@@ -87,6 +87,16 @@ def measure_report_rows() -> Iterator[tuple[str, ...]]:
     yield name, f"{run.wall_seconds:.1f}", f"{run.cpu_seconds:.1f}", f"{run.peak_mib:.0f}", BAR
 
 
+def measure_cluster_rows() -> Iterator[tuple[str, ...]]:
+    """A long simulation on a Dask cluster of one worker and of two."""
+    from benchmarks.cluster import BAR, measure_cluster
+
+    run = measure_cluster()
+    name = f"tite-crm, {run.trials} trials, on one Dask worker and on two"
+    note = f"{run.two_s:.1f} s on two: {run.ratio:.2f}x; bar {BAR}; load of the machine before {run.load:.1f}"
+    yield name, f"{run.one_s:.1f}", "", "", note
+
+
 SECTIONS: dict[str, tuple[str, Callable[[], Iterator[tuple[str, ...]]]]] = {
     "commands": ("Commands", measure_commands),
     "paths": ("Paths", measure_path_rows),
@@ -96,6 +106,7 @@ SECTIONS: dict[str, tuple[str, Callable[[], Iterator[tuple[str, ...]]]]] = {
     "track": ("Lesion tracking", measure_track_rows),
     "report": ("Trial report", measure_report_rows),
     "trials": ("Trials", measure_trial_rows),
+    "cluster": ("Dask", measure_cluster_rows),
     "record": ("Record", measure_record_rows),
 }
 

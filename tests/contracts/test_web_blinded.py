@@ -97,7 +97,8 @@ def test_a_reader_writes_his_own_marks_only_and_no_answer_tells_more_than_his_vi
         removal = reader.post(
             f"/api/lesion/{other}/removal", json={"reason": "r"}, headers={"if-match": '"1-x"'}
         )
-        assert (answer.status_code, removal.status_code) == (403, 403)
+        assert (answer.status_code, removal.status_code) == (409, 409)
+        assert "somebody else's" in answer.json()["given"]
     kept = doctor.get(f"/api/lesion/{name}").json()["values"]
     assert kept["injected_dates"] == ["2026-01-05"] and kept["segment"] == "7"
     assert verify_record(opened.context, opened.home.store, key=None).findings == ()

@@ -156,7 +156,7 @@ def to_path(web, path, kind, role):
         "kind": kind, "item_id": f"{kind}1", "account_id": web.ids[Role.MONITOR], "job_id": "verify1", "read_id": own,
         "plan_id": "plan1", "patient_id": "patient1", "name": "report.html", "scan_id": "scan1",
         "procedure_id": "procedure1", "consent_id": "consent1", "event_id": "adverse_event1",
-        "query_id": "query1", "purpose": "uid",
+        "query_id": "query1", "purpose": "uid", "lesion_id": "L1",
     }  # fmt: skip
     if "/files/" in path and kind == "scan":
         filled["name"] = "content"

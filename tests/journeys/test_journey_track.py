@@ -143,3 +143,47 @@ def test_the_next_visit_goes_on_with_names_and_uids_and_writes_no_second_baselin
     assert {one["id"]: (one["name"], one["tracking_uid"]) for one in third["followup"]["lesions"]} == names
     assert read_rows(folder / "third" / "tu.csv") == []
     assert {row["VISITNUM"] for row in read_rows(folder / "third" / "tr.csv")} == {"3"}
+
+
+@pytest.mark.requirement("D-track-reappearing")
+def test_over_three_visits_a_lesion_that_was_gone_comes_back_as_itself(case):
+    import nibabel
+
+    folder, *_ = case
+    scan, labels = (str(folder / f"simulated-baseline{end}.nii.gz") for end in ("", "-labels"))
+    whole = nibabel.load(labels)
+    values = np.asarray(whole.dataobj).copy()
+    values[values == 3] = 1
+    without = str(folder / "simulated-without-labels.nii.gz")
+    nibabel.save(nibabel.Nifti1Image(values, whole.affine), without)
+
+    def run(before: str, after: str, name: str, *more: str) -> dict:
+        done = call_hepatica(
+            "track", scan, scan, "--baseline-labels", before, "--followup-labels", after, "--names",
+            str(folder / "names.csv"), "--simulated", "--same-phase", "--subject", "S1", "--json", "--out",
+            str(folder / name), *more,
+        )  # fmt: skip
+        assert done.status == 0, done.err
+        found = done.document
+        jsonschema.validate(found, json.loads(read_schema("track")))
+        return found
+
+    first = run(labels, without, "visit2")
+    (gone,) = first["gone"]
+    assert [link["kind"] for link in first["links"]].count("vanished") == 1
+    earlier = ("--baseline-plan", str(folder / "visit2"))
+    again = run(without, labels, "visit3", *earlier, "--visit-number", "3")
+    assert again["baseline"]["visit"] == 2 and again["gone"] == []
+    (back,) = [link for link in again["links"] if link["kind"] == "reappeared"]
+    lesion = next(one for one in again["followup"]["lesions"] if one["id"] == back["followup"][0])
+    assert (lesion["name"], lesion["tracking_uid"]) == (gone["name"], gone["tracking_uid"])
+    assert back["status"] == "proposed" and back["ambiguous"]
+    assert any(f["rule"] == "track.reappeared" for f in again["findings"])
+    assert read_rows(folder / "visit3" / "tu.csv") == []
+    page = (folder / "visit3" / "track.html").read_text(encoding="utf-8")
+    assert "reappeared" in page
+    refused = call_hepatica(
+        "track", scan, scan, "--baseline-labels", without, "--followup-labels", labels, "--names",
+        str(folder / "names.csv"), *earlier, "--out", str(folder / "twice"),
+    )  # fmt: skip
+    assert refused.status != 0 and "visit number" in refused.err

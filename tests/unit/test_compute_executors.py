@@ -12,7 +12,7 @@ import pytest
 from spread_scenes import make_scene
 
 from hepatica.adapters.compute.dask_cluster import find_version
-from hepatica.adapters.compute.executors import open_executor
+from hepatica.adapters.compute.executors import THREAD_VARIABLES, open_executor
 from hepatica.core.errors import ComputeError, InputError
 from hepatica.planning.spread.simulate import draw_members, simulate_spread
 from hepatica.trials.simulation.engine import simulate_trials
@@ -103,7 +103,9 @@ def test_a_connection_closes_without_a_word(cluster, capfd):
 
 
 @pytest.mark.requirement("C-COMPUTE-ERRORS")
-@pytest.mark.parametrize("address", ["tcp://127.0.0.1:1", "nonsense"])
+@pytest.mark.parametrize(
+    "address", ["tcp://127.0.0.1:1", "nonsense", "http://", "10.0.0.5", "tcp://host:port"]
+)
 def test_an_address_that_does_not_answer_says_so(address):
     with pytest.raises(ComputeError) as caught, open_executor(scheduler=address):
         raise AssertionError
@@ -142,3 +144,28 @@ def test_workers_of_another_version_are_refused(cluster, monkeypatch):
 def test_a_piece_that_ends_every_worker_is_an_error_not_a_hang(cluster):
     with open_executor(scheduler=cluster.scheduler_address) as executor, pytest.raises(ComputeError):
         list(executor.map(end_process, [1]))
+
+
+def hears_interrupts(_):
+    return signal.getsignal(signal.SIGINT) is not signal.SIG_IGN
+
+
+@pytest.mark.requirement("C-COMPUTE")
+def test_an_interrupt_at_the_terminal_is_for_the_process_that_owns_the_pool():
+    with open_executor(workers=2) as executor:
+        assert list(executor.map(hears_interrupts, [0, 1])) == [False, False]
+
+
+def read_threads(_):
+    return {name: os.environ.get(name) for name in THREAD_VARIABLES}
+
+
+@pytest.mark.requirement("C-COMPUTE")
+def test_processes_of_this_machine_use_one_thread_each_unless_told_otherwise(monkeypatch):
+    for name in THREAD_VARIABLES:
+        monkeypatch.delenv(name, raising=False)
+    monkeypatch.setenv(THREAD_VARIABLES[1], "3")
+    with open_executor(workers=2) as executor:
+        (found,) = executor.map(read_threads, [0])
+    assert found == {THREAD_VARIABLES[0]: "1", THREAD_VARIABLES[1]: "3", THREAD_VARIABLES[2]: "1"}
+    assert THREAD_VARIABLES[0] not in os.environ

@@ -17,6 +17,7 @@ from hepatica.core.findings import Severity
 from hepatica.core.geometry import Grid
 from hepatica.planning.path.checks import check_path
 from hepatica.planning.path.deposits import count_stops, find_stops, place_deposits, split_volume
+from hepatica.planning.path.pair_table import PairTable
 from hepatica.planning.path.search import plan_lesion_path
 from hepatica.planning.path.values import Track
 
@@ -129,11 +130,12 @@ def test_a_volume_that_needs_a_long_way_gets_a_path_with_room_for_it():
 
 @pytest.mark.requirement("B-path-volume-fits")
 def test_stops_are_counted_as_they_are_placed(planned):
-    scene, best = planned
+    scene, _ = planned
     rng = np.random.default_rng(3)
-    tips = rng.uniform(-9, 9, (60, 3))
-    entries = np.tile(best.entry_lps_mm, (60, 1)) + rng.uniform(-20, 20, (60, 3))
-    counted = count_stops(entries, tips, scene, lesion_id="L1", up_to=100)
-    placed = [len(find_stops(p, q, scene, lesion_id="L1")) for p, q in zip(entries, tips, strict=True)]
-    assert counted.tolist() == placed
+    table = PairTable(scene, lesion_id="L1", tips_lps_mm=rng.uniform(-9, 9, (20, 3)))
+    counted = count_stops(scene, table, lesion_id="L1", up_to=100)
+    some = rng.permutation(len(table))[:60]
+    ends = scene.skin.points_lps_mm[table.entry[some]], table.tips_lps_mm[table.tip[some]]
+    placed = [len(find_stops(p, q, scene, lesion_id="L1")) for p, q in zip(*ends, strict=True)]
+    assert counted[some].tolist() == placed
     assert len(set(placed)) > 2

@@ -20,6 +20,7 @@ from hepatica.planning.dose.protocol import read_protocol
 from hepatica.planning.eligibility.facts import PatientFacts
 from hepatica.planning.path.values import Deposit, Track
 from hepatica.planning.spread.patterns import Layout
+from hepatica.planning.spread.rank_patterns import measure_difference
 from hepatica.workflows.pattern_document import to_pattern_document
 from hepatica.workflows.rank_plan_patterns import rank_plan_patterns
 from hepatica.workflows.spread_request import SpreadRequest
@@ -141,3 +142,25 @@ def test_a_needle_with_side_holes_of_unknown_place_is_not_ranked(context):
     holes = replace(puncture, needle=replace(puncture.needle, holes="side"))
     (found,) = rank(context, punctures=(holes,))
     assert isinstance(found.ranking, NotEvaluable) and "side holes" in found.ranking.reason
+
+
+@pytest.mark.requirement("C-PLAN-PATTERNS")
+def test_the_report_says_how_surely_the_suggestion_beats_the_plans_own_pattern(context):
+    (found,) = rank(context)
+    own, best = found.planned_row, found.ranking.suggested
+    band, share = measure_difference(best, own)
+    more = best.kept_fraction - own.kept_fraction
+    assert (band.low, band.middle, band.high) == pytest.approx(np.percentile(more, (5, 50, 95)))
+    assert share == np.mean(more > 0) and more.mean() == pytest.approx(
+        best.expected_fraction - own.expected_fraction
+    )
+    (view,) = derive_pattern_views(replace(context.plan, patterns=(found,)))
+    if best is own:
+        assert "is the suggested one" in view.difference
+    else:
+        assert f"{100 * band.low:+.0f} to {100 * band.high:+.0f}" in view.difference
+        assert ("does not tell the two apart" in view.difference) == (band.low <= 0 <= band.high)
+    other = next(row for row in found.ranking.ranked if row is not best)
+    turned = replace(found, ranking=replace(found.ranking, suggested=other if best is own else best))
+    (view,) = derive_pattern_views(replace(context.plan, patterns=(turned,)))
+    assert "percentage points on average" in view.difference

@@ -374,7 +374,7 @@ def test_the_definition_names_every_dataset_and_variable_with_origin_method_and_
     ]
     assert derived and all(ref.MethodOID in methods for ref in derived)
     values = {one.OID: len(one.ItemRef) for one in version.ValueListDef}
-    assert values["VL.ADTTE.AVAL"] == 4 and values["VL.ADRS.AVALC"] == 5
+    assert values["VL.ADTTE.AVAL"] == 6 and values["VL.ADRS.AVALC"] == 6
 
 
 @pytest.mark.requirement("E-define-xml")
@@ -390,5 +390,12 @@ def test_the_checks_of_odmlib_find_a_reference_that_leads_nowhere(reported):
 
 def test_the_category_of_derived_groups_is_that_of_the_criterion(reported):
     rows = read_csv(reported[0] / "datasets" / "adrs.csv")
-    assert {row["PARCAT1"] for row in rows if row["GRPID"]} == {CATEGORY}
-    assert {row["GRPID"] for row in rows} == {"", "INJECTED", "NON-INJECTED HEPATIC", "EXTRAHEPATIC"}
+    groups = {
+        name: {row["GRPID"] for row in rows if row["PARCAT1"] == name}
+        for name in {r["PARCAT1"] for r in rows}
+    }
+    assert groups == {
+        CATEGORY: {"", "INJECTED", "NON-INJECTED HEPATIC", "EXTRAHEPATIC"},
+        "iRECIST": {""},
+        "itRECIST-based": {"ALL", "NON-INJECTED", "INJECTED-A", "INJECTED-B", "INJECTED-C"},
+    }

@@ -11,6 +11,7 @@ from hepatica.planning.spread.pressure import (
     Solver,
     build_pressure_operator,
     measure_residual,
+    measure_rounding,
     solve_pressure,
 )
 from hepatica.planning.spread.pressure_fallback import solve_pressure_surely, to_sparse
@@ -99,3 +100,33 @@ def test_a_run_that_needed_the_second_solver_keeps_its_physics_and_counts_its_dr
     assert other.fractions["viable"] == pytest.approx(plain.fractions["viable"], abs=1e-5)
     outcome = simulate_spread(scene, draws=(draw,), strength_per_ml=1e8, threshold_per_ml=1e6)
     assert sum(outcome.fallbacks.values()) == 1
+
+
+@pytest.mark.requirement("C-PRESSURE-FALLBACK")
+def test_a_residual_at_the_rounding_of_the_matrix_is_an_answer_and_not_called_sealed(monkeypatch):
+    """A pool a billion times more conductive than what is around it: its own fluxes are all rounding."""
+    monkeypatch.setattr(pressure_fallback, "_solve_algebraically", lambda *_, **__: pytest.fail("tried"))
+    k = np.full((24, 24, 24), 1e-6)
+    k[8:16, 8:16, 10:13] = 1e3
+    operator = build_pressure_operator(k, spacing_mm=(1, 1, 1))
+    solution = solve_pressure_surely(operator, point(24))
+    assert solution.converged and not solution.sealed and solution.solver is Solver.MULTIGRID
+    assert (
+        1e-8 < solution.residual_history[-1] <= measure_rounding(operator, solution.pressure_kpa, point(24))
+    )
+    assert solution.iterations < 60
+    inside = solution.pressure_kpa[8:16, 8:16, 10:13]
+    # One pressure all over the pool, and outside that of a box whose pool holds it.
+    assert np.ptp(inside) < 1e-6 * inside.max()
+    fixed = build_pressure_operator(np.where(k > 1, 1.0, k), spacing_mm=(1, 1, 1))
+    softer = solve_pressure_surely(fixed, point(24)).require_converged().pressure_kpa
+    assert np.abs(solution.pressure_kpa - softer).max() < 1e-4 * softer.max()
+
+
+@pytest.mark.requirement("C-PRESSURE-FALLBACK")
+def test_a_sealed_source_is_never_taken_for_converged_however_large_its_pressure():
+    k = np.full((12, 12, 12), 1e-4)
+    k[4:9, 4:9, 4:9] = 0.0
+    k[6, 5:8, 6] = 1e-4
+    solution = solve_pressure_surely(build_pressure_operator(k, spacing_mm=(1, 1, 1)), point(12))
+    assert not solution.converged and solution.sealed

@@ -28,7 +28,7 @@ from hepatica.planning.path.values import Deposit, Track
 from hepatica.planning.spread.tissue import SpreadTissue
 from hepatica.planning.spread.verification import VerificationRow
 from hepatica.workflows.plan_case import PlannedCase
-from hepatica.workflows.simulate_plan_spread import simulate_plan_spread
+from hepatica.workflows.simulate_plan_spread import simulate_plan_spread, start_work
 from hepatica.workflows.spread_card import to_card_document
 from hepatica.workflows.spread_document import read_spread_schema, to_spread_document
 from hepatica.workflows.spread_request import SpreadRequest, find_rate, is_cirrhotic
@@ -75,8 +75,9 @@ def give(context, *, points=None, volume_ml=2.0, **changes):
 
 def predict(context, plan, *, draws=2, anatomy=None, cirrhosis=False, make_card=None):
     planned = PlannedCase(plan=plan, anatomy=anatomy or context.anatomy, prior_tracking_uids={}, scene=None)
+    work = start_work(None, rate=RATE)
     return simulate_plan_spread(
-        planned, request=SpreadRequest(draws=draws), rate=RATE, cirrhosis=cirrhosis, make_card=make_card
+        planned, request=SpreadRequest(draws=draws), work=work, cirrhosis=cirrhosis, make_card=make_card
     )
 
 
@@ -375,3 +376,17 @@ def test_the_backup_is_simulated_with_the_first_of_the_same_draws(context):
     assert document["alternatives"][0]["draws_run"] == 2
     Draft202012Validator(read_spread_schema()).validate(document)
     assert derive_spread_view(spread).alternatives[0].startswith("P1b to L1, 2 draws")
+
+
+@pytest.mark.requirement("C-SPREAD-EDGES")
+def test_a_band_of_few_draws_is_called_what_it_is_and_nothing_is_said_twice(context):
+    (lesion,) = predict(context, give(context, volume_ml=0.5), draws=2).lesions
+    said = [finding.rule for finding in lesion.findings]
+    assert "spread.few_draws" in said and len(said) == len(set(said))
+
+
+@pytest.mark.requirement("C-SPREAD-RATE")
+@pytest.mark.parametrize("rate", [0.0, -1.0, 1e-9, 1e6, float("nan"), float("inf")])
+def test_a_rate_that_no_injection_has_is_a_typing_error(rate):
+    with pytest.raises(InputError, match="mL/min"):
+        SpreadRequest(rate_ml_per_min=rate)

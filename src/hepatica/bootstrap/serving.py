@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from hepatica.record.people import Actor
     from hepatica.workflows.job_ports import JobWorld, ScanImporter
     from hepatica.workflows.record_ports import RecordContext
+    from hepatica.workflows.view_ports import DerivedFiles, ViewPorts
 
 
 def find_studies_apart(home: str, name: str, query: dict[str, str]) -> list[dict[str, Any]]:
@@ -84,7 +85,87 @@ def make_job_world(record: OpenRecord) -> JobWorld:
         check_archive=_check_archive,
         importer=make_scan_importer(record),
         make_report_ports=make_report_ports,
+        make_view_ports=partial(make_view_ports, record.folder),
     )
+
+
+def make_view_ports(home: Path) -> ViewPorts:
+    """Return what makes volumes for a viewer.
+
+    Parameters
+    ----------
+    home
+        The record's folder.
+    """
+    from hepatica.adapters.nifti.view_volumes import ViewVolumes
+    from hepatica.workflows.view_ports import ViewPorts
+
+    return ViewPorts(derived=open_derived(home), writer=ViewVolumes(), make_plan_ports=make_plan_ports)
+
+
+def open_derived(home: Path) -> DerivedFiles:
+    """Return where a record's derived data lie; loads nothing that reads images.
+
+    Parameters
+    ----------
+    home
+        The record's folder.
+    """
+    from hepatica.adapters.store.derived import DerivedFolder
+
+    return DerivedFolder(home / "derived")
+
+
+def make_view_apart(home: str, database: str, actor: Actor, request_id: str, what: dict[str, str]) -> None:
+    """Make the volumes of a plan or scan; made for a process of its own.
+
+    Parameters
+    ----------
+    home, database
+        The record.
+    actor, request_id
+        Who looks.
+    what
+        ``plan_id`` or ``scan_id``.
+    """
+    from dataclasses import replace
+
+    from hepatica.adapters.store.serving import open_scratch
+    from hepatica.workflows.make_views import make_plan_views, make_scan_view
+
+    ports = make_view_ports(Path(home))
+    with open_record(Path(home), database=database) as record, open_scratch(record.folder) as folder:
+        context = replace(record.context, actor=actor, request_id=request_id)
+        if "plan_id" in what:
+            make_plan_views(context, ports, plan_id=what["plan_id"], folder=folder)
+        else:
+            make_scan_view(context, ports, scan_id=what["scan_id"], folder=folder)
+
+
+def list_label_values_apart(path: str) -> list[int]:
+    """Return the label values of a NIfTI file; made for a process of its own."""
+    from hepatica.adapters.nifti.view_volumes import list_label_values
+
+    return list_label_values(Path(path))
+
+
+def list_plan_choices_apart() -> dict[str, Any]:
+    """Return what a plan can be asked for; made for a process of its own."""
+    from hepatica.workflows.plan_choices import list_plan_choices
+
+    return list_plan_choices()
+
+
+def send_plan_apart(home: str, database: str, actor: Actor, request_id: str, plan_id: str) -> dict[str, Any]:
+    """Send a plan to its PACS; made for a process of its own."""
+    from dataclasses import asdict, replace
+
+    from hepatica.workflows.exchange_scans import send_plan
+
+    with open_record(Path(home), database=database) as record:
+        context = replace(record.context, actor=actor, request_id=request_id)
+        ports = make_scan_ports(Path(home), mode=record.mode)
+        return asdict(send_plan(context, ports, make_pacs_directory(Path(home)), plan_id=plan_id))
 
 
 def _check_archive(path: Path) -> None:

@@ -15,6 +15,8 @@ from hepatica.record.people import Actor
 
 OWN_MARKS: Final = frozenset({"measurement", "read"})
 """Kinds of which a blinded reader sees only his own."""
+LABELS: Final = frozenset({"SEG", "RTSTRUCT"})
+"""Modalities whose series say where something is."""
 
 
 def shows_field(rule: FieldRule, actor: Actor, *, own_read_locked: bool) -> bool:
@@ -99,6 +101,9 @@ def is_visible(item: Item, actor: Actor, *, own_read_ids: Mapping[str, bool]) ->
     if not actor.may(find_kind(item.kind).read_right):
         return False
     if item.site_id and item.site_id not in actor.site_ids:
+        return False
+    if actor.is_blinded and item.kind == "scan" and item.values.get("modality") in LABELS:
+        # Where somebody else drew the tumours is what a blinded reader must not know.
         return False
     if not actor.is_blinded or item.kind not in OWN_MARKS:
         return True

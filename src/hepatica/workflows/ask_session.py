@@ -68,11 +68,13 @@ def answer_question(
     session
         The open plan.
     question
-        ``ask`` is ``path`` or ``replan``.
+        ``ask`` is ``path``, ``replan`` or ``skin``.
     is_replaced
         Whether a later question makes this one idle.
     """
     try:
+        if question["ask"] == "skin":
+            return {"answer": _map_skin(session, question, Replaced(is_replaced))}
         session.change_limits(question["limits"])
         if question["ask"] == "path":
             return {"answer": _check_path(session, question)}
@@ -98,6 +100,19 @@ def _check_path(session: OpenPlan, question: Mapping[str, Any]) -> dict[str, Any
         "undelivered_ml": to_number(checked.undelivered_ml),
         "findings": to_finding_rows(checked.findings),
     }
+
+
+def _map_skin(session: OpenPlan, question: Mapping[str, Any], progress: Progress) -> dict[str, Any]:
+    from hepatica.planning.path.skin_map import derive_skin_map
+    from hepatica.workflows.skin_document import list_plan_tips, to_skin_document
+
+    opened, lesion_id = session.opened, question["lesion_id"]
+    tips = list_plan_tips(opened.document, lesion_id)
+    # Of the plan as it was made: limits that somebody tries do not change it.
+    found = derive_skin_map(
+        opened.prepared.scene, lesion_id=lesion_id, also_tips_lps_mm=tips, progress=progress
+    )
+    return to_skin_document(found, plan_id=str(opened.document["plan_id"]))
 
 
 def _replan(session: OpenPlan, question: Mapping[str, Any], progress: Progress) -> dict[str, Any]:

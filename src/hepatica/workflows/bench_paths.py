@@ -17,9 +17,10 @@ from hepatica.planning.path.pairs import clear_pairs
 from hepatica.planning.path.placement_error import DRAWS, simulate_placement
 from hepatica.planning.path.placement_presets import make_placement_model
 from hepatica.planning.path.scene import Scene
-from hepatica.planning.path.search import plan_lesion_path
+from hepatica.planning.path.search import plan_lesion_paths
 from hepatica.planning.path.session import PathSession
 from hepatica.planning.path.targets import choose_targets
+from hepatica.planning.path.threads import map_over_threads
 from hepatica.planning.path.values import LesionPath, Puncture
 from hepatica.workflows.bench_torso import Torso, make_torso
 
@@ -135,9 +136,7 @@ def plan_torso(torso: Torso) -> tuple[Scene, tuple[LesionPath, ...]]:
         From `make_torso`.
     """
     scene = torso.to_scene()
-    paths = tuple(
-        plan_lesion_path(scene, lesion_id=lesion_id, volume_ml=VOLUME_ML) for lesion_id in torso.lesions
-    )
+    paths = plan_lesion_paths(scene, volumes_ml=dict.fromkeys(torso.lesions, VOLUME_ML))
     simulate_top(paths, scene)
     return scene, paths
 
@@ -153,9 +152,12 @@ def simulate_top(paths: tuple[LesionPath, ...], scene: Scene) -> int:
     chosen: list[Puncture] = [p for path in paths for p in (path.best, path.backup) if p is not None]
     chosen += [p for path in paths for p in path.alternatives]
     model = make_placement_model("freehand")
-    for puncture in chosen[:TOP]:
+
+    def simulate(puncture: Puncture, _progress: Progress) -> None:
         placed, _, _ = place_deposits(puncture, scene, lesion_id=puncture.lesion_ids[0], volume_ml=VOLUME_ML)
         simulate_placement(placed, scene, model=model, draws=DRAWS, rng=np.random.default_rng(1))
+
+    map_over_threads(simulate, chosen[:TOP])
     return len(chosen[:TOP])
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
 
-from hepatica.core.errors import ForbiddenError, NotFoundError, RecordInputError
+from hepatica.core.errors import ConflictError, NotFoundError, RecordInputError
 from hepatica.record.blinding import OWN_MARKS, project_event, shows_field
 from hepatica.record.catalogue import find_kind
 from hepatica.record.chain import CHANGING
@@ -130,7 +130,7 @@ def require_blinded_write(
     ------
     NotFoundError
         If he has no read of the patient.
-    ForbiddenError
+    ConflictError
         If somebody else made it.
     RecordInputError
         If a field is not for him.
@@ -152,7 +152,7 @@ def require_blinded_write(
         if event.action is Action.CREATE
     ]
     if made[-1:] != [actor.account_id]:
-        raise ForbiddenError(expected="a mark of one's own", given="somebody else's", where=item.kind)
+        raise ConflictError(expected="a mark of one's own", given="somebody else's", where=item.kind)
 
 
 def to_true_version(reader: RecordReader, actor: Actor, item: Item, *, shown: int) -> int:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from typing import Final
 
 from hepatica.core.errors import ConflictError, RecordInputError
 from hepatica.record.event import JsonValue
@@ -10,6 +11,9 @@ from hepatica.record.item import Item
 from hepatica.workflows.change_item import change_item, require_item
 from hepatica.workflows.record_ports import RecordContext, RecordWriter
 from hepatica.workflows.record_procedure import has_begun, read_planned
+
+OF_THE_DAY: Final = frozenset({"dose_changes", "chosen_punctures"})
+"""What the day is held against; it stays once the day has begun."""
 
 
 def edit_plan(
@@ -30,7 +34,8 @@ def edit_plan(
     plan_id, expected_version
         The plan as it was seen.
     values
-        ``dose_changes`` and ``chosen_punctures``; a list that is not named stays, None or an empty one takes back.
+        ``dose_changes``, ``chosen_punctures`` and ``accepted_structures``; a list that is not named stays, None or an
+        empty one takes back.
     reason
         Why.
 
@@ -42,10 +47,12 @@ def edit_plan(
         If the plan cannot be carried out so.
     """
     plan = require_item(writer, kind="plan", item_id=plan_id)
-    if set(values) - {"dose_changes", "chosen_punctures"}:
-        raise RecordInputError(expected="dose_changes or chosen_punctures", given="others", where="plan")
+    if set(values) - {*OF_THE_DAY, "accepted_structures"}:
+        raise RecordInputError(
+            expected="dose_changes, chosen_punctures or accepted_structures", given="others", where="plan"
+        )
     asked = {name: value or None for name, value in values.items()}
-    if has_begun(writer, plan):
+    if OF_THE_DAY & set(asked) and has_begun(writer, plan):
         raise ConflictError(
             expected="a plan whose day has not begun",
             given="one with a procedure",

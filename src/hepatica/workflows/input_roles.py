@@ -14,6 +14,7 @@ PLANNING_SCAN: Final = "the planning scan"
 SECOND_PHASE: Final = "the second phase"
 PATIENT_FACTS: Final = "the patient facts"
 PROTOCOL: Final = "the protocol file"
+NEEDLES: Final = "the needles file"
 
 
 @contextmanager

@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     # The web process reads this module too: it must not load what computes.
     from hepatica.workflows.plan_ports import PlanPorts
     from hepatica.workflows.report_record import ReportPorts
+    from hepatica.workflows.view_ports import ViewPorts
 
 JobResult: TypeAlias = dict[str, JsonValue]
 Commit: TypeAlias = Callable[[RecordWriter], JobResult]
@@ -65,6 +66,8 @@ class JobWorld:
         Takes scans in; None where this installation cannot.
     make_report_ports
         Returns what reports need; None where there are none.
+    make_view_ports
+        Returns what makes volumes for a viewer; None makes none before somebody looks.
     """
 
     make_plan_ports: Callable[[], PlanPorts]
@@ -75,6 +78,7 @@ class JobWorld:
     check_archive: Callable[[Path], None]
     importer: ScanImporter | None = None
     make_report_ports: Callable[[], ReportPorts] | None = None
+    make_view_ports: Callable[[], ViewPorts] | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

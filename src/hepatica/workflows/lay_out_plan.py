@@ -42,7 +42,10 @@ def lay_out_plan(
         If a scan waits for a person's decision.
     """
     from hepatica.workflows.request import LabelInput, PlanRequest
+    from hepatica.workflows.spread_request import SpreadRequest
 
+    # Requests of earlier versions have neither.
+    draws, rate = int(asked.get("spread_draws", 0)), asked.get("rate_ml_per_min")
     sources = _Sources(context, patient_id=patient_id, folder=folder)
     labels = []
     for number, label in enumerate(asked["labels"]):
@@ -69,6 +72,8 @@ def lay_out_plan(
         needle=asked["needle"],
         position=asked["position"],
         seed=int(asked["seed"]),
+        spread=SpreadRequest(draws=draws, rate_ml_per_min=rate) if draws else None,
+        rate_ml_per_min=None if draws else rate,
     )
 
 

@@ -15,11 +15,11 @@ from hepatica.lesions.lesion import Lesion
 from hepatica.planning.dose.allocate import AllocationOptions, allocate_dose
 from hepatica.planning.dose.values import Allocation, DoseLesion
 from hepatica.planning.path.delivery import search_delivery
-from hepatica.planning.path.harm import rank_by_harm, simulate_harm
+from hepatica.planning.path.harm import rank_by_harm, simulate_harms
 from hepatica.planning.path.needle_choice import fit_needle
 from hepatica.planning.path.placement_presets import make_placement_model
 from hepatica.planning.path.scene import Scene
-from hepatica.planning.path.search import LesionSearch
+from hepatica.planning.path.search import LesionSearch, search_lesions
 from hepatica.planning.path.share import measure_score, share_skin
 from hepatica.planning.path.values import LesionPath, Needle, Puncture
 from hepatica.planning.plan import (
@@ -101,6 +101,7 @@ def plan_prepared(case: Case, prepared: PreparedCase, *, run_id: str, progress: 
         paths,
         scene,
         named=bool(case.request.needle),
+        needles=case.needles,
         own_scores=own_scores,
         progress=progress,
     )
@@ -213,14 +214,11 @@ def _search(
     searches: dict[str, LesionSearch] = {}
     searched_ml: dict[str, float] = {}
     while wanted := [i for i in allocation.injections if i.volume_ml > searched_ml.get(i.lesion_id, 0.0)]:
-        for injection in wanted:
-            lesion_id = injection.lesion_id
-            progress.stage(f"Searching paths to {lesion_id}")
-            searches[lesion_id] = search_delivery(
-                scene, lesion_id=lesion_id, volume_ml=injection.volume_ml, progress=progress
-            )
-            searched_ml[lesion_id] = injection.volume_ml
-            progress.check_cancelled()
+        volumes_ml = {injection.lesion_id: injection.volume_ml for injection in wanted}
+        progress.stage(f"Searching paths to {', '.join(volumes_ml)}")
+        searches |= search_lesions(scene, volumes_ml=volumes_ml, search=search_delivery, progress=progress)
+        searched_ml |= volumes_ml
+        progress.check_cancelled()
         unreachable = _find_unreachable(search.path for search in searches.values())
         allocation = allocate(unreachable=unreachable, dead_space_ml=dead_space_ml)
     model, seed = make_placement_model(case.request.placement), case.request.seed
@@ -251,6 +249,7 @@ def _deposit(
     *,
     named: bool,
     own_scores: Mapping[str, float],
+    needles: tuple[Needle, ...] | None = None,
     progress: Progress = SILENT,
 ) -> tuple[Allocation, ChosenPunctures]:
     """Allocate over the lesions that have a path, and place the volumes along first choices and backups.
@@ -259,10 +258,12 @@ def _deposit(
     """
 
     def fit(puncture: Puncture) -> Needle:
-        return scene.needle if named else fit_needle(scene.needle, length_mm=puncture.length_mm)
+        if named:
+            return scene.needle
+        return fit_needle(scene.needle, length_mm=puncture.length_mm, needles=needles)
 
-    needles = [fit(path.best) for path in paths if path.best is not None]
-    dead_space_ml = max((needle.dead_space_ml for needle in needles), default=0.0)
+    fitted = [fit(path.best) for path in paths if path.best is not None]
+    dead_space_ml = max((needle.dead_space_ml for needle in fitted), default=0.0)
     allocation = allocate(unreachable=_find_unreachable(paths), dead_space_ml=dead_space_ml)
     chosen = choose_punctures(
         allocation.injections, paths, scene, fit=fit, own_scores=own_scores, progress=progress
@@ -273,4 +274,4 @@ def _deposit(
 def _assess_risk(case: Case, punctures: Sequence[Puncture], scene: Scene) -> tuple[Puncture, ...]:
     """Draw needles around every puncture. All draw the same errors, so that punctures compare without noise."""
     model, seed = make_placement_model(case.request.placement), case.request.seed
-    return tuple(simulate_harm(puncture, scene, model=model, seed=seed) for puncture in punctures)
+    return tuple(simulate_harms(punctures, scene, model=model, seed=seed))

@@ -380,6 +380,11 @@ def _to_needle(needle: Needle) -> dict[str, Any]:
         "hub_allowance_mm": to_number(needle.hub_allowance_mm),
         "dead_space_ml": to_number(needle.dead_space_ml),
         "holes": needle.holes,
+        **(
+            {"hole_offsets_mm": [to_number(value) for value in needle.hole_offsets_mm]}
+            if needle.hole_offsets_mm
+            else {}
+        ),
         "source": needle.source,
         "status": needle.status.value,
     }
@@ -400,6 +405,7 @@ def _to_path(path: LesionPath) -> dict[str, Any]:
             }
             for block in path.blocks
         ],
+        "alternatives": [_to_puncture(puncture) for puncture in path.alternatives],
         "findings": to_finding_rows(path.findings),
     }
 

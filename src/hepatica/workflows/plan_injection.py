@@ -18,14 +18,17 @@ from hepatica.workflows.plan_ports import PlanPorts
 from hepatica.workflows.ports import PlanContext
 from hepatica.workflows.read_case import Case, read_case
 from hepatica.workflows.request import PlanRequest
-from hepatica.workflows.simulate_plan_spread import simulate_case_spread
+from hepatica.workflows.simulate_plan_spread import open_pool, simulate_case_spread, start_case_work
 from hepatica.workflows.spread_document import to_spread_document
 from hepatica.workflows.spread_values import PlanSpread
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class PlanOutcome:
-    """What a run gave: the plan, its JSON document, the folder, the files in it, and the spread where simulated."""
+    """What a run gave.
+
+    The plan, its JSON document, the folder, the files in it, the spread where simulated, and what writers were told.
+    """
 
     plan: Plan
     document: Mapping[str, Any]
@@ -33,6 +36,7 @@ class PlanOutcome:
     folder: Path
     files: tuple[str, ...]
     spread: PlanSpread | None = None
+    context: PlanContext | None = None
 
 
 def plan_injection(
@@ -65,9 +69,14 @@ def plan_injection(
     _require_apart(request, out)
     run_time = ports.clock.now()
     with ports.stage_output(out, overwrite=overwrite) as stage:
-        case = read_case(request, ports=ports, progress=progress)
-        manifest = _start_manifest(request, case, ports=ports, run_time=run_time)
-        planned = plan_case(case, run_id=manifest.run_id, progress=progress)
+        with open_pool(request.spread, ports=ports) as executor:
+            case = read_case(request, ports=ports, progress=progress)
+            manifest = _start_manifest(request, case, ports=ports, run_time=run_time)
+            work = start_case_work(executor, case, request=request.spread)
+            planned = plan_case(case, run_id=manifest.run_id, progress=progress)
+            spread = simulate_case_spread(
+                case, planned, request=request.spread, work=work, ports=ports, progress=progress
+            )
         document = to_plan_document(
             planned.plan,
             manifest=manifest,
@@ -83,9 +92,7 @@ def plan_injection(
             manifest=manifest,
             plan_document=document,
             scene=planned.scene,
-            spread=simulate_case_spread(
-                case, planned, request=request.spread, ports=ports, progress=progress
-            ),
+            spread=spread,
         )
         files = _write_all(context, ports=ports, stage=stage, progress=progress)
         outputs = {name: digest_bytes((stage / name).read_bytes()) for name in files}
@@ -98,6 +105,7 @@ def plan_injection(
         folder=out,
         files=(*files, "manifest.json"),
         spread=context.spread,
+        context=context,
     )
 
 

@@ -142,7 +142,7 @@ def _build_scene(
         lesions={lesion.lesion_id: (lesion.mask, lesion.target) for lesion in lesions},
         gravity_lps=gravity,
         limits=limits,
-        needle=choose_needle(case.request.needle, limits=limits),
+        needle=choose_needle(case.request.needle, limits=limits, needles=case.needles),
         prior_tracks=priors.tracks,
         progress=progress,
     )

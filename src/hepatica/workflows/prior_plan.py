@@ -15,7 +15,7 @@ from hepatica.core.errors import SourceFormatError
 from hepatica.core.geometry import FloatArray
 from hepatica.planning.path.values import PriorTrack
 
-SCHEMA_VERSION: Final = "1.1"
+SCHEMA_VERSION: Final = "1.2"
 """Version of ``plan.json``; the first number changes when an old reader could misread a new document."""
 COORDINATE_MAX_MM: Final = 10_000.0
 """A point farther than 10 m from the scanner's origin is a damaged file, not a patient."""

@@ -115,6 +115,8 @@ def _rank_lesion(
     if not given:
         return _refuse(lesion, around, "no deposit above 0 mL is planned for this lesion")
     reason = refuse_needle([one for _, own in given for one in own])
+    if not reason and any(len(one.needle.hole_offsets_mm) > 1 for _, own in given for one in own):
+        reason = "patterns are ranked for one opening at the tip: this needle has side holes"
     if reason:
         return _refuse(lesion, around, reason)
     chosen = given[0][1]

@@ -17,10 +17,13 @@ from hepatica.planning.dose.document import LEVEL_MARK
 from hepatica.planning.dose.protocol import Protocol, read_protocol
 from hepatica.planning.eligibility.facts import PatientFacts
 from hepatica.planning.path.needle_choice import choose_needle
+from hepatica.planning.path.needles import parse_needles
 from hepatica.planning.path.placement_presets import make_placement_model
 from hepatica.planning.path.scene import read_path_limits
+from hepatica.planning.path.values import Needle
 from hepatica.workflows.documents import to_object
 from hepatica.workflows.input_roles import (
+    NEEDLES,
     PATIENT_FACTS,
     PLANNING_SCAN,
     PROTOCOL,
@@ -68,6 +71,8 @@ class Case:
         SHA-256 by evidence table, and of the protocol.
     findings
         What the readers had to say.
+    needles
+        Needles of the site; None for the packaged ones.
     """
 
     request: PlanRequest
@@ -80,6 +85,7 @@ class Case:
     digests: Mapping[str, str]
     table_digests: Mapping[str, str]
     findings: tuple[Finding, ...]
+    needles: tuple[Needle, ...] | None = None
 
 
 def read_case(request: PlanRequest, *, ports: PlanPorts, progress: Progress) -> Case:
@@ -92,7 +98,8 @@ def read_case(request: PlanRequest, *, ports: PlanPorts, progress: Progress) -> 
     protocol = _read_protocol(request.protocol, ports=ports, digests=digests)
     protocol.require_set(request.visit)
     facts = _read_facts(request.facts, ports=ports, digests=digests)
-    _check_choices(request)
+    needles = _read_needles(request.needles, ports=ports, digests=digests)
+    _check_choices(request, needles=needles)
     if request.spread is not None:
         find_rate(request.spread, protocol)
     progress.stage("Reading the scan")
@@ -124,6 +131,7 @@ def read_case(request: PlanRequest, *, ports: PlanPorts, progress: Progress) -> 
         segments=labels.segments,
         protocol=protocol,
         facts=facts,
+        needles=needles,
         priors=priors,
         digests=digests,
         table_digests={f"protocol:{protocol.name}": protocol.digest, **digest_tables(EVIDENCE)},
@@ -146,11 +154,11 @@ def _require_ct_numbers(image: ReadImage) -> None:
         )
 
 
-def _check_choices(request: PlanRequest) -> None:
+def _check_choices(request: PlanRequest, *, needles: tuple[Needle, ...] | None) -> None:
     """Refuse a name that does not exist before anything long is read."""
     _ = request.tumour
     check_position(request.position)
-    choose_needle(request.needle, limits=read_path_limits())
+    choose_needle(request.needle, limits=read_path_limits(), needles=needles)
     make_placement_model(request.placement)
     if request.seed < 0:
         raise InputError(expected="a seed of at least 0", given=str(request.seed), where="--seed")
@@ -169,6 +177,17 @@ def _read_protocol(name: str, *, ports: PlanPorts, digests: dict[str, str]) -> P
         digests["protocol"] = digest_bytes(raw)
         return Protocol.from_toml(raw, where=PROTOCOL, level=chosen)
     return read_protocol(name)
+
+
+def _read_needles(
+    path: Path | None, *, ports: PlanPorts, digests: dict[str, str]
+) -> tuple[Needle, ...] | None:
+    if path is None:
+        return None
+    with name_input(NEEDLES):
+        raw = ports.read_bytes(path)
+    digests["needles"] = digest_bytes(raw)
+    return parse_needles(raw, where=NEEDLES)
 
 
 def _read_facts(path: Path | None, *, ports: PlanPorts, digests: dict[str, str]) -> PatientFacts:

@@ -58,7 +58,9 @@ class PlanRequest:
     tumour_type
         Enhancement pattern of the tumour; empty where unknown.
     needle
-        Name of a packaged needle; empty for the first that fits.
+        Name of a needle; empty for the first that fits.
+    needles
+        TOML file with the needles of a site, in place of the packaged ones.
     position
         Patient Position stated by a person where the scan has none; empty where not stated.
     placement
@@ -90,6 +92,7 @@ class PlanRequest:
     seed: int = 1
     spread: SpreadRequest | None = None
     rate_ml_per_min: float | None = None
+    needles: Path | None = None
 
     @property
     def rate_request(self) -> SpreadRequest:
@@ -130,6 +133,8 @@ class PlanRequest:
             found[f"prior[{number}]"] = str(prior.absolute())
         if self.facts is not None:
             found["patient"] = str(self.facts.absolute())
+        if self.needles is not None:
+            found["needles"] = str(self.needles.absolute())
         found["protocol"] = _to_source(self.protocol)
         return found
 
@@ -180,6 +185,7 @@ class PlanRequest:
                 absent=tuple(parameters["absent"]),
                 tumour_type=parameters["tumour_type"],
                 needle=parameters["needle"],
+                needles=Path(sources["needles"]) if "needles" in sources else None,
                 # Manifests of earlier versions have none of these.
                 position=parameters.get("position", ""),
                 placement=parameters.get("placement", FREEHAND),

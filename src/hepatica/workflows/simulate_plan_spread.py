@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Sequence
-from concurrent.futures import Executor
-from contextlib import AbstractContextManager, nullcontext
-from dataclasses import replace
+from collections.abc import Iterator, Sequence, Set
+from concurrent.futures import Executor, Future
+from contextlib import AbstractContextManager, contextmanager, nullcontext
+from dataclasses import dataclass, replace
 from typing import Final
 
 import numpy as np
@@ -17,7 +17,7 @@ from hepatica.core.progress import SILENT, Progress
 from hepatica.planning.dose.values import Injection
 from hepatica.planning.spread.budget import SourceSetting
 from hepatica.planning.spread.member import Draw
-from hepatica.planning.spread.scene import SpreadScene, derive_setting, trace_track
+from hepatica.planning.spread.scene import SpreadScene, derive_setting, trace_backflow
 from hepatica.planning.spread.simulate import (
     BAND_PERCENT,
     Band,
@@ -28,6 +28,7 @@ from hepatica.planning.spread.simulate import (
 )
 from hepatica.planning.spread.split import derive_contained_volume_ml, suggest_split
 from hepatica.planning.spread.tissue import SpreadParameters, derive_parameters
+from hepatica.planning.spread.verification import VerificationRow
 from hepatica.planning.spread.verify import verify_spread
 from hepatica.workflows.plan_case import PlannedCase
 from hepatica.workflows.plan_ports import PlanPorts
@@ -39,11 +40,15 @@ from hepatica.workflows.spread_values import (
     ContainedVolume,
     LesionSpread,
     MakeCard,
-    OpenExecutor,
     PlanSpread,
     SplitAdvice,
 )
 
+BUDGET_OF_ONE_HOLE: Final = (
+    "the algebraic budget is of one opening: it says nothing of a needle with side holes"
+)
+FEWEST_FOR_BAND: Final = 20
+"""From here on at least one draw lies beyond each end of a band from the 5th to the 95th percentile."""
 ALTERNATIVE_SHARE: Final = 0.25
 """Part of the draws that the backups get: enough to see whether they do worse, without doubling the time."""
 
@@ -53,13 +58,80 @@ def open_here() -> AbstractContextManager[Executor | None]:
     return nullcontext(None)
 
 
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class SpreadWork:
+    """Where a spread is simulated, with the analytic suite on its way.
+
+    Parameters
+    ----------
+    rate
+        Rate of injection.
+    executor
+        What the draws are shared out to; None runs them in this process.
+    pending
+        The analytic suite as it runs there; None where it still has to be run here.
+    """
+
+    rate: Evidence
+    executor: Executor | None
+    pending: Future[tuple[VerificationRow, ...]] | None
+
+    def verify(self) -> tuple[VerificationRow, ...]:
+        """Return the rows of the analytic suite."""
+        return verify_spread() if self.pending is None else self.pending.result()
+
+
+def start_work(executor: Executor | None, *, rate: Evidence) -> SpreadWork:
+    """Let what runs the draws run the analytic suite, and compile, until they come.
+
+    Planning uses one processor: beside it this costs no time of its own.
+
+    Parameters
+    ----------
+    executor
+        From `open_pool`; None runs all in this process, when it is needed.
+    rate
+        Rate of injection, from `find_rate`.
+    """
+    pending = None if executor is None else executor.submit(verify_spread)
+    return SpreadWork(rate=rate, executor=executor, pending=pending)
+
+
+@contextmanager
+def open_pool(request: SpreadRequest | None, *, ports: PlanPorts) -> Iterator[Executor | None]:
+    """Open what the draws are shared out to, before anything is read: an address without answer is told at once.
+
+    Parameters
+    ----------
+    request
+        What is asked; None for no spread opens nothing.
+    ports
+        The world.
+    """
+    open_executor = open_here if request is None else ports.open_executor or open_here
+    with open_executor() as executor:
+        yield executor
+
+
+def start_case_work(
+    executor: Executor | None, case: Case, *, request: SpreadRequest | None
+) -> SpreadWork | None:
+    """Start the work of a case's spread; None where nobody asked for one.
+
+    Raises
+    ------
+    NotSetError
+        If nobody says how fast it is injected.
+    """
+    return None if request is None else start_work(executor, rate=find_rate(request, case.protocol))
+
+
 def simulate_plan_spread(
     planned: PlannedCase,
     *,
     request: SpreadRequest,
-    rate: Evidence,
+    work: SpreadWork,
     cirrhosis: bool | None,
-    open_executor: OpenExecutor = open_here,
     make_card: MakeCard | None = None,
     progress: Progress = SILENT,
 ) -> PlanSpread:
@@ -71,18 +143,16 @@ def simulate_plan_spread(
         Plan with the anatomy it was made in.
     request
         Draws and seed.
-    rate
-        Rate of injection, from `find_rate`.
+    work
+        Rate of injection, and where the draws run, from `start_work`.
     cirrhosis
         From `is_cirrhotic`.
-    open_executor
-        Opens what the draws are shared out to; the result is the same for any.
     make_card
         Makes the credibility card of each lesion's run.
     progress
         Told of stages; may cancel.
     """
-    plan = planned.plan
+    plan, rate, executor = planned.plan, work.rate, work.executor
     injections = [item for item in plan.allocation.injections if item.volume_ml > 0]
     by_id = {lesion.lesion_id: lesion for lesion in plan.lesions}
     progress.stage("Preparing the spread")
@@ -105,21 +175,19 @@ def simulate_plan_spread(
         )
         for number, site in enumerate(sites)
     ]
-    with open_executor() as executor:
-        # Beside the draws, the analytic suite costs no time of its own.
-        pending = None if executor is None else executor.submit(verify_spread)
-        lesions = tuple(
-            _simulate_lesion(site, injection, draws=draws, executor=executor, progress=progress)
-            for site, injection, draws in zip(sites, injections, drawn, strict=True)
+    lesions = tuple(
+        _simulate_lesion(site, injection, draws=draws, executor=executor, progress=progress)
+        for site, injection, draws in zip(sites, injections, drawn, strict=True)
+    )
+    progress.stage("Spread along the backups")
+    alternatives = tuple(
+        _simulate_alternative(
+            site, injection, planned, rate=rate, cirrhosis=cirrhosis, draws=draws, executor=executor
         )
-        progress.stage("Spread along the backups")
-        alternatives = tuple(
-            _simulate_alternative(
-                site, injection, planned, rate=rate, cirrhosis=cirrhosis, draws=draws, executor=executor
-            )
-            for site, injection, draws in zip(sites, injections, drawn, strict=True)
-        )
-        verification = verify_spread() if pending is None else pending.result()
+        for site, injection, draws in zip(sites, injections, drawn, strict=True)
+    )
+    progress.stage("Checking the solver on exact cases")
+    verification = work.verify()
     if make_card is not None:
         progress.stage("Credibility of the spread")
         lesions = tuple(
@@ -211,20 +279,23 @@ def _simulate_lesion(
         executor=executor,
         progress=progress,
     )
-    settings = [derive_setting(site.scene, one, trace_track(site.scene, one)) for one in site.scene.sites]
+    settings = [derive_setting(site.scene, one, trace_backflow(site.scene, one)) for one in site.scene.sites]
     choices = [derive_parameters(draw.shares) for draw in draws]
     if isinstance(outcome, NotEvaluable):
         findings = (*findings, _to_finding(outcome, injection))
     else:
-        findings = (*findings, *_list_regime(outcome, injection, draws=draws))
+        said = {finding.rule for finding in findings}
+        findings = (*findings, *_list_regime(outcome, injection, draws=draws, said=said))
+    one_hole = all(len(one.hole_offsets_mm) == 1 for one in site.scene.sites)
+    refused = NotEvaluable(reason=BUDGET_OF_ONE_HOLE)
     return LesionSpread(
         site=site,
         injection=injection,
         outcome=outcome,
         strength_per_ml=strength,
         unit=unit,
-        contained=tuple(_derive_contained(setting, choices) for setting in settings),
-        split=_advise_split(site.scene, settings[0], choices),
+        contained=tuple(_derive_contained(one, choices) if one_hole else refused for one in settings),
+        split=_advise_split(site.scene, settings[0], choices) if one_hole else refused,
         findings=findings,
     )
 
@@ -254,9 +325,12 @@ def _check_delivery(injection: Injection) -> tuple[Finding, ...]:
 
 
 def _list_regime(
-    outcome: SpreadOutcome, injection: Injection, *, draws: Sequence[Draw]
+    outcome: SpreadOutcome, injection: Injection, *, draws: Sequence[Draw], said: Set[str]
 ) -> tuple[Finding, ...]:
-    """Return regime checks that hold in some draw, and draws that gave no answer, as findings of the lesion."""
+    """Return regime checks that hold in some draw, and draws that gave no answer, as findings of the lesion.
+
+    Rules that are ``said`` of the lesion already, for example what it touches, are not repeated.
+    """
     found = [
         replace(
             finding,
@@ -264,6 +338,7 @@ def _list_regime(
             subject=injection.lesion_id,
         )
         for finding, share in outcome.findings
+        if finding.rule not in said
     ]
     if outcome.draws < len(draws):
         reasons = "; ".join(f"{count} x {reason}" for reason, count in outcome.not_evaluable.items())
@@ -273,6 +348,28 @@ def _list_regime(
                 severity=Severity.WARNING,
                 message=f"The model does not apply in some draws ({reasons}); they are in no band.",
                 measured=float(len(draws) - outcome.draws),
+                limit=0.0,
+                subject=injection.lesion_id,
+            )
+        )
+    if outcome.draws < FEWEST_FOR_BAND:
+        found.append(
+            Finding(
+                rule="spread.few_draws",
+                severity=Severity.WARNING,
+                message=f"With so few draws a 5 to 95 % band is their range: ask for {FEWEST_FOR_BAND} or more.",
+                measured=float(outcome.draws),
+                limit=float(FEWEST_FOR_BAND),
+                subject=injection.lesion_id,
+            )
+        )
+    if outcome.fallbacks:
+        found.append(
+            Finding(
+                rule="spread.second_solver",
+                severity=Severity.INFO,
+                message="In some draws the own pressure solver did not converge: pyamg's Ruge-Stueben stood in.",
+                measured=float(sum(outcome.fallbacks.values())),
                 limit=0.0,
                 subject=injection.lesion_id,
             )
@@ -310,7 +407,13 @@ def list_unverified_inputs() -> tuple[str, ...]:
 
 
 def simulate_case_spread(
-    case: Case, planned: PlannedCase, *, request: SpreadRequest | None, ports: PlanPorts, progress: Progress
+    case: Case,
+    planned: PlannedCase,
+    *,
+    request: SpreadRequest | None,
+    work: SpreadWork | None,
+    ports: PlanPorts,
+    progress: Progress,
 ) -> PlanSpread | None:
     """Simulate the spread of a planned case with what its inputs say; None where nobody asked.
 
@@ -320,24 +423,20 @@ def simulate_case_spread(
         What was read, and the plan made of it.
     request
         What is asked; None for nothing.
+    work
+        From `start_case_work`.
     ports
         The world.
     progress
         Told of stages; may cancel.
-
-    Raises
-    ------
-    NotSetError
-        If nobody says how fast it is injected.
     """
-    if request is None:
+    if request is None or work is None:
         return None
     return simulate_plan_spread(
         planned,
         request=request,
-        rate=find_rate(request, case.protocol),
+        work=work,
         cirrhosis=is_cirrhotic(case.facts),
-        open_executor=ports.open_executor or open_here,
         make_card=ports.make_card,
         progress=progress,
     )

@@ -14,7 +14,7 @@ from hepatica.workflows.plan_ports import PlanPorts
 from hepatica.workflows.ports import PlanContext
 from hepatica.workflows.reopen_plan import ReopenedPlan, reopen_plan
 from hepatica.workflows.replay_plan import FixedClock, read_manifest, require_equal, to_run_time
-from hepatica.workflows.simulate_plan_spread import simulate_case_spread
+from hepatica.workflows.simulate_plan_spread import open_pool, simulate_case_spread, start_case_work
 from hepatica.workflows.spread_document import to_spread_document
 from hepatica.workflows.spread_request import SpreadRequest
 from hepatica.workflows.spread_values import PlanSpread
@@ -69,9 +69,14 @@ def spread_plan(
     _require_apart(folder, out)
     run_time = ports.clock.now()
     with ports.stage_output(out, overwrite=overwrite) as stage:
-        reopened = reopen_plan(folder, ports=ports, spread=request, progress=progress)
-        asked = reopened.case.request.spread or request
-        planned = reopened.plan_again(progress=progress)
+        with open_pool(request, ports=ports) as executor:
+            reopened = reopen_plan(folder, ports=ports, spread=request, progress=progress)
+            asked = reopened.case.request.spread or request
+            work = start_case_work(executor, reopened.case, request=asked)
+            planned = reopened.plan_again(progress=progress)
+            spread = simulate_case_spread(
+                reopened.case, planned, request=asked, work=work, ports=ports, progress=progress
+            )
         manifest = Manifest(
             command=COMMAND,
             run_time=run_time,
@@ -86,7 +91,6 @@ def spread_plan(
             libraries=ports.libraries,
             seed=asked.seed,
         )
-        spread = simulate_case_spread(reopened.case, planned, request=asked, ports=ports, progress=progress)
         assert spread is not None
         document = to_spread_document(spread, plan=planned.plan, manifest=manifest)
         ports.write_document(stage / "spread.json", document)

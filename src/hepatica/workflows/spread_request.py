@@ -15,6 +15,21 @@ MOST_DRAWS: Final = 100_000
 """More would take days; a typing error."""
 
 
+SLOWEST_ML_PER_MIN: Final = 1e-4
+FASTEST_ML_PER_MIN: Final = 600.0
+"""Beyond these a rate is a typing error, for which the model would still give a number: experiments with brain go
+down to 5e-4 mL/min, and no hand pushes 10 mL/s through a fine needle."""
+
+
+def _require_rate(rate_ml_per_min: float, *, where: str) -> None:
+    if not SLOWEST_ML_PER_MIN <= rate_ml_per_min <= FASTEST_ML_PER_MIN:
+        raise InputError(
+            expected=f"a rate of {SLOWEST_ML_PER_MIN:g} to {FASTEST_ML_PER_MIN:g} mL/min",
+            given=f"{rate_ml_per_min:g} mL/min",
+            where=where,
+        )
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SpreadRequest:
     """What is asked of a simulation.
@@ -41,10 +56,8 @@ class SpreadRequest:
             )
         if self.seed < 0:
             raise InputError(expected="a seed of at least 0", given=str(self.seed), where="--seed")
-        if self.rate_ml_per_min is not None and not 0 < self.rate_ml_per_min < float("inf"):
-            raise InputError(
-                expected="a rate above 0 mL/min", given=f"{self.rate_ml_per_min:g} mL/min", where="--rate"
-            )
+        if self.rate_ml_per_min is not None:
+            _require_rate(self.rate_ml_per_min, where="--rate")
 
     @property
     def parameters(self) -> dict[str, Any]:
@@ -92,6 +105,7 @@ def find_rate(request: SpreadRequest, protocol: Protocol) -> Evidence:
             where=f"protocol '{protocol.name}', injection.rate",
             action="state it with --rate, or write [injection] rate into a protocol file",
         )
+    _require_rate(rate.number, where=f"protocol '{protocol.name}', injection.rate")
     return rate
 
 

@@ -184,9 +184,10 @@ def derive_lesion_scene(
 def refuse_needle(deposits: Sequence[PlannedDeposit]) -> str:
     """Say why these needles cannot be simulated; empty where they can."""
     for one in deposits:
-        if one.needle.holes != END_HOLE:
+        if one.needle.holes != END_HOLE and not one.needle.hole_offsets_mm:
             return (
-                f"where the side holes of '{one.needle.name}' lie is not set: no position is listed for them"
+                f"where the side holes of '{one.needle.name}' lie is not set: list them as hole_offsets_mm in a "
+                "needles file and plan with --needles"
             )
     return ""
 
@@ -227,7 +228,16 @@ def to_site(one: PlannedDeposit, *, rate: Evidence, liver_depth_mm: float) -> In
         rate_ml_per_min=rate.number,
         needle_radius_mm=0.5 * one.needle.outer_diameter_mm,
         liver_depth_mm=liver_depth_mm,
+        hole_offsets_mm=one.needle.hole_offsets_mm or (0.0,),
     )
+
+
+def _list_openings(one: PlannedDeposit) -> FloatArray:
+    """Return (n, 3) tip and openings of a needle."""
+    tip = np.asarray(one.deposit.point_lps_mm, dtype=np.float64)
+    way = one.entry_lps_mm - tip
+    offsets = np.array([0.0, *one.needle.hole_offsets_mm])
+    return np.asarray(tip + offsets[:, None] * way / max(float(np.linalg.norm(way)), 1e-9))
 
 
 def lay_grid(
@@ -238,9 +248,7 @@ def lay_grid(
     box = lesion.mask.box
     ends = np.array([[side.start - 0.5, side.stop - 0.5] for side in box])
     corners = np.array([[a, b, c] for a in ends[0] for b in ends[1] for c in ends[2]])
-    points = np.concatenate(
-        [scan.to_lps_mm(corners), [np.asarray(one.deposit.point_lps_mm) for one in deposits]]
-    )
+    points = np.concatenate([scan.to_lps_mm(corners), *(_list_openings(one) for one in deposits)])
     margin = limits["grid_margin"].number
     low, high = points.min(axis=0) - margin, points.max(axis=0) + margin
     radius_mm = (3000.0 * lesion.mask.volume_ml / (4 * math.pi)) ** (1 / 3)

@@ -16,6 +16,7 @@ from hepatica.lesions.matching.evidence import PairEvidence
 from hepatica.lesions.matching.identity import LesionIdentity
 from hepatica.lesions.matching.match import LesionLink, LinkKind
 from hepatica.lesions.matching.measured import MeasuredLesion
+from hepatica.lesions.matching.reappearance import GoneLesion, to_gone_document
 from hepatica.workflows.documents import to_object
 from hepatica.workflows.prior_plan import from_plan_document
 from hepatica.workflows.read_visit import TrackedVisit
@@ -23,7 +24,7 @@ from hepatica.workflows.read_visit import TrackedVisit
 if TYPE_CHECKING:
     from hepatica.workflows.tracked import Tracked
 
-SCHEMA_VERSION: Final = "1.0"
+SCHEMA_VERSION: Final = "1.1"
 NOTICE: Final = "Research use, not a medical device. Links are proposals until a reader confirms them."
 SIMULATED: Final = "SIMULATED scans: made from a real one, not a patient's course."
 SCORE: Final = (
@@ -70,6 +71,7 @@ def to_track_document(tracked: Tracked) -> dict[str, Any]:
         "baseline": _to_visit(tracked.baseline, tracked.before, visit=request.baseline_visit),
         "followup": _to_visit(tracked.followup, tracked.after, visit=request.followup_visit),
         "links": [_to_link(link, tracked) for link in links],
+        "gone": [to_gone_document(one) for one in tracked.gone],
         "rejected": [
             {"link": name_link(p.kind, p.baseline_ids, p.followup_ids), "reason": reason}
             for p, reason in tracked.settlement.rejected
@@ -283,8 +285,8 @@ def _refuse(expected: str, given: str) -> SourceFormatError:
 
 def read_earlier_identities(
     folder: Path, *, visit: TrackedVisit, read_bytes: Callable[[Path], bytes], digests: dict[str, str]
-) -> dict[str, LesionIdentity]:
-    """Return who the baseline's lesions are, from the plan or the tracking of the same scan.
+) -> tuple[dict[str, LesionIdentity], tuple[GoneLesion, ...]]:
+    """Return who the baseline's lesions are, and who was gone, from the plan or the tracking of the same scan.
 
     Parameters
     ----------
@@ -302,6 +304,7 @@ def read_earlier_identities(
     InputError
         If a lesion has no counterpart there, or its identity is still open.
     """
+    gone: tuple[GoneLesion, ...] = ()
     file = folder / "track.json"
     if file.is_file():
         raw = read_bytes(file)
@@ -312,6 +315,8 @@ def read_earlier_identities(
                 for entry in document["followup"]["lesions"]
                 if entry["tracking_uid"] is not None
             ]
+            # A document of before 1.1 names nobody who is gone.
+            gone = tuple(_read_gone(entry) for entry in document.get("gone", []))
         except (KeyError, TypeError, ValueError) as error:
             raise SourceFormatError(
                 expected="a track.json", given="a document that is none", where="track.json"
@@ -341,7 +346,37 @@ def read_earlier_identities(
                 action="give the document that was made from this scan and these labels",
             )
         found[lesion.lesion_id] = near[0]
-    return found
+    return found, gone
+
+
+def read_earlier_visit(folder: Path, *, read_bytes: Callable[[Path], bytes]) -> int:
+    """Return the visit number of the follow-up in an earlier ``track.json``.
+
+    Raises
+    ------
+    SourceFormatError
+        If it is no such document.
+    """
+    document = to_object(read_bytes(folder / "track.json"), where="track.json", error=SourceFormatError)
+    try:
+        return int(document["followup"]["visit"])
+    except (KeyError, TypeError, ValueError) as error:
+        raise SourceFormatError(
+            expected="a track.json", given="a document that is none", where="track.json"
+        ) from error
+
+
+def _read_gone(entry: Mapping[str, Any]) -> GoneLesion:
+    place = np.array(entry["centroid_lps_mm"], dtype=float)
+    if place.shape != (3,) or not np.isfinite(place).all():
+        raise ValueError
+    return GoneLesion(
+        identity=_read_identity(entry),
+        centre_lps_mm=place,
+        longest_diameter_mm=float(entry["longest_diameter_mm"]),
+        uncertainty_mm=float(entry["uncertainty_mm"]),
+        last_visit=int(entry["last_visit"]),
+    )
 
 
 def _read_identity(entry: Mapping[str, Any]) -> LesionIdentity:
@@ -362,7 +397,7 @@ def to_match_rows(tracked: Tracked) -> list[dict[str, str]]:
     for number, link in enumerate(tracked.settlement.links, start=1):
         for first in link.baseline_ids or ("",):
             for second in link.followup_ids or ("",):
-                one_to_one = link.kind is LinkKind.MATCHED
+                one_to_one = link.kind in (LinkKind.MATCHED, LinkKind.REAPPEARED)
                 who = tracked.after[second] if second else tracked.before[first]
                 early, late = before.get(first), after.get(second)
                 rows.append(

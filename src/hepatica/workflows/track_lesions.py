@@ -8,14 +8,16 @@ from pathlib import Path
 from typing import Any
 
 from hepatica.core.errors import InputError, OutputExistsError
-from hepatica.core.evidence import read_evidence_table
+from hepatica.core.evidence import EvidenceTable, read_evidence_table
 from hepatica.core.findings import Finding, NotEvaluable, Severity
+from hepatica.core.geometry import Grid
 from hepatica.core.progress import SILENT, Progress
 from hepatica.core.provenance import Manifest, digest_bytes
 from hepatica.imaging.scan_registration import ScanRegistration, register_scans
 from hepatica.lesions.matching.decisions import Decision, LinkStatus, Settlement, apply_decisions
 from hepatica.lesions.matching.identity import LesionIdentity, derive_first_identities, derive_next_identities
 from hepatica.lesions.matching.match import TABLES, LesionLink, LinkKind, match_lesions
+from hepatica.lesions.matching.reappearance import GoneLesion, derive_gone, propose_reappearances
 from hepatica.workflows.input_roles import name_input
 from hepatica.workflows.ports import ReadImage
 from hepatica.workflows.read_visit import TrackedVisit, read_visit
@@ -24,6 +26,7 @@ from hepatica.workflows.track_documents import (
     derive_proposals_digest,
     read_decisions,
     read_earlier_identities,
+    read_earlier_visit,
     to_match_rows,
     to_proposals_document,
     to_track_document,
@@ -82,6 +85,7 @@ def track_lesions(
         With a stable code for everything that cannot be used as given.
     """
     _require_apart(request, out)
+    request = _follow_on(request, ports=ports)
     if request.followup_visit <= request.baseline_visit:
         raise InputError(
             expected="a follow-up visit number above that of the baseline",
@@ -106,6 +110,15 @@ def track_lesions(
             stage / "manifest.json", replace(tracked.manifest, outputs=outputs).to_dict()
         )
     return TrackOutcome(tracked=tracked, document=document, folder=out, files=(*files, "manifest.json"))
+
+
+def _follow_on(request: TrackRequest, *, ports: TrackPorts) -> TrackRequest:
+    """Return the request with the visit number that the baseline had when it was the follow-up."""
+    if not request.follows_tracking or request.earlier is None:
+        return request
+    with name_input("baseline plan"):
+        visit = read_earlier_visit(request.earlier, read_bytes=ports.base.read_bytes)
+    return replace(request, baseline_visit=visit)
 
 
 def _require_apart(request: TrackRequest, out: Path) -> None:
@@ -135,7 +148,13 @@ def _read_visits(
             image = ports.base.image_reader.read_image(path, series=series, resample=False, progress=progress)
         visits.append(
             read_visit(
-                role, image, labels, needs_lesion=role == "baseline", ports=ports.base, progress=progress
+                role,
+                image,
+                labels,
+                # After a complete response nothing is left to draw, and what comes back has to be found all the same.
+                needs_lesion=role == "baseline" and not request.follows_tracking,
+                ports=ports.base,
+                progress=progress,
             )
         )
     return visits[0], visits[1]
@@ -151,39 +170,32 @@ def _track(
     progress: Progress,
 ) -> Tracked:
     digests = {**baseline.digests, **followup.digests}
-    before = _identify(request, baseline, ports=ports, digests=digests)
+    before, gone = _identify(request, baseline, ports=ports, digests=digests)
     same_phase, phases = judge_phases(baseline.image, followup.image, stated=request.same_phase)
     registration = register_scans(baseline.side, followup.side, same_phase=same_phase, progress=progress)
     progress.stage("Matching lesions")
     table = read_evidence_table(TABLES, "tracking.toml")
-    proposals = match_lesions(
-        baseline.to_match,
-        followup.to_match,
-        scan_map=registration.scan_map,
-        uncertainty_mm=registration.uncertainty_mm,
-        table=table,
-    )
+    proposals = _propose(baseline, followup, gone, registration=registration, table=table)
     decisions, reader = _read_decisions(request, proposals, ports=ports, digests=digests)
-    settlement = apply_decisions(proposals, decisions, reader=reader)
-    unseen = _find_unseen(baseline, followup, registration)
-    manifest = Manifest(
-        command="track",
-        run_time=run_time,
-        code_version=ports.base.code_version,
-        inputs=digests,
-        sources=request.sources,
-        parameters={**request.parameters, "reader": reader},
-        tables={table.name: table.digest},
-        libraries=ports.base.libraries,
+    settlement = apply_decisions(
+        proposals, decisions, reader=reader, gone_ids=[one.lesion_id for one in gone]
     )
+    known = {**before, **{one.lesion_id: one.identity for one in gone}}
+    left = derive_gone(
+        settlement, known, baseline.to_match, gone, visit=request.baseline_visit,
+        scan_map=registration.scan_map, uncertainty_mm=registration.uncertainty_mm,
+    )  # fmt: skip
+    unseen = _find_unseen(baseline, followup, registration, gone=left)
     return Tracked(
         request=request,
         baseline=baseline,
         followup=followup,
         registration=registration,
         settlement=settlement,
-        before=before,
-        after=derive_next_identities(settlement, known=before, scan_digest=followup.scan_digest),
+        before=known,
+        after=derive_next_identities(settlement, known=known, scan_digest=followup.scan_digest),
+        gone=left,
+        still_gone_ids=frozenset(one.lesion_id for one in gone) & {one.lesion_id for one in left},
         unseen_baseline_ids=unseen[0],
         unseen_followup_ids=unseen[1],
         findings=(
@@ -193,23 +205,50 @@ def _track(
             *_tell_carried(request, before),
             *_tell_registration(registration),
             *_tell_links(settlement, unseen),
+            *_tell_reappeared(settlement, gone),
         ),
-        manifest=manifest,
+        manifest=Manifest(
+            command="track",
+            run_time=run_time,
+            code_version=ports.base.code_version,
+            inputs=digests,
+            sources=request.sources,
+            parameters={**request.parameters, "reader": reader},
+            tables={table.name: table.digest},
+            libraries=ports.base.libraries,
+        ),
+    )
+
+
+def _propose(
+    baseline: TrackedVisit,
+    followup: TrackedVisit,
+    gone: Sequence[GoneLesion],
+    *,
+    registration: ScanRegistration,
+    table: EvidenceTable,
+) -> tuple[LesionLink, ...]:
+    scan_map, uncertainty_mm = registration.scan_map, registration.uncertainty_mm
+    links = match_lesions(
+        baseline.to_match, followup.to_match, scan_map=scan_map, uncertainty_mm=uncertainty_mm, table=table
+    )
+    return propose_reappearances(
+        links, gone, followup.to_match, scan_map=scan_map, uncertainty_mm=uncertainty_mm, table=table
     )
 
 
 def _identify(
     request: TrackRequest, baseline: TrackedVisit, *, ports: TrackPorts, digests: dict[str, str]
-) -> dict[str, LesionIdentity]:
-    """Return who the baseline's lesions are: first seen there, or carried on from an earlier document."""
+) -> tuple[dict[str, LesionIdentity], tuple[GoneLesion, ...]]:
+    """Return who the baseline's lesions are, first seen there or carried on, and who was gone by then."""
     if request.earlier is None:
         names = [lesion.lesion_id for lesion in baseline.lesions]
-        return choose_roles(baseline, derive_first_identities(names, scan_digest=baseline.scan_digest))
+        return choose_roles(baseline, derive_first_identities(names, scan_digest=baseline.scan_digest)), ()
     with name_input("baseline plan"):
-        carried = read_earlier_identities(
+        carried, gone = read_earlier_identities(
             request.earlier, visit=baseline, read_bytes=ports.base.read_bytes, digests=digests
         )
-    return choose_roles(baseline, carried)
+    return choose_roles(baseline, carried), gone
 
 
 def _read_decisions(
@@ -254,7 +293,11 @@ def _inform(message: str) -> Finding:
 
 
 def _find_unseen(
-    baseline: TrackedVisit, followup: TrackedVisit, registration: ScanRegistration
+    baseline: TrackedVisit,
+    followup: TrackedVisit,
+    registration: ScanRegistration,
+    *,
+    gone: Sequence[GoneLesion],
 ) -> tuple[frozenset[str], frozenset[str]]:
     there, back = registration.scan_map.to_moving, registration.scan_map.to_fixed
     found = []
@@ -262,11 +305,17 @@ def _find_unseen(
         grid = other.image.volume.grid
         names = []
         for lesion in visit.lesions:
-            index = grid.to_index(move(lesion.mask.centroid_lps_mm[None]))[0]
-            if ((index < -0.5) | (index > [n - 0.5 for n in grid.shape])).any():
+            if _is_outside(move(lesion.mask.centroid_lps_mm[None]), grid):
                 names.append(lesion.lesion_id)
         found.append(frozenset(names))
-    return found[0], found[1]
+    grid = followup.image.volume.grid
+    away = {one.lesion_id for one in gone if _is_outside(one.centre_lps_mm[None], grid)}
+    return found[0] | away, found[1]
+
+
+def _is_outside(place_lps_mm: Any, grid: Grid) -> bool:
+    index = grid.to_index(place_lps_mm)[0]
+    return bool(((index < -0.5) | (index > [n - 0.5 for n in grid.shape])).any())
 
 
 def _tell_carried(request: TrackRequest, before: Mapping[str, LesionIdentity]) -> list[Finding]:
@@ -301,6 +350,21 @@ def _tell_registration(registration: ScanRegistration) -> list[Finding]:
             measured=round(residual, 2),
             unit="mm",
         )
+    ]
+
+
+def _tell_reappeared(settlement: Settlement, gone: Sequence[GoneLesion]) -> list[Finding]:
+    seen = {one.lesion_id: one for one in gone}
+    return [
+        _warn(
+            "track.reappeared",
+            f"It lies where {seen[link.baseline_ids[0]].identity.name} was last seen (visit "
+            f"{seen[link.baseline_ids[0]].last_visit}) and is proposed as the same lesion, come back. A new lesion at "
+            "that place looks no different: reject the link and add a new one where it is.",
+            link.followup_ids[0],
+        )
+        for link in settlement.links
+        if link.kind is LinkKind.REAPPEARED and not link.reader
     ]
 
 

@@ -75,7 +75,7 @@ def to_lesion_rows(tracked: Tracked) -> list[dict[str, str]]:
                 rows.append(_to_lesion_row(tracked, who, "TUMIDENT", who.role, late=False))
     for lesion in tracked.followup.lesions:
         late = tracked.after.get(lesion.lesion_id)
-        if late is None or late.kind is LinkKind.MATCHED or late.kind is None:
+        if late is None or late.kind in (LinkKind.MATCHED, LinkKind.REAPPEARED, None):
             continue
         test = {LinkKind.SPLIT: "TUSPLIT", LinkKind.MERGED: "TUMERGE"}.get(late.kind, "TUMIDENT")
         rows.append(_to_lesion_row(tracked, late, test, late.role, late=True))
@@ -144,6 +144,9 @@ def _tell_gone(tracked: Tracked) -> list[dict[str, str]]:
                 rows.append(_not_done(tracked, who, "TUMOR MERGED"))
             elif link.kind is LinkKind.VANISHED:
                 rows += _tell_vanished(tracked, who, name)
+    # A target is said to be gone at every visit: without a row it would count as not assessed.
+    for name in sorted(tracked.still_gone_ids):
+        rows += _tell_vanished(tracked, tracked.before[name], name)
     for name in tracked.settlement.open_baseline_ids:
         rows.append(_not_done(tracked, tracked.before[name], "NOT IDENTIFIED AT THE FOLLOW-UP"))
     return rows

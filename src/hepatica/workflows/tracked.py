@@ -10,6 +10,7 @@ from hepatica.core.provenance import Manifest
 from hepatica.imaging.scan_registration import ScanRegistration
 from hepatica.lesions.matching.decisions import Settlement
 from hepatica.lesions.matching.identity import LesionIdentity
+from hepatica.lesions.matching.reappearance import GoneLesion
 from hepatica.workflows.read_visit import TrackedVisit
 from hepatica.workflows.track_request import TrackRequest
 
@@ -29,7 +30,11 @@ class Tracked:
     settlement
         Links in force.
     before, after
-        Identity by lesion id of each visit.
+        Identity by lesion id of each visit; ``before`` holds those gone at the baseline as well.
+    gone
+        Lesions of earlier visits that are not at the follow-up.
+    still_gone_ids
+        Those of them that were gone at the baseline already, by id.
     unseen_baseline_ids
         Baseline lesions whose place lies outside the follow-up scan: not imaged is not gone.
     unseen_followup_ids
@@ -47,6 +52,8 @@ class Tracked:
     settlement: Settlement
     before: Mapping[str, LesionIdentity]
     after: Mapping[str, LesionIdentity]
+    gone: tuple[GoneLesion, ...]
+    still_gone_ids: frozenset[str]
     unseen_baseline_ids: frozenset[str]
     unseen_followup_ids: frozenset[str]
     findings: tuple[Finding, ...]

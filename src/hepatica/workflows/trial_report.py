@@ -16,38 +16,42 @@ from hepatica.core.provenance import Manifest
 from hepatica.followup.endpoints.rules import EndpointRules
 from hepatica.followup.verdict import Criterion, ResponseSettings
 from hepatica.trials.report.conformance import RuleResult, check_conformance
-from hepatica.trials.report.figures import ReportFigures, derive_change_line, derive_lanes
-from hepatica.trials.report.lesion_groups import ResponseGroup
+from hepatica.trials.report.figures import ReportFigures
 from hepatica.trials.report.source import SourceTable, SourceTables
 from hepatica.trials.report.tables import ReportTable, say_absent
+from hepatica.trials.report.tables_criteria import find_immune_assessor
 from hepatica.trials.report.tables_dosing import tabulate_dosing, tabulate_lesion_doses
 from hepatica.trials.report.tables_response import (
     Assessor,
-    derive_baskets,
-    derive_curves_of_times,
-    select_best,
     tabulate_response,
-    tabulate_times,
 )
 from hepatica.trials.report.tables_safety import tabulate_dlt, tabulate_events, tabulate_safety_overview
 from hepatica.trials.report.tables_subjects import tabulate_demographics, tabulate_disposition
+from hepatica.trials.report.tables_times import (
+    compare_arms,
+    derive_curves_of_times,
+    tabulate_times,
+)
 from hepatica.trials.report.words import ReportWords, is_simulated, read_words
 from hepatica.workflows.derive_response import ResponseOutcome, RowFinding, StageOutput
 from hepatica.workflows.input_roles import name_input
 from hepatica.workflows.ports import Clock
 from hepatica.workflows.response_endpoints import read_given_rules
+from hepatica.workflows.trial_report_criteria import BESIDE
 from hepatica.workflows.trial_report_data import (
     DATASETS,
     DERIVED_RESPONSES,
     DataPorts,
     TrialData,
     derive_datasets,
-    find_therapies,
     read_trial,
 )
+from hepatica.workflows.trial_report_tables import compose_figures, tabulate_beside
 
 CRITERIA: Final = (Criterion.RECIST, Criterion.MRECIST)
 """Criteria with the codes CR, PR, SD and PD."""
+OTHER_CATEGORIES: Final = tuple(criterion.category.upper() for criterion in BESIDE)
+"""Never the criterion of a report, which has the codes CR, PR, SD and PD; shown beside it."""
 INVESTIGATOR: Final = "INVESTIGATOR"
 MOST_FINDINGS: Final = 1000
 CONFORMANCE_COLUMNS: Final = (
@@ -218,13 +222,9 @@ def derive_trial(
     data.conformance = _check_output(data)
     run_time = ports.clock.now()
     content = _compose(data, request, rules=rules, settings=settings, words=words, run_time=run_time)
+    assessor = _choose_assessor(data, request)
     return DerivedTrial(
-        data=data,
-        content=content,
-        assessor=_choose_assessor(data, request),
-        rules=rules,
-        settings=settings,
-        words=words,
+        data=data, content=content, assessor=assessor, rules=rules, settings=settings, words=words
     )
 
 
@@ -255,11 +255,6 @@ def report_trial(
     -------
     outcome
         Partial where rows or subjects were left out.
-
-    Raises
-    ------
-    UsageError
-        For a criterion whose codes the tables do not have.
     """
     found = derive_trial(request, ports=ports, progress=progress)
     data, content, run_time = found.data, found.content, found.content.run_time
@@ -301,7 +296,7 @@ def _choose_assessor(data: TrialData, request: TrialReportRequest) -> Assessor:
     counts = Counter(
         (row["PARCAT1"], row["AEVAL"], row["AEVALID"])
         for row in data.datasets["ADRS"]
-        if row["PARAMCD"] == "OVR" and not row["GRPID"]
+        if row["PARAMCD"] == "OVR" and not row["GRPID"] and row["PARCAT1"].upper() not in OTHER_CATEGORIES
     )
     wanted = [key for key in counts if not request.evaluator or request.evaluator in key[1:]]
     if request.evaluator and counts and not wanted:
@@ -332,7 +327,12 @@ def _compose(
     responses, times = data.datasets["ADRS"], data.datasets["ADTTE"]
     assessor = _choose_assessor(data, request)
     no_response = "" if responses else say_absent("RS", "TU with TR")
-    curves = derive_curves_of_times(times, subjects, assessor=assessor, words=words)
+    immune = find_immune_assessor(responses, assessor)
+    assessors = {code: assessor for code in ("OS", "PFS", "DOR")}
+    if immune is not None:
+        assessors |= {"IPFS": immune, "IDOR": immune}
+    curves = derive_curves_of_times(times, subjects, assessors=assessors, words=words)
+    comparisons = compare_arms(times, subjects, assessors=assessors, words=words)
     tables = (
         tabulate_disposition(subjects, data.tables),
         tabulate_demographics(subjects),
@@ -343,7 +343,8 @@ def _compose(
         tabulate_response(
             responses, subjects, data.members, assessor=assessor, words=words, absent=no_response
         ),
-        tabulate_times(curves, rules=rules.title),
+        *tabulate_beside(data, settings=settings, assessor=assessor, words=words, absent=no_response),
+        tabulate_times(curves, rules=rules.title, comparisons=comparisons),
         tabulate_lesion_doses(exposure, data.tables),
     )
     simulated = is_simulated(data.tables.study)
@@ -356,7 +357,9 @@ def _compose(
         simulated=simulated,
         run_time=run_time,
         tables=tables,
-        figures=_compose_figures(data, assessor=assessor, words=words, curves=curves, absent=no_response),
+        figures=compose_figures(
+            data, assessor=assessor, words=words, curves=curves, comparisons=comparisons, absent=no_response
+        ),
         conformance=data.conformance,
         findings=tuple(data.findings),
         unverified=(*words.unverified, *unverified),
@@ -378,39 +381,6 @@ def _say_left_out(data: TrialData) -> str:
         f"{data.left_out_subjects} subject(s) and {data.left_out_rows} row(s) by conformance rules; "
         f"{errors} finding(s) about rows that could not be used"
     )
-
-
-def _compose_figures(
-    data: TrialData, *, assessor: Assessor, words: ReportWords, curves: Any, absent: str
-) -> ReportFigures:
-    subjects, responses = data.datasets["ADSL"], data.datasets["ADRS"]
-    treated = {row["USUBJID"] for row in subjects if row["SAFFL"] == "Y"}
-    changes = {}
-    for group in ResponseGroup:
-        found = data.lines.get((group, assessor.evaluator, assessor.evaluator_id), {})
-        best = select_best(responses, code="BOR", group=str(group), assessor=assessor)
-        whole = treated if group is ResponseGroup.ALL else treated & data.members.get(group, set())
-        changes[group] = tuple(
-            derive_change_line(subject, found.get(subject, ()), best=best.get(subject, ""))
-            for subject in sorted(whole)
-        )
-    lanes = derive_lanes(
-        subjects, data.datasets["ADEX"], responses, data.datasets["ADTTE"],
-        assessor=assessor, therapies=find_therapies(data.tables, words=words),
-    )  # fmt: skip
-    no_sums = "" if data.lines else say_absent("TU with TR")
-    reasons = {
-        "waterfall": no_sums,
-        "spider": no_sums,
-        "forest": absent,
-        "survival": "" if curves else "not reported: no subject has a time",
-        "swimmer": "" if lanes else "not reported: no subject has a first dose and a time",
-    }
-    baskets = () if absent else derive_baskets(responses, subjects, assessor=assessor, words=words)
-    return ReportFigures(
-        changes=changes, lanes=lanes, baskets=baskets, curves=curves,
-        absent={name: reason for name, reason in reasons.items() if reason},
-    )  # fmt: skip
 
 
 def _write_datasets(

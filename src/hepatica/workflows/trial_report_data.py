@@ -31,6 +31,7 @@ from hepatica.workflows.derive_response import (
 from hepatica.workflows.response_endpoints import to_response_row, to_time_row
 from hepatica.workflows.response_results import to_results
 from hepatica.workflows.subject_histories import Histories, ReadTable
+from hepatica.workflows.trial_report_criteria import count_members, derive_beside
 
 Row = dict[str, Any]
 DATASETS: Final = ("ADSL", "ADAE", "ADEX", "ADTR", "ADRS", "ADTTE")
@@ -92,6 +93,8 @@ class TrialData:
         Rows of ADSL and the others by name, and RS where responses were derived.
     members
         Subjects with a lesion of each group at baseline.
+    injected_members
+        Subjects with lesions in each group of the itRECIST-based reading.
     lines
         Curve of the target sum of each subject, by group and evaluator.
     findings
@@ -103,6 +106,7 @@ class TrialData:
     conformance: tuple[RuleResult, ...] = ()
     datasets: dict[str, list[Row]] = field(default_factory=dict)
     members: dict[ResponseGroup, set[str]] = field(default_factory=dict)
+    injected_members: Mapping[str, set[str]] = field(default_factory=dict)
     lines: dict[tuple[ResponseGroup, str, str], dict[str, Any]] = field(default_factory=dict)
     findings: list[RowFinding] = field(default_factory=list)
     left_out_rows: int = 0
@@ -262,6 +266,9 @@ def _derive_tumours(
                         responses += _list_responses(part, found, settings=settings)
         # A course without a later visit has no verdict that would name the group.
         sums += ({**row, "GRPID": str(group)} for row in ports.read_sums(folder))
+    for item, found, chosen in derive_beside(courses, data.tables, settings=settings, linked=has_lesions):
+        responses += _list_responses(item, found, settings=chosen)
+    data.injected_members = count_members(courses) if has_lesions else {}
     data.findings += (_place(data, finding) for item in courses for finding in item.findings)
     data.datasets["ADTR"] = sums
     data.datasets[DERIVED_RESPONSES] = _number(responses, data.tables)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import re
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import CancelledError as FutureCancelled
 from concurrent.futures import Executor, Future
@@ -12,6 +13,8 @@ from typing import Any, Final
 
 from hepatica.core.errors import ComputeError
 
+ADDRESS: Final = re.compile(r"inproc://\S+|([a-z]+://)?([^\s/:]+|\[[0-9a-fA-F:]+\]):\d{1,5}")
+"""Host and port, and how to reach them. Dask would try anything else until it times out."""
 CONNECT_S: Final = 10
 """Long enough for a loaded machine, short enough for a typing error in the address."""
 RETRIES: Final = 2
@@ -41,6 +44,13 @@ def connect_scheduler(address: str) -> Iterator[ClusterExecutor]:
             where="--scheduler",
             action="install 'hepatica[distributed]', or leave out --scheduler",
         ) from None
+    if not ADDRESS.fullmatch(address):
+        raise ComputeError(
+            expected="the address of a Dask scheduler, such as tcp://10.0.0.5:8786",
+            given=f"'{address}'",
+            where="--scheduler",
+            action="copy the address that 'dask scheduler' prints",
+        )
     with _quiet():
         try:
             client = Client(address, timeout=CONNECT_S, set_as_default=False)

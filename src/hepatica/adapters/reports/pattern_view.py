@@ -8,7 +8,7 @@ from typing import Final
 
 from hepatica.core.findings import NotEvaluable
 from hepatica.planning.plan import LesionPatterns, Plan
-from hepatica.planning.spread.rank_patterns import PatternRanking, RankedPattern
+from hepatica.planning.spread.rank_patterns import PatternRanking, RankedPattern, measure_difference
 from hepatica.planning.spread.simulate import list_unverified
 
 SHOWN: Final = 6
@@ -37,6 +37,7 @@ class PatternView:
     unverified: bool
     rows: tuple[PatternRow, ...]
     left: str
+    difference: str = ""
     not_applicable: str = ""
 
 
@@ -59,9 +60,29 @@ def _to_view(patterns: LesionPatterns) -> PatternView:
         "algebraic budget; no pressure field is solved",
         unverified=patterns.rate.unverified or bool(list_unverified()),
         rows=tuple(_to_row(n, row, patterns, ranking) for n, row in shown),
+        difference=_say_difference(patterns, ranking),
         left=f"{len(ranking.ranked) - len(shown)} more in plan.json"
         + (f"; {len(ranking.left_out)} left out" if ranking.left_out else ""),
     )
+
+
+def _say_difference(patterns: LesionPatterns, ranking: PatternRanking) -> str:
+    """Say how surely the suggestion keeps more than the plan's own pattern; all see the same draws."""
+    own = next((row for row in ranking.ranked if row.pattern is patterns.planned), None)
+    if own is None:
+        return ""
+    if own is ranking.suggested:
+        return "The plan's own pattern is the suggested one."
+    band, share = measure_difference(ranking.suggested, own)
+    mean = 100 * (ranking.suggested.expected_fraction - own.expected_fraction)
+    words = (
+        f"Against the plan's own pattern ({own.expected_fraction:.0%} expected), draw by draw: {mean:+.0f} percentage "
+        f"points on average, 5th to 95th percentile {100 * band.low:+.0f} to {100 * band.high:+.0f}; more in "
+        f"{share:.0%} of the draws."
+    )
+    if band.low <= 0.0 <= band.high:
+        words += " The band holds 0: the model does not tell the two apart."
+    return words
 
 
 def _choose_rows(patterns: LesionPatterns, ranking: PatternRanking) -> Iterator[tuple[int, RankedPattern]]:

@@ -1,4 +1,4 @@
-"""Pictures of a trial report: waterfall, spider, forest, and Kaplan-Meier curves with numbers at risk.
+"""Pictures of a trial report: waterfall, spider and forest; the others stand in files of their own.
 
 Best response is told by colour and by hatch or line; nothing relies on colour alone.
 """
@@ -13,11 +13,11 @@ import numpy as np
 from hepatica.adapters.reports import palette
 from hepatica.adapters.reports.response_pictures import FONT, ResponsePicture, finish_picture, start_picture
 from hepatica.adapters.reports.trial_marks import BEST_STYLES, stamp, to_best
+from hepatica.adapters.reports.trial_survival import draw_all_survival
 from hepatica.adapters.reports.trial_swimmer import draw_swimmers
-from hepatica.trials.endpoints.survival import SurvivalCurve
 from hepatica.trials.report.figures import ChangeLine, ReportFigures, count_measured
 from hepatica.trials.report.lesion_groups import ResponseGroup
-from hepatica.trials.report.tables_response import BasketRate, TimeCurve
+from hepatica.trials.report.tables_response import BasketRate
 
 BEST_NAMES: Final = {"CR": "CR", "PR": "PR", "SD": "SD or non-CR/non-PD", "PD": "PD", "": "not evaluable"}
 RESPONSE_PERCENT: Final = -30
@@ -25,10 +25,6 @@ PROGRESSION_PERCENT: Final = 20
 TOP_PERCENT: Final = 100
 """Growth beyond this is drawn at the edge with an arrowhead."""
 GREY: Final = "#9AA4AB"
-CURVE_STYLES: Final = {
-    "OS": ("#0072B2", "-"), "PFS": (palette.INJECTED, (0, (6, 2))), "DOR": ("#009E73", (0, (2, 1.5))),
-}  # fmt: skip
-RISK_MONTHS: Final = 3
 
 
 def draw_trial_pictures(figures: ReportFigures, *, simulated: bool) -> tuple[ResponsePicture, ...]:
@@ -57,7 +53,7 @@ def draw_trial_pictures(figures: ReportFigures, *, simulated: bool) -> tuple[Res
             made += draw_swimmers(figures.lanes, simulated=simulated)
         if figures.baskets:
             made.append(draw_forest(figures.baskets, simulated=simulated))
-        made += [draw_survival(curve, simulated=simulated) for curve in figures.curves]
+        made += draw_all_survival(figures.curves, figures.comparisons, simulated=simulated)
     return tuple(made)
 
 
@@ -185,8 +181,7 @@ def draw_forest(baskets: Sequence[BasketRate], *, simulated: bool) -> ResponsePi
             s=54 if last else 14 + 60 * (basket.subjects / whole.subjects) ** 0.5,
             color="white" if last else "#0072B2", edgecolor=palette.INK, linewidth=0.9, zorder=3, clip_on=False,
         )  # fmt: skip
-        text = f"{basket.responders}/{basket.subjects}   {100 * rate:.1f} ({100 * basket.lower:.1f} to "
-        f"{100 * basket.upper:.1f})"
+        text = say_basket(basket)
         axes.annotate(
             text, (1.02, height), xycoords=axes.get_yaxis_transform(), va="center", fontsize=8,
             fontweight="bold" if last else "normal",
@@ -213,80 +208,17 @@ def draw_forest(baskets: Sequence[BasketRate], *, simulated: bool) -> ResponsePi
     )  # fmt: skip
 
 
-def draw_survival(item: TimeCurve, *, simulated: bool) -> ResponsePicture:
-    """Draw one Kaplan-Meier curve with its band, censorings and numbers at risk."""
-    figure, axes = start_picture(9.6, 3.6)
-    curve, (colour, _) = item.curve, CURVE_STYLES.get(item.code, ("#0072B2", "-"))
-    time = np.concatenate([[0.0], curve.time])
-    rate = np.concatenate([[1.0], curve.survival]) * 100
-    low, high = (np.concatenate([[1.0], values]) * 100 for values in (curve.lower, curve.upper))
-    axes.fill_between(time, low, high, step="post", color=colour, alpha=0.16, linewidth=0)
-    axes.step(time, rate, where="post", color=colour, linewidth=1.6)
-    censored = curve.n_censor > 0
-    axes.scatter(
-        curve.time[censored],
-        curve.survival[censored] * 100,
-        marker="|",
-        s=26,
-        color=palette.INK,
-        linewidth=0.7,
-        zorder=3,
-    )
-    middle, lower, upper = curve.quantile()
-    if middle is not None:
-        axes.plot([0, middle, middle], [50, 50, 0], color=palette.INK, linewidth=0.6, linestyle=(0, (3, 2)))
-    words = _say_median(middle, lower, upper, conf=curve.conf)
-    axes.annotate(words, (0.985, 0.965), xycoords="axes fraction", ha="right", va="top", fontsize=8.5)
-    last = max(float(curve.time[-1]), RISK_MONTHS)
-    ticks = np.arange(0, last + 0.1, RISK_MONTHS)
-    axes.set_xlim(0, last + 0.2)
-    axes.set_xticks(ticks)
-    axes.set_ylim(0, 103)
-    axes.set_xlabel(
-        "Months since the first response" if item.code == "DOR" else "Months since the first dose"
-    )
-    axes.set_ylabel(f"{item.title} (%)")
-    _write_risk(axes, curve, ticks)
-    _trim(axes)
-    stamp(figure, simulated=simulated)
-    events = int(curve.n_event.sum())
-    return finish_picture(
-        figure,
-        name=f"survival-{item.code.lower()}",
-        title=f"Kaplan-Meier: {item.title.lower()}",
-        alt=f"Kaplan-Meier curve of {item.title.lower()}, {int(curve.n_risk[0])} subjects, {events} events; {words}.",
-    )
+def say_basket(basket: BasketRate) -> str:
+    """Return responders, rate and both limits in percent.
 
-
-def _write_risk(axes: Any, curve: SurvivalCurve, ticks: Any) -> None:
-    """Write numbers at risk under the axis."""
-    for month in ticks:
-        at_risk = (
-            int(curve.n_risk[np.searchsorted(curve.time, month - 1e-9)]) if month <= curve.time[-1] else 0
-        )
-        axes.annotate(
-            str(at_risk),
-            (month, -0.27),
-            xycoords=("data", "axes fraction"),
-            ha="center",
-            va="top",
-            fontsize=7.5,
-        )
-    axes.annotate(
-        "At risk",
-        (-0.018, -0.27),
-        xycoords="axes fraction",
-        ha="right",
-        va="top",
-        fontsize=7.5,
-        fontweight="bold",
-    )
-
-
-def _say_median(middle: float | None, lower: float | None, upper: float | None, *, conf: float) -> str:
-    low, high = ("not reached" if value is None else f"{value:.1f}" for value in (lower, upper))
-    first = "not reached" if middle is None else f"{middle:.1f} months"
-    return f"Median {first} ({100 * conf:g} % interval {low} to {high})"
+    Examples
+    --------
+    >>> say_basket(BasketRate(name="HCC", responders=2, subjects=24, lower=0.0103, upper=0.27))
+    '2/24   8.3 (1.0 to 27.0)'
+    """
+    rate = basket.responders / basket.subjects
+    limits = f"{100 * basket.lower:.1f} to {100 * basket.upper:.1f}"
+    return f"{basket.responders}/{basket.subjects}   {100 * rate:.1f} ({limits})"
 
 
 def _trim(axes: Any) -> None:

@@ -25,7 +25,7 @@ SECTIONS: Final = (
     ("Subjects", ("disposition", "demographics"), ()),
     ("Dosing", ("dosing",), ("swimmer",)),
     ("Safety", ("dlt", "safety-overview", "events"), ()),
-    ("Response", ("response",), ("waterfall", "spider", "forest")),
+    ("Response", ("response", "criteria", "beyond", "itrecist"), ("waterfall", "spider", "forest")),
     ("Times to events", ("times",), ("survival",)),
     ("Dose by lesion", ("lesion-doses",), ()),
 )
@@ -48,7 +48,8 @@ CAPTIONS: Final[Mapping[str, str]] = {
     "with the number of "
     "subjects; diamond and broken line: all. Intervals are exact (Clopper-Pearson), not corrected for the "
     "number of groups.",
-    "survival": "Band: pointwise interval, log-log. Ticks: censored. Numbers at risk are those just before each time.",
+    "survival": "Band: pointwise interval, log-log. Ticks: censored. Numbers at risk are those just before each time. "
+    "Arms are tested against each other only where there are two of them.",
 }
 
 

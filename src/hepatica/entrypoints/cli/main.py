@@ -110,6 +110,10 @@ def plan(
         typer.Option("--absent", help="Structure groups declared absent or out of reach, comma separated."),
     ] = "",
     needle: Annotated[str, typer.Option("--needle", help="Needle name; see 'hepatica needles'.")] = "",
+    needles_file: Annotated[
+        Path | None,
+        typer.Option("--needles", help="Needles of your site (TOML), in place of the packaged ones."),
+    ] = None,
     position: Annotated[
         str, typer.Option("--position", help="Patient Position (HFS, FFS, HFP, ...) where the scan has none.")
     ] = "",
@@ -153,6 +157,7 @@ def plan(
         absent=tuple(part.strip() for part in absent.split(",") if part.strip()),
         tumour_type=tumour_type,
         needle=needle,
+        needles=needles_file,
         position=position,
         placement=placement,
         seed=seed,

@@ -237,18 +237,35 @@ def _read_dataset(path: Any) -> list[dict[str, str]]:
 def _read_csv(path: Any) -> list[dict[str, str]]:
     import csv
 
-    from hepatica.core.errors import SourceFormatError
+    from hepatica.core.errors import InputError, SourceFormatError
 
     try:
         with open(path, newline="", encoding="utf-8-sig") as file:
-            return [
-                {(key or "").strip(): value or "" for key, value in row.items()}
-                for row in csv.DictReader(file)
-            ]
+            lines = [cells for cells in csv.reader(file) if cells]
     except csv.Error:
         raise SourceFormatError(
             expected="a CSV file in UTF-8 with one heading line", given="something else", where="table"
         ) from None
+    if not lines:
+        return []
+    names = [name.strip() for name in lines[0]]
+    if len(names) == 1 and ";" in names[0]:
+        raise SourceFormatError(
+            expected="a table whose cells are parted by commas",
+            given="semicolons",
+            where="table",
+            action="save it as CSV with commas, and with a point in decimal numbers",
+        )
+    for number, cells in enumerate(lines[1:], start=1):
+        if len(cells) != len(names):
+            # A decimal comma makes two cells of one number, and every value after it another one.
+            raise InputError(
+                expected=f"{len(names)} cells",
+                given=f"{len(cells)}",
+                where=f"row {number}",
+                action="put a point in decimal numbers, or quote cells with commas",
+            )
+    return [dict(zip(names, cells)) for cells in lines[1:]]
 
 
 def _make_rules(chosen: Chosen) -> tuple[Rule, ...]:

@@ -202,13 +202,18 @@ def _fit_kind(
 def _fit(times: Any, events: Any, labels: Any, *, names: list[str], ties: str, conf: float) -> dict[str, Any]:
     import numpy as np
 
+    from hepatica.core.errors import NotConvergedError
     from hepatica.trials.endpoints.comparison import fit_cox
 
     if len(names) < 2:
         raise InputError(expected="--group with two or more groups", given="one group", where="--cox")
     columns = np.column_stack([(labels == name).astype(float) for name in names[1:]])
-    fit = fit_cox(times, events, columns, ties=ties, conf=conf)
-    return {"ties": ties, "terms": _list_terms(fit, names)}
+    try:
+        fit = fit_cox(times, events, columns, ties=ties, conf=conf)
+    except NotConvergedError as error:
+        # No event, or none in one group, is no reason to withhold the curves.
+        return {"ties": ties, "terms": [], "not_evaluable": str(error)}
+    return {"ties": ties, "terms": _list_terms(fit, names), "not_evaluable": None}
 
 
 def _list_terms(fit: Any, names: list[str]) -> list[dict[str, Any]]:
@@ -257,7 +262,16 @@ def _read_codes(rows: list[dict[str, str]], *, event: str | None, censor: str | 
     if event is not None:
         return _read_column(rows, event)
     assert censor is not None
-    return (_read_column(rows, censor) == 0).astype(float)
+    codes = _read_column(rows, censor)
+    for number, code in enumerate(codes.tolist(), start=1):
+        if not code >= 0:
+            raise InputError(
+                expected="0 for an event, 1 or more for a censoring",
+                given=f"{code:g}",
+                where=f"column {censor}, row {number}",
+                action="correct the table",
+            )
+    return (codes == 0).astype(float)
 
 
 def _check(times: Any, codes: Any, *, competing: bool) -> None:
@@ -289,6 +303,8 @@ def _to_lines(document: dict[str, Any]) -> list[str]:
     if document["logrank"]:
         test = document["logrank"]
         lines.append(f"log-rank: chi-square {test['chi2']:.3f} on {test['df']} df, p {test['p']:.4f}")
+    if document.get("cox", {}).get("not_evaluable"):
+        lines.append(f"Cox: not evaluable, {document['cox']['not_evaluable']}")
     for term in document.get("cox", {}).get("terms", []):
         lines.append(
             f"hazard ratio {term['group']} against {term['against']}: {term['hazard_ratio']:.3f} "

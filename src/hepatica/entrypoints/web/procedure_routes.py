@@ -54,11 +54,19 @@ class DoseEdit(Strict):
     reason: Annotated[str, Field(min_length=1, max_length=TEXT_MAX)]
 
 
+class Accepted(Strict):
+    """A derived structure that somebody looked at and accepts."""
+
+    structure: Identifier
+    accepted_by: Annotated[str, Field(min_length=1, max_length=200)]
+
+
 class PlanEdit(Strict):
     """What people change in a plan; what is not sent stays."""
 
     dose_changes: Annotated[list[DoseEdit], Field(max_length=200)] | None = None
     chosen_punctures: Annotated[list[Identifier], Field(max_length=200)] | None = None
+    accepted_structures: Annotated[list[Accepted], Field(max_length=200)] | None = None
     reason: Annotated[str, Field(min_length=1, max_length=TEXT_MAX)]
 
 

@@ -98,7 +98,19 @@ class PersonAnswer(BaseModel):
     sex_code: str
 
 
-def _find_place(state: Any) -> ScanHome:
+def find_place(state: Any) -> ScanHome:
+    """Return where processes of their own find the record.
+
+    Parameters
+    ----------
+    state
+        What the application was given at its start.
+
+    Raises
+    ------
+    NotSetError
+        If it was not told.
+    """
     place = getattr(state, "scan_home", None)
     if not isinstance(place, ScanHome):
         raise NotSetError(expected="a server that knows its record's folder", given="none", where="server")
@@ -138,7 +150,7 @@ def move(
 ) -> Any:
     """Put a scan under the patient it belongs to."""
     read_item(context, kind="scan", item_id=scan_id)
-    place = _find_place(state)
+    place = find_place(state)
     asked = {"scan_id": scan_id, "expected_version": version, **body.model_dump()}
     moved = run_apart(
         move_scan_apart, str(place.home), place.database, context.actor, context.request_id, asked
@@ -170,7 +182,7 @@ def vault(scan_id: str, purpose: str, context: Context) -> dict[str, str]:
 def list_pacs(context: Context, state: State) -> dict[str, list[str]]:
     """Return the names of the archives that the server's configuration knows."""
     require_right(context.actor, "scan.write")
-    place = _find_place(state)
+    place = find_place(state)
     return {"pacs": list(make_pacs_directory(place.home).list_names())}
 
 
@@ -181,7 +193,7 @@ def list_pacs(context: Context, state: State) -> dict[str, list[str]]:
 )
 def search(name: str, body: StudySearch, context: Context, state: State) -> Any:
     """Look for studies in an archive, by its name; an address cannot be given."""
-    place = _find_place(state)
+    place = find_place(state)
     asked = body.model_dump()
     patient_id = asked.pop("patient_id")
     query = prepare_search(context, query=StudyQuery(**asked), patient_id=patient_id)

@@ -37,6 +37,9 @@ class Uploads(Protocol):
     def receiving(self) -> AbstractContextManager[tuple[str, BinaryIO]]:
         """Open a new upload: its identifier, and a file to write to."""
 
+    def find_path(self, upload_id: str) -> Path:
+        """Return where an upload lies."""
+
     def remove(self, upload_id: str) -> None:
         """Forget an upload."""
 

@@ -16,6 +16,7 @@ COUNTS: Final[Mapping[LinkKind, tuple[str, str]]] = {
     LinkKind.VANISHED: ("one", "none"),
     LinkKind.SPLIT: ("one", "several"),
     LinkKind.MERGED: ("several", "one"),
+    LinkKind.REAPPEARED: ("one", "one"),
 }
 """How many lesions a kind of link has at baseline and at the follow-up."""
 
@@ -136,7 +137,11 @@ def name_link(kind: LinkKind, baseline_ids: Sequence[str], followup_ids: Sequenc
 
 
 def apply_decisions(
-    proposals: Sequence[LesionLink], decisions: Sequence[Decision], *, reader: str = ""
+    proposals: Sequence[LesionLink],
+    decisions: Sequence[Decision],
+    *,
+    reader: str = "",
+    gone_ids: Sequence[str] = (),
 ) -> Settlement:
     """Apply a reader's decisions to the proposed links.
 
@@ -148,6 +153,8 @@ def apply_decisions(
         In any order; links nobody decided on stay proposed.
     reader
         Who decided; needed where there is a decision.
+    gone_ids
+        Lesions of earlier visits that may have come back; one that no link takes stays gone, not open.
 
     Raises
     ------
@@ -184,7 +191,7 @@ def apply_decisions(
         links.append(_settle(key, proposal, verdict, reader))
     added = [(key, d) for key, d in judged.items() if d.verdict is Verdict.ADD]
     links += [_settle(key, None, decision, reader) for key, decision in added]
-    return _check_taken(proposals, links, rejected)
+    return _check_taken(proposals, links, rejected, gone_ids)
 
 
 def _settle(
@@ -208,13 +215,22 @@ def _check_taken(
     proposals: Sequence[LesionLink],
     links: Sequence[SettledLink],
     rejected: Sequence[tuple[LesionLink, str]],
+    gone_ids: Sequence[str],
 ) -> Settlement:
     everything = [
-        {name for p in proposals for name in p.baseline_ids},
+        {name for p in proposals for name in p.baseline_ids} | set(gone_ids),
         {name for p in proposals for name in p.followup_ids},
     ]
     free = [set(names) for names in everything]
     for link in links:
+        come_back = link.kind is LinkKind.REAPPEARED
+        if any((name in gone_ids) is not come_back for name in link.baseline_ids):
+            raise InputError(
+                expected="'reappeared' for a lesion that was gone, and for no other",
+                given=f"'{link.kind.value}'",
+                where=name_link(link.kind, link.baseline_ids, link.followup_ids),
+                action="name the kind of link that fits",
+            )
         for left, every, names in zip(free, everything, (link.baseline_ids, link.followup_ids), strict=True):
             for name in names:
                 if name not in left:
@@ -229,7 +245,7 @@ def _check_taken(
     return Settlement(
         links=tuple(order),
         rejected=tuple(rejected),
-        open_baseline_ids=tuple(sorted(free[0])),
+        open_baseline_ids=tuple(sorted(free[0] - set(gone_ids))),
         open_followup_ids=tuple(sorted(free[1])),
     )
 

@@ -74,7 +74,7 @@ def derive_next_identities(
     settlement
         Links in force.
     known
-        Identities at baseline, by baseline lesion id.
+        Identities at baseline, by baseline lesion id, and of lesions that were gone: their names are taken too.
     scan_digest
         Digest of the follow-up's scan and labels, for the UIDs of what was not there before.
     """
@@ -82,7 +82,7 @@ def derive_next_identities(
     found: dict[str, LesionIdentity] = {}
     for link in settlement.links:
         parents = [known[name] for name in link.baseline_ids]
-        if link.kind is LinkKind.MATCHED:
+        if link.kind in (LinkKind.MATCHED, LinkKind.REAPPEARED):
             found[link.followup_ids[0]] = _keep(parents[0], link)
         elif link.kind is LinkKind.SPLIT:
             for number, name in enumerate(link.followup_ids, start=1):

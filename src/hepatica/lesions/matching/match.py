@@ -52,6 +52,8 @@ class LinkKind(StrEnum):
     """One at the baseline, several at the follow-up."""
     MERGED = "merged"
     """Several at the baseline, one at the follow-up."""
+    REAPPEARED = "reappeared"
+    """Gone at the baseline, seen before it and again at the follow-up."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

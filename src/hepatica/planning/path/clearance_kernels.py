@@ -6,7 +6,7 @@ Coordinates are those of `hepatica.planning.path.kernels`.
 from __future__ import annotations
 
 import math
-from typing import Final
+from typing import Final, cast
 
 import numpy as np
 from numpy.typing import NDArray
@@ -18,11 +18,13 @@ SURE_HIT: Final = -128
 """Slack of a coarse cell whose every point breaks a margin for certain."""
 NUDGE_MM: Final = 1e-7
 """Steps end this far beyond a cell's face, so that rounding never holds a march on it."""
-REFINE: Final = 0
-STOP: Final = 1
-ONCE: Final = 2
+REFINE: Final = cast("int", np.int64(0))
+STOP: Final = cast("int", np.int64(1))
+ONCE: Final = cast("int", np.int64(2))
+NONE: Final = cast("int", np.int64(0))
 """What a scan does with a box that is nearer than the layer's best: go on with it as the new best; end; or leave
-the layer at 0, for that it is too near is all that is asked."""
+the layer at 0, for that it is too near is all that is asked. Plain numbers would be types of their own to the
+compiler, and every loop compiled once for each."""
 MERGE_MM: Final = 3.0
 """Doubtful stretches nearer to each other than this are measured as one; changes speed only."""
 
@@ -149,11 +151,15 @@ def scan_clearances(  # noqa: C901
     (x, y, z, 3) gives each block's first voxel, one past its last, and its layers as bits. With the mode `STOP`
     the scan ends with the first block that lowers anything. Returns whether anything was lowered.
     """
-    reach = best.max()
-    lowered = False
+    # Loops, not array expressions: those take longer to compile than to run.
+    reach, lowered = 0.0, False
+    for layer in range(best.shape[0]):
+        reach = max(reach, best[layer])
     if reach <= 0.0:
         return lowered
-    edges, index, lo, hi = block * spacing, np.empty(3, np.int64), np.empty(3), np.empty(3)
+    edges, index, lo, hi = np.empty(3), np.empty(3, np.int64), np.empty(3), np.empty(3)
+    for axis in range(3):
+        edges[axis] = block[axis] * spacing[axis]
     ex, ey, ez = edges[0], edges[1], edges[2]
     for z in range(
         first_block(p[2], d[2], 0.0, 1.0, reach, ez),
@@ -193,7 +199,7 @@ def scan_clearances(  # noqa: C901
 
 
 @compiled
-def find_nearest_boxes(
+def find_nearest_boxes(  # noqa: C901
     p: FloatArray,
     d: FloatArray,
     spacing: FloatArray,
@@ -208,12 +214,17 @@ def find_nearest_boxes(
 
     The block of each layer that may be nearest is measured first; then every block that may still be nearer.
     """
-    edges, lo, hi = block * spacing, np.empty(3), np.empty(3)
-    least = np.empty(filled.shape[0])
-    nearest, choice = np.full(best.shape[0], np.inf), np.full(best.shape[0], -1)
-    best[:] = np.inf
+    edges, lo, hi = np.empty(3), np.empty(3), np.empty(3)
+    index, least = np.empty(3, np.int64), np.empty(filled.shape[0])
+    nearest, choice = np.empty(best.shape[0]), np.empty(best.shape[0], np.int64)
+    for layer in range(best.shape[0]):
+        nearest[layer], choice[layer], best[layer] = np.inf, -1, np.inf
+    for axis in range(3):
+        edges[axis] = block[axis] * spacing[axis]
     for n in range(filled.shape[0]):
-        least[n] = block_distance(p, d, filled[n], edges)
+        for axis in range(3):
+            index[axis] = filled[n, axis]
+        least[n] = block_distance(p, d, index, edges)
         bits = starts[filled[n, 0], filled[n, 1], filled[n, 2], 2]
         for layer in range(best.shape[0]):
             if (bits >> layer) & 1 and least[n] < nearest[layer]:
@@ -321,7 +332,7 @@ def scan_doubts(  # noqa: C901
 
 
 @compiled
-def clear_paths(
+def clear_paths(  # noqa: C901
     starts_mm: FloatArray,
     ends_mm: FloatArray,
     exits_at: FloatArray,
@@ -337,15 +348,18 @@ def clear_paths(
     corner: FloatArray,
     cell: float,
     per_mm: float,
+    least: FloatArray,
     broken: NDArray[np.uint32],
     slack: FloatArray,
+    done: NDArray[np.bool_],
 ) -> None:
     """Judge (n, 3) paths: set bit ``layer`` of ``broken`` where a layer is nearer than its reach; ``slack``
     becomes the least distance beyond the reach, at most ``comfort``.
 
     Only stretches where the slack field (``field``, with its corner and units) leaves doubt are measured.
     Without a comfort all bits are found; with one, the first layer that is too near ends the judgement, and a
-    sure hit of the field sets every bit.
+    sure hit of the field sets every bit. It also ends where the slack of a path is found to be below the ``least``
+    (n,) that matters: then ``done`` is false, and ``slack`` what it is at most.
 
     The part of the run-out that lies outside the liver, from ``exits_at`` (n,) of its length on, is judged like
     the path itself, without slack; -1 where it never leaves.
@@ -354,6 +368,10 @@ def clear_paths(
     ends = np.uint32(0xFFFFFFFF)
     early, wanted = comfort > 0.0, math.ceil(comfort * per_mm)
     mode = STOP if early else ONCE
+    # No obstacle is farther from a tip than this, however far the run-out goes.
+    far = cell * (field.shape[0] + field.shape[1] + field.shape[2])
+    for layer in range(reach.shape[0]):
+        far = max(far, cell * (field.shape[0] + field.shape[1] + field.shape[2]) + reach[layer])
     for n in range(starts_mm.shape[0]):
         p = starts_mm[n]
         for axis in range(3):
@@ -361,14 +379,24 @@ def clear_paths(
         length = math.sqrt(d[0] * d[0] + d[1] * d[1] + d[2] * d[2])
         for axis in range(3):
             d[axis] /= length
-        best[:] = reach
+        enough = min(max(least[n], 0.0), comfort)
+        for layer in range(reach.shape[0]):
+            best[layer] = reach[layer] + enough
         slack[n], broken[n] = 0.0, ends
         # fmt: off
-        if scan_doubts(p, d, (0.0, length), field, corner, cell, per_mm, 0,
+        if scan_doubts(p, d, (0.0, length), field, corner, cell, per_mm, math.ceil(enough * per_mm),
                        spacing, block, starts, voxels, layers, best, mode, u) and early:
+            # Nothing is lowered at a sure hit; else some layer is too near, or near enough to give up here.
+            lowered, room = False, enough
+            for layer in range(reach.shape[0]):
+                lowered |= best[layer] < reach[layer] + enough
+                room = min(room, best[layer] - reach[layer])
+            if lowered and room >= 0.0:
+                slack[n], broken[n], done[n] = room, 0, False
             continue
         if early:
-            best[:] = reach + comfort
+            for layer in range(reach.shape[0]):
+                best[layer] = reach[layer] + comfort
             scan_doubts(p, d, (0.0, length), field, corner, cell, per_mm, wanted,
                         spacing, block, starts, voxels, layers, best, REFINE, u)
             slack[n] = comfort
@@ -376,7 +404,7 @@ def clear_paths(
                 slack[n] = min(slack[n], best[layer] - reach[layer])
                 best[layer] = reach[layer]
         if exits_at[n] >= 0.0:
-            scan_doubts(ends_mm[n], d, (exits_at[n] * run_out, run_out), field, corner, cell, per_mm, 0,
+            scan_doubts(ends_mm[n], d, (exits_at[n] * run_out, min(run_out, far)), field, corner, cell, per_mm, NONE,
                         spacing, block, starts, voxels, layers, best, ONCE, u)
         # fmt: on
         broken[n] = 0

@@ -15,7 +15,9 @@ from hepatica.core.geometry import FloatArray
 from hepatica.planning.path import field_kernels
 from hepatica.planning.path.checks import contains
 from hepatica.planning.path.hazards import prefer_stops
+from hepatica.planning.path.pair_table import PairTable
 from hepatica.planning.path.scene import Scene
+from hepatica.planning.path.threads import split_rows, spread_over_threads
 from hepatica.planning.path.values import Deposit, Puncture, Track
 
 UL_PER_ML: Final = 1000.0
@@ -99,26 +101,41 @@ def find_stops(
 
 
 def count_wanted_stops(volume_ml: float, limits: EvidenceTable) -> int:
-    """Return how many stops a volume needs at the largest volume per stop."""
+    """Return how many stops a volume needs at the largest volume per stop.
+
+    Raises
+    ------
+    InputError
+        If the volume is negative or not finite.
+    """
+    if not math.isfinite(volume_ml) or volume_ml < 0:
+        raise InputError(
+            expected="a volume of at least 0 mL", given=f"{volume_ml} mL", where="planned volume"
+        )
     return math.ceil(volume_ml / limits["deposit_max"].number - VOLUME_TOLERANCE_ML)
 
 
-def count_stops(
-    entries_lps_mm: FloatArray, tips_lps_mm: FloatArray, scene: Scene, *, lesion_id: str, up_to: int
-) -> NDArray[np.int64]:
-    """Return for (n, 3) paths how many of the first stops that `find_stops` would give exist, up to a number."""
-    target = scene.find_lesion(lesion_id)[1]
-    count = np.empty(len(entries_lps_mm), np.int64)
-    field_kernels.count_stops(
-        scene.to_local_mm(entries_lps_mm),
-        scene.to_local_mm(tips_lps_mm),
-        np.asfortranarray(target.crop),
-        np.array(target.start_ijk, np.int64),
-        scene.grid.spacing_mm,
-        scene.limits["deposit_spacing"].number,
-        up_to,
-        count,
-    )
+def count_stops(scene: Scene, table: PairTable, *, lesion_id: str, up_to: int) -> NDArray[np.int64]:
+    """Return for all pairs of a table how many of the stops that `find_stops` would give exist, up to a number."""
+    target, spacing_mm = scene.find_lesion(lesion_id)[1], scene.limits["deposit_spacing"].number
+    crop, corner = np.asfortranarray(target.crop), np.array(target.start_ijk, np.int64)
+    count = np.empty(len(table), np.int64)
+
+    def work(part: slice) -> None:
+        field_kernels.count_stops(
+            table.entries_mm,
+            table.tips_mm,
+            table.entry[part],
+            table.tip[part],
+            crop,
+            corner,
+            scene.grid.spacing_mm,
+            spacing_mm,
+            up_to,
+            count[part],
+        )
+
+    spread_over_threads(work, split_rows(len(table)))
     return count
 
 

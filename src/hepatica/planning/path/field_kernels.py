@@ -24,6 +24,7 @@ FREE: Final = 0
 UNDECIDED: Final = 1
 BLOCKED: Final = 2
 EXCLUDED: Final = 3
+UNSCREENED: Final = 4
 """Classes of a pair; an excluded one breaks a limit of length, tilt, table or scan end."""
 
 
@@ -45,7 +46,8 @@ def pool_cells(
     low, high = np.empty(nx, np.uint32), np.empty(nx, np.uint32)
     for z in range(some.shape[2]):
         for y in range(some.shape[1]):
-            low[:], high[:] = 0xFFFFFFFF, 0
+            for i in range(nx):
+                low[i], high[i] = 0xFFFFFFFF, 0
             inside = whole[1][y] and whole[2][z]
             for k in range(first[2][z], last[2][z] + 1):
                 for j in range(first[1][y], last[1][y] + 1):
@@ -70,7 +72,9 @@ def scan_rows(  # noqa: C901
     The values on either side of a cell of the mask are always the same row of squares: they are copied.
     """
     nx = cells.shape[0]
-    rising, falling = np.full(nx + 1, FAR, np.uint16), np.full(nx + 1, FAR, np.uint16)
+    rising, falling = np.empty(nx + 1, np.uint16), np.empty(nx + 1, np.uint16)
+    for away in range(nx + 1):
+        rising[away] = falling[away] = FAR
     for away in range(min(window, nx) + 1):
         near = max(away - gap, 0)
         rising[away] = near * near
@@ -318,8 +322,10 @@ def march_paths(
 
 @compiled
 def count_stops(
-    starts_mm: FloatArray,
-    ends_mm: FloatArray,
+    entries_mm: FloatArray,
+    tips_mm: FloatArray,
+    entry: NDArray[np.int32],
+    tip: NDArray[np.int32],
     target: NDArray[np.bool_],
     corner: NDArray[np.int64],
     spacing: FloatArray,
@@ -327,7 +333,8 @@ def count_stops(
     up_to: int,
     counts: NDArray[np.int64],
 ) -> None:
-    """Count, for (n, 3) paths, the points at whole pull-back steps from the tip that lie in the target.
+    """Count, for n pairs of an entry and a tip, the points at whole pull-back steps from the tip that lie in the
+    target.
 
     Counting ends at ``up_to``.
     """
@@ -335,20 +342,21 @@ def count_stops(
     for axis in range(3):
         longest += ((target.shape[axis] + 1) * spacing[axis]) ** 2
     steps = math.ceil(math.sqrt(longest) / pull_back) + 1
-    at = np.empty(3, np.int64)
-    for n in range(starts_mm.shape[0]):
-        total = 0.0
+    at, way = np.empty(3, np.int64), np.empty(3)
+    for n in range(entry.shape[0]):
+        p, q, total = entries_mm[entry[n]], tips_mm[tip[n]], 0.0
         for axis in range(3):
-            total += (starts_mm[n, axis] - ends_mm[n, axis]) ** 2
+            total += (p[axis] - q[axis]) ** 2
         length = math.sqrt(total)
+        for axis in range(3):
+            way[axis] = (p[axis] - q[axis]) / length
         counts[n] = 0
         for step in range(steps):
             if step * pull_back >= length or counts[n] == up_to:
                 break
             inside = True
             for axis in range(3):
-                way = (starts_mm[n, axis] - ends_mm[n, axis]) / length
-                x = ends_mm[n, axis] + step * pull_back * way
+                x = q[axis] + step * pull_back * way[axis]
                 at[axis] = math.floor(x / spacing[axis]) - corner[axis]
                 inside &= 0 <= at[axis] < target.shape[axis]
             if inside and target[at[0], at[1], at[2]]:

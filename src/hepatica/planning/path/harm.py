@@ -14,6 +14,7 @@ from hepatica.planning.path.placement_values import PlacementModel, PlacementRis
 from hepatica.planning.path.ranking import find_front
 from hepatica.planning.path.scene import Scene
 from hepatica.planning.path.search import LesionSearch, find_puncture
+from hepatica.planning.path.threads import map_over_threads
 from hepatica.planning.path.values import LesionPath, Puncture, RankTerm, Run, TissueClass
 
 IN_LIVER: Final = frozenset(
@@ -97,6 +98,23 @@ def simulate_harm(puncture: Puncture, scene: Scene, *, model: PlacementModel, se
     return add_harm_terms(puncture, scene, risk=replace(risk, seed=seed))
 
 
+def simulate_harms(
+    punctures: Sequence[Puncture], scene: Scene, *, model: PlacementModel, seed: int
+) -> list[Puncture]:
+    """Return punctures with risk and ranking terms, each as `simulate_harm` gives it; several at a time.
+
+    Parameters
+    ----------
+    punctures
+        Punctures.
+    scene, model, seed
+        As for `simulate_harm`.
+    """
+    return map_over_threads(
+        lambda puncture, _: simulate_harm(puncture, scene, model=model, seed=seed), punctures
+    )
+
+
 def rank_by_harm(
     search: LesionSearch, scene: Scene, *, model: PlacementModel, seed: int, progress: Progress = SILENT
 ) -> LesionPath:
@@ -122,9 +140,7 @@ def rank_by_harm(
     path = search.path
     if path.best is None:
         return path
-    ranked = [
-        simulate_harm(puncture, scene, model=model, seed=seed) for puncture in (path.best, *path.alternatives)
-    ]
+    ranked = simulate_harms((path.best, *path.alternatives), scene, model=model, seed=seed)
     scores = [round(derive_score(puncture), SCORE_DECIMALS) for puncture in ranked]
     order = sorted(range(len(ranked)), key=lambda n: (scores[n], n))
     ranked = [ranked[n] for n in order]
@@ -154,7 +170,9 @@ def choose_backup(search: LesionSearch, best: Puncture, *, progress: Progress = 
     if known is not None and np.linalg.norm(known.entry_lps_mm - best.entry_lps_mm) >= least:
         return known
     away = candidates.measure_away_mm(search.chosen, best.entry_lps_mm)
-    return find_puncture(candidates, search.chosen[away >= least], name="P1b", progress=progress)
+    backup = find_puncture(candidates, search.chosen[away >= least], name="P1b", progress=progress)
+    candidates.let_go()
+    return backup
 
 
 def _to_columns(punctures: Sequence[Puncture]) -> dict[str, np.ndarray]:

@@ -34,6 +34,13 @@ SHORTEST_STRETCH_MM: Final = 1e-9
 BOUNDARY_TOLERANCE: Final = 1e-9
 """A point this near to a voxel boundary (in voxels) lies on it; the direction of travel then decides."""
 
+VIABLE_DOUBT_MM: Final = 1e-6
+"""Added to the most that the way in the target can be; more than any rounding."""
+SCORE_UNITS: Final = 1e6
+"""Scores are told apart to this part of 1."""
+BELOW_HALF: Final = 0.499
+"""Added before rounding down: a bound is rounded like its score or to the unit below, never to the one above."""
+
 N_METRICS: Final = 8
 """Liver before the lesion, sine of the capsule angle (-1: no liver, -2: no surface), way in the viable
 target, liver crossed before it, gap outside the liver after entering it, other lesion, unlabelled air, obstacle hit
@@ -83,10 +90,10 @@ def walk(
     ``voxels`` (n, 3) and ``exits`` (n,) are filled with indices and the parameter t at which each is left.
     Voxels outside the grid end the walk; a start outside the grid gives 0.
     """
-    index = np.empty(3, np.int64)
-    step = np.zeros(3, np.int64)
-    following, delta = np.full(3, np.inf), np.full(3, np.inf)
+    index, step = np.empty(3, np.int64), np.empty(3, np.int64)
+    following, delta = np.empty(3), np.empty(3)
     for axis in range(3):
+        step[axis], following[axis], delta[axis] = 0, np.inf, np.inf
         x = p[axis] / spacing[axis]
         near = math.floor(x + 0.5)
         if abs(x - near) < BOUNDARY_TOLERANCE:
@@ -236,6 +243,36 @@ def measure_pairs(
         out[1, n] = math.degrees(math.asin(min(max(along[0] / out[0, n], -1.0), 1.0)))
         out[2, n] = math.degrees(math.atan2(along[1], along[2]))
         out[3, n] = max(t1 - t0, 0.0) * out[0, n] if root > 0.0 else 0.0
+
+
+@compiled
+def to_share(value: float) -> float:
+    """Turn a term into a share of 1; what is not a number counts as nothing."""
+    if not value > 0.0:
+        return 0.0
+    return value if value < 1.0 else 1.0
+
+
+@compiled
+def bound_scores(
+    length_mm: FloatArray,
+    tilt_deg: FloatArray,
+    in_plane_deg: FloatArray,
+    viable_mm: FloatArray,
+    scales: FloatArray,
+    out: FloatArray,
+) -> None:
+    """Fill (n,) what the score of a pair is at least: the terms of `ranking.derive_terms` that its geometry gives.
+
+    ``scales``: weight and largest tilt, weight and largest length, weight of the in-plane angle, weight and comfort
+    of the way in the target. An unknown angle counts as nothing. Bounds are rounded as scores are, never above.
+    """
+    for n in range(length_mm.shape[0]):
+        total = scales[0] * to_share(abs(tilt_deg[n]) / scales[1])
+        total += scales[2] * to_share(length_mm[n] / scales[3])
+        total += scales[4] * to_share(abs(in_plane_deg[n]) / 90.0)
+        total += scales[5] * to_share(1.0 - (viable_mm[n] + VIABLE_DOUBT_MM) / scales[6])
+        out[n] = math.floor(total * SCORE_UNITS + BELOW_HALF) / SCORE_UNITS
 
 
 @compiled

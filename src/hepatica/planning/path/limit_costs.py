@@ -400,7 +400,7 @@ def _find_clear(
     clear = np.zeros(len(starts_mm), dtype=bool)
 
     def work(part: slice) -> None:
-        bits, _ = clear_pairs(scene, tissue, starts_mm[part], ends_mm[part], comfort_mm=0.0)
+        bits, _, _ = clear_pairs(scene, tissue, starts_mm[part], ends_mm[part], comfort_mm=0.0)
         clear[part] = bits == 0
 
     step = max(1, -(-len(starts_mm) // PARTS))

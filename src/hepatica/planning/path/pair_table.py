@@ -7,22 +7,19 @@ from typing import Final
 import numpy as np
 from numpy.typing import NDArray
 
+from hepatica.core.evidence import EvidenceTable
 from hepatica.core.findings import NotEvaluable
 from hepatica.core.geometry import FloatArray
-from hepatica.planning.path import kernels
+from hepatica.planning.path import field_kernels, kernels
 from hepatica.planning.path.angles import derive_side_lps
 from hepatica.planning.path.clearance import measure_segment_distance_mm
-from hepatica.planning.path.fields import SLACK_CAP_MM
+from hepatica.planning.path.near import find_changed_boxes
 from hepatica.planning.path.scene import Scene
 from hepatica.planning.path.screen import classify_pairs, find_open_pairs
-from hepatica.planning.path.threads import spread_over_threads
+from hepatica.planning.path.threads import split_rows, spread_over_threads
 
 ROUNDING_MM: Final = 1e-6
 """Around the box and the ball that hold a target."""
-CELLS_ASIDE: Final = 3.0
-"""A cell's slack is told from the cells around it, rounded: so many edges are left beside what changes."""
-PARTS: Final = 8
-"""Parts of the pairs for threads."""
 FIRST_ROWS: Final = 4096
 """Rows made at first for what is measured exactly; doubled when full."""
 
@@ -56,10 +53,14 @@ class PairTable:
     ----------
     tip, entry
         (k,) indices of tip and skin point.
+    entries_mm, tips_mm
+        (n, 3) skin points and (m, 3) tips in the scan's local millimetres.
     classes
-        (k,) what the slack field says of each under the margins of the latest `follow`.
+        (k,) what the slack field says of each under the margins of the latest `follow`; ``UNSCREENED`` where it
+        has not been asked.
     cleared, slack, broken
-        (k,) whether slack was measured under these margins, how much it is, and whether it is too little.
+        (k,) whether slack was measured under these margins, how much it is, and whether it is too little. Slack
+        that was not measured to the end is at most the number given.
     length_mm, tilt_deg, in_plane_deg, viable_mm
         (k,) geometry, and what the way in the target is at most.
     """
@@ -72,12 +73,16 @@ class PairTable:
             kept_far = kept >= scene.limits["prior_track_distance"].number
             tip, entry = tip[kept_far], entry[kept_far]
         self.tip, self.entry = tip.astype(np.int32), entry.astype(np.int32)
+        self.entries_mm = scene.skin_local_mm
+        self.tips_mm = scene.to_local_mm(tips_lps_mm)
         geometry = _measure(scene, self, lesion_id=lesion_id)
         self.length_mm, self.tilt_deg, self.in_plane_deg, self.viable_mm = geometry
-        self.classes = np.zeros(len(tip), np.uint8)
+        self.classes = np.full(len(tip), field_kernels.UNSCREENED, np.uint8)
         self.cleared = np.zeros(len(tip), bool)
-        self.slack, self.broken = np.empty(len(tip)), np.empty(len(tip), bool)
-        self._needed_mm, self._judged = scene.needed_mm.copy(), False
+        self.slack, self.broken = np.full(len(tip), np.inf), np.zeros(len(tip), bool)
+        self._needed_mm = scene.needed_mm.copy()
+        self._bound = np.empty(0)
+        self._bound_of: tuple[float, ...] = ()
         self._row = np.full(len(tip), -1, np.int32)
         self._count = 0
         self._metrics = np.empty((FIRST_ROWS, kernels.N_METRICS))
@@ -87,36 +92,74 @@ class PairTable:
         return len(self.tip)
 
     def follow(self, scene: Scene) -> None:
-        """Bring classes and slack to a scene's margins: only pairs that come near a changed layer are judged anew.
+        """Take a scene's margins: what is known of pairs that come near a changed layer is forgotten.
 
         Parameters
         ----------
         scene
             The table's scene, maybe under other margins.
         """
-        needed = scene.needed_mm
-        changed = np.flatnonzero(needed != self._needed_mm)
-        if len(changed) == 0 and self._judged:
+        boxes = find_changed_boxes(scene, earlier_mm=self._needed_mm)
+        if boxes is None:
             return
-        todo = np.arange(len(self.tip))
-        if self._judged:
-            near = np.empty(len(self.tip), bool)
-            boxes = _find_boxes(scene, changed, np.maximum(needed, self._needed_mm)[changed])
-            entries = scene.to_local_mm(scene.skin.points_lps_mm)
-            tips = scene.to_local_mm(self.tips_lps_mm)
-            run_out = scene.limits["run_out"].number
+        run_out = scene.limits["run_out"].number
+
+        def work(part: slice) -> None:
+            near = np.empty(len(self.tip[part]), bool)
+            kernels.find_near_boxes(
+                self.entries_mm, self.tips_mm, self.entry[part], self.tip[part], run_out, boxes, near
+            )
+            self.classes[part][near] = field_kernels.UNSCREENED
+            self.cleared[part][near], self.slack[part][near] = False, np.inf
+
+        spread_over_threads(work, split_rows(len(self)))
+        self._needed_mm = scene.needed_mm.copy()
+
+    def screen(self, scene: Scene, pairs: NDArray[np.int64]) -> None:
+        """Ask the slack field of pairs that it has not been asked of.
+
+        Parameters
+        ----------
+        scene
+            The scene of the latest `follow`.
+        pairs
+            Indices into the table.
+        """
+        todo = pairs[self.classes[pairs] == field_kernels.UNSCREENED]
+        if len(todo):
+            self.classes[todo] = classify_pairs(scene, self.tips_lps_mm, self.tip[todo], self.entry[todo])
+
+    def bound_scores(self, limits: EvidenceTable) -> FloatArray:
+        """Return (k,) what each pair's score is at least, by its geometry alone; no margin changes it.
+
+        Parameters
+        ----------
+        limits
+            Weights and what the terms are scaled by.
+        """
+        numbers: tuple[float, ...] = tuple(
+            limits[name].number
+            for name in (
+                *("weight_tilt", "tilt_max", "weight_length", "length_max", "weight_in_plane"),
+                *("weight_deposit_room", "comfort_deposit_room"),
+            )
+        )
+        if self._bound_of != numbers:
+            bound, scales = np.empty(len(self)), np.array(numbers)
 
             def work(part: slice) -> None:
-                kernels.find_near_boxes(
-                    entries, tips, self.entry[part], self.tip[part], run_out, boxes, near[part]
+                kernels.bound_scores(
+                    self.length_mm[part],
+                    self.tilt_deg[part],
+                    self.in_plane_deg[part],
+                    self.viable_mm[part],
+                    scales,
+                    bound[part],
                 )
 
-            step = max(1, -(-len(near) // PARTS))
-            spread_over_threads(work, [slice(a, a + step) for a in range(0, len(near), step)])
-            todo = np.flatnonzero(near)
-        self.classes[todo] = classify_pairs(scene, self.tips_lps_mm, self.tip[todo], self.entry[todo])
-        self.cleared[todo] = False
-        self._needed_mm, self._judged = needed.copy(), True
+            spread_over_threads(work, split_rows(len(self)))
+            self._bound, self._bound_of = bound, numbers
+        return self._bound
 
     def count_bytes(self) -> int:
         """Return the memory that the table's arrays hold."""
@@ -176,20 +219,6 @@ def recall_pair_table(scene: Scene, *, lesion_id: str, tips_lps_mm: FloatArray) 
     return scene.memory.recall(key, make)
 
 
-def _find_boxes(scene: Scene, layers: NDArray[np.int64], reach_mm: FloatArray) -> FloatArray:
-    """Return (b, 2, 3) boxes in local mm outside which nothing of the layers changes slack field or slack."""
-    obstacles, comfort = scene.obstacles, scene.limits["comfort_clearance"].number
-    boxes = []
-    for layer, reach in zip(layers, reach_mm, strict=True):
-        voxels = obstacles.voxels[obstacles.layer_of_voxel == layer]
-        if len(voxels):
-            far = reach + max(SLACK_CAP_MM, comfort) + CELLS_ASIDE * obstacles.cells.edge_mm
-            low = voxels.min(axis=0) * scene.grid.spacing_mm - far
-            high = (voxels.max(axis=0) + 1) * scene.grid.spacing_mm + far
-            boxes.append((low, high))
-    return np.array(boxes, dtype=np.float64).reshape(-1, 2, 3)
-
-
 def _measure(scene: Scene, table: PairTable, *, lesion_id: str) -> FloatArray:
     """Return (4, k): length, tilt, angle in the axial plane (NaN without gravity), and the most way in the target."""
     grid, target = scene.grid, scene.find_lesion(lesion_id)[1]
@@ -205,16 +234,21 @@ def _measure(scene: Scene, table: PairTable, *, lesion_id: str) -> FloatArray:
     if not isinstance(scene.gravity_lps, NotEvaluable):
         axes[1], axes[2] = derive_side_lps(scene.gravity_lps), scene.gravity_lps * (1.0, 1.0, 0.0)
     axes = np.ascontiguousarray(axes @ grid.directions)
-    entries, tips = scene.to_local_mm(scene.skin.points_lps_mm), scene.to_local_mm(table.tips_lps_mm)
     found = np.empty((4, len(table)))
 
     def work(part: slice) -> None:
         kernels.measure_pairs(
-            entries, tips, table.entry[part], table.tip[part], axes, box, ball, found[:, part]
+            table.entries_mm,
+            table.tips_mm,
+            table.entry[part],
+            table.tip[part],
+            axes,
+            box,
+            ball,
+            found[:, part],
         )
 
-    step = max(1, -(-len(table) // PARTS))
-    spread_over_threads(work, [slice(a, a + step) for a in range(0, len(table), step)])
+    spread_over_threads(work, split_rows(len(table)))
     if isinstance(scene.gravity_lps, NotEvaluable):
         found[2] = np.nan
     return found

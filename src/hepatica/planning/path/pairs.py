@@ -16,6 +16,7 @@ from hepatica.planning.path.angles import derive_side_lps
 from hepatica.planning.path.clearance import measure_segment_distance_mm
 from hepatica.planning.path.entry import find_hub_under_table, measure_implant_distance_mm
 from hepatica.planning.path.fields import UNITS_PER_MM
+from hepatica.planning.path.near import find_changed_boxes
 from hepatica.planning.path.scene import Scene
 from hepatica.planning.path.threads import spread_over_threads
 
@@ -85,8 +86,62 @@ def to_limit_names(scene: Scene) -> dict[str, np.uint64]:
     return {name: np.uint64(bits) for name, bits in names.items()}
 
 
+class TracedPairs:
+    """What tracing and clearing found out of the pairs of a skin sample, kept from margin to margin.
+
+    Parameters
+    ----------
+    count
+        Number of pairs.
+    needed_mm
+        `Scene.needed_mm` of the scene they are traced in first.
+
+    Attributes
+    ----------
+    traced, cleared, angled
+        (n,) what is known of each.
+    metrics, layers, sines
+        (n, `kernels.N_METRICS`) as `trace_pairs` gives them, (n,) bits of the layers too near under these margins, and
+        (n,) sines of the capsule angle.
+    """
+
+    def __init__(self, count: int, *, needed_mm: FloatArray) -> None:
+        self.traced, self.cleared, self.angled = np.zeros((3, count), bool)
+        self.metrics = np.full((count, kernels.N_METRICS), np.nan)
+        self.layers, self.sines = np.zeros(count, np.uint32), np.full(count, np.nan)
+        self._needed_mm = needed_mm.copy()
+
+    def count_bytes(self) -> int:
+        """Return the memory that the arrays hold."""
+        return int(sum(array.nbytes for array in vars(self).values()))
+
+    def follow(self, scene: Scene, starts_mm: FloatArray, ends_mm: FloatArray) -> None:
+        """Take a scene's margins: layers are judged anew where a path comes near one whose margin changed.
+
+        Parameters
+        ----------
+        scene
+            The same scene, maybe under other margins.
+        starts_mm, ends_mm
+            (n, 3) ends of the pairs in local millimetres.
+        """
+        boxes = find_changed_boxes(scene, earlier_mm=self._needed_mm)
+        if boxes is None:
+            return
+        number, near = np.arange(len(starts_mm), dtype=np.int32), np.empty(len(starts_mm), bool)
+        run_out = scene.limits["run_out"].number
+        kernels.find_near_boxes(starts_mm, ends_mm, number, number, run_out, boxes, near)
+        self.cleared[near] = False
+        self._needed_mm = scene.needed_mm.copy()
+
+
 def judge_pairs(
-    scene: Scene, tissue: NDArray[np.uint8], *, tips_lps_mm: FloatArray, progress: Progress
+    scene: Scene,
+    tissue: NDArray[np.uint8],
+    *,
+    tips_lps_mm: FloatArray,
+    progress: Progress,
+    known: TracedPairs | None = None,
 ) -> Pairs:
     """Judge every point of the scene's skin sample against every tip.
 
@@ -98,6 +153,8 @@ def judge_pairs(
         (m, 3) candidate tips.
     progress
         What to report to.
+    known
+        What earlier questions about the same pairs found out; what is new is added.
     """
     points = scene.skin_sample.points_lps_mm
     count = len(points)
@@ -107,7 +164,10 @@ def judge_pairs(
     length = np.maximum(np.linalg.norm(way, axis=1), 1e-9)
     tilt = np.degrees(np.arcsin(np.clip(way[:, 2] / length, -1.0, 1.0)))
     cheap = _judge_geometry(scene, entries, tips, tilt_deg=tilt)
-    metrics, layers = _trace(scene, tissue, entries, tips, cheap=cheap, progress=progress)
+    known = known or TracedPairs(len(entries), needed_mm=scene.needed_mm)
+    starts, ends = scene.to_local_mm(entries), scene.to_local_mm(tips)
+    known.follow(scene, starts, ends)
+    metrics, layers = _trace(scene, tissue, starts, ends, cheap=cheap, known=known, progress=progress)
     with np.errstate(invalid="ignore"):
         capsule = np.where(metrics[:, 1] >= 0, np.degrees(np.arcsin(np.clip(metrics[:, 1], 0, 1))), np.nan)
     broken = cheap | layers.astype(np.uint64) << np.uint64(FIRST_LAYER_BIT)
@@ -184,28 +244,32 @@ def _derive_in_plane(scene: Scene, way: FloatArray) -> FloatArray:
 def _trace(
     scene: Scene,
     tissue: NDArray[np.uint8],
-    entries: FloatArray,
-    tips: FloatArray,
+    starts_mm: FloatArray,
+    ends_mm: FloatArray,
     *,
     cheap: NDArray[np.uint64],
+    known: TracedPairs,
     progress: Progress,
 ) -> tuple[FloatArray, NDArray[np.uint32]]:
     traced = np.flatnonzero(np.bitwise_count(cheap) <= 1)
-    metrics = np.full((len(entries), kernels.N_METRICS), np.nan)
-    layers = np.zeros(len(entries), np.uint32)
 
     def work(part: NDArray[np.int64]) -> None:
-        starts, ends = scene.to_local_mm(entries[part]), scene.to_local_mm(tips[part])
-        found = trace_pairs(scene, tissue, starts, ends)
-        bits = clear_pairs(scene, tissue, starts, ends, comfort_mm=0.0)[0]
+        new = part[~known.traced[part]]
+        known.metrics[new] = trace_pairs(scene, tissue, starts_mm[new], ends_mm[new])
+        new = part[~known.cleared[part]]
+        known.layers[new] = clear_pairs(scene, tissue, starts_mm[new], ends_mm[new], comfort_mm=0.0)[0]
+        known.traced[part], known.cleared[part] = True, True
         # The angle is dear: not for paths that two limits close already.
-        few = np.flatnonzero(np.bitwise_count(bits) + np.bitwise_count(cheap[part]) <= 1)
-        angles = found[few]
-        add_capsule_sines(scene, tissue, starts[few], ends[few], metrics=angles)
-        found[:, 1] = np.nan
-        found[few] = angles
-        layers[part], metrics[part] = bits, found
+        closed = np.bitwise_count(known.layers[part]) + np.bitwise_count(cheap[part]) > 1
+        new = part[~closed & ~known.angled[part]]
+        angles = known.metrics[new]
+        add_capsule_sines(scene, tissue, starts_mm[new], ends_mm[new], metrics=angles)
+        known.sines[new], known.angled[new] = angles[:, 1], True
+        metrics[part], layers[part] = known.metrics[part], known.layers[part]
+        metrics[part, 1] = np.where(closed, np.nan, known.sines[part])
 
+    metrics = np.full((len(cheap), kernels.N_METRICS), np.nan)
+    layers = np.zeros(len(cheap), np.uint32)
     for a in range(0, len(traced), CHUNK):
         progress.check_cancelled()
         spread_over_threads(work, np.array_split(traced[a : a + CHUNK], PARTS))
@@ -242,14 +306,18 @@ def clear_pairs(
     ends_mm: FloatArray,
     *,
     comfort_mm: float,
-) -> tuple[NDArray[np.uint32], FloatArray]:
-    """Return (n,) bits of the obstacle layers that are too near, and (n,) exact slack up to a comfort.
+    least_mm: FloatArray | None = None,
+) -> tuple[NDArray[np.uint32], FloatArray, NDArray[np.bool_]]:
+    """Return (n,) bits of the obstacle layers that are too near, (n,) exact slack up to a comfort, and done.
 
     With a comfort the judgement of a path ends with the first layer found too near: then some bit is set,
-    and slack is 0. Stretches that the slack field vouches for are not measured.
+    and slack is 0. It also ends where slack is found to be less than the (n,) least that matters: such a path is
+    not done, its bits say nothing, and its slack is at most what is given. Stretches that the slack field vouches for
+    are not measured.
     """
     obstacles = scene.obstacles
     layers, slack = np.zeros(len(starts_mm), np.uint32), np.full(len(starts_mm), comfort_mm)
+    done = np.ones(len(starts_mm), np.bool_)
     if obstacles.layers:
         field = scene.slack
         clearance_kernels.clear_paths(
@@ -268,10 +336,12 @@ def clear_pairs(
             field.corner_mm,
             field.edge_mm,
             UNITS_PER_MM,
+            np.zeros(len(starts_mm)) if least_mm is None else least_mm,
             layers,
             slack,
+            done,
         )
-    return layers, slack
+    return layers, slack, done
 
 
 def _find_run_out_exits(

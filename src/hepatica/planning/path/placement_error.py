@@ -26,6 +26,7 @@ from hepatica.planning.path.placement_values import (
     StructureRisk,
 )
 from hepatica.planning.path.scene import Scene
+from hepatica.planning.path.threads import split_rows, spread_over_threads
 from hepatica.planning.path.values import Puncture, Track
 
 DRAWS: Final = 10_000
@@ -197,10 +198,14 @@ def judge_needles(
         nearest = np.empty(tuple(cells), np.float32)
         placement_kernels.fill_field(numbers, margins + slack, low, CELL_MM, *boxes, field)
         placement_kernels.find_nearest(field, margins, nearest)
-        placement_kernels.judge_needles(
-            starts, ends, numbers, radius_mm, margins, low, CELL_MM, STEP_MM, field, nearest, *boxes, held,
-            touched, within,
-        )  # fmt: skip
+
+        def work(part: slice) -> None:
+            placement_kernels.judge_needles(
+                starts[part], ends[part], numbers, radius_mm, margins, low, CELL_MM, STEP_MM, field, nearest,
+                *boxes, held, touched[part], within[part],
+            )  # fmt: skip
+
+        spread_over_threads(work, split_rows(len(starts)))
     inside = _find_start_layers(scene, starts_lps_mm)
     return touched | inside, within | inside
 

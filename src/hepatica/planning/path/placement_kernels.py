@@ -13,25 +13,17 @@ measured against the voxel boxes themselves. Every answer is therefore that of t
 from __future__ import annotations
 
 import math
-from typing import Final, cast
+from typing import Final
 
 import numpy as np
-from numba import njit, prange
 from numpy.typing import NDArray
 
 from hepatica.core.geometry import FloatArray
-from hepatica.planning.path.kernels import F, compiled, slope
+from hepatica.planning.path.kernels import compiled, slope
 
-CHUNK: Final = 64
-"""Needles one thread takes at a time."""
 ROUNDING_MM: Final = 1e-3
 """Lattice distances are held in single precision, good to 1e-5 mm here; bounds give way by more than that."""
 FAR: Final = np.float32(1e30)
-
-
-def threaded(function: F) -> F:
-    """Compile the same way, with ``prange`` over threads; no result depends on their number."""
-    return cast(F, njit(cache=True, nogil=True, error_model="numpy", parallel=True)(function))
 
 
 @compiled
@@ -402,7 +394,7 @@ def march(
     return touch, inside, maybe & ~inside
 
 
-@threaded
+@compiled
 def judge_needles(
     starts_mm: FloatArray,
     ends_mm: FloatArray,
@@ -429,21 +421,19 @@ def judge_needles(
     ``margins`` (of the layers ``numbers``) reach from the needle's axis. Touch includes the boxes' surface:
     as near as ``radius``; margins do not: nearer than ``margins``.
     """
-    total = starts_mm.shape[0]
-    for chunk in prange((total + CHUNK - 1) // CHUNK):
-        d, room, span = np.empty(3), np.empty((4, 3)), np.empty((3, 2), np.int64)
-        for needle in range(chunk * CHUNK, min(total, (chunk + 1) * CHUNK)):
-            p = starts_mm[needle]
-            for axis in range(3):
-                d[axis] = ends_mm[needle, axis] - p[axis]
-            touch, inside, maybe = march(
-                p, d, np.uint32(0xFFFFFFFF), True, numbers, radius, margins, low, cell, step, field, nearest,
+    d, room, span = np.empty(3), np.empty((4, 3)), np.empty((3, 2), np.int64)
+    for needle in range(starts_mm.shape[0]):
+        p = starts_mm[needle]
+        for axis in range(3):
+            d[axis] = ends_mm[needle, axis] - p[axis]
+        touch, inside, maybe = march(
+            p, d, np.uint32(0xFFFFFFFF), True, numbers, radius, margins, low, cell, step, field, nearest,
+            spacing, block, starts, voxels, layers, region, held, room, span,
+        )  # fmt: skip
+        if maybe:
+            _, more, _ = march(
+                p, d, maybe, False, numbers, radius, margins, low, cell, step, field, nearest,
                 spacing, block, starts, voxels, layers, region, held, room, span,
             )  # fmt: skip
-            if maybe:
-                _, more, _ = march(
-                    p, d, maybe, False, numbers, radius, margins, low, cell, step, field, nearest,
-                    spacing, block, starts, voxels, layers, region, held, room, span,
-                )  # fmt: skip
-                inside |= more
-            touched[needle], within[needle] = touch, inside
+            inside |= more
+        touched[needle], within[needle] = touch, inside

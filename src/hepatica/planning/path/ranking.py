@@ -37,15 +37,17 @@ def derive_terms(values: RankInput, *, limits: EvidenceTable) -> dict[str, Float
     rejected here.
     """
     wanted = limits["capsule_angle_prefer"].number
-    terms = {
-        "tilt": np.abs(values.tilt_deg) / limits["tilt_max"].number,
-        "length": values.length_mm / limits["length_max"].number,
-        "capsule": (wanted - values.capsule_deg) / wanted,
-        "parenchyma": (values.parenchyma_mm - limits["liver_before_lesion_min"].number)
-        / limits["comfort_parenchyma"].number,
-        "in_plane": np.abs(values.in_plane_deg) / 90.0,
-        "deposit_room": 1.0 - values.viable_mm / limits["comfort_deposit_room"].number,
-    }
+    # Whoever sets a scale to 0 makes everything beyond it equally bad, and what lies on it good.
+    with np.errstate(divide="ignore", invalid="ignore"):
+        terms = {
+            "tilt": np.abs(values.tilt_deg) / limits["tilt_max"].number,
+            "length": values.length_mm / limits["length_max"].number,
+            "capsule": (wanted - values.capsule_deg) / wanted,
+            "parenchyma": (values.parenchyma_mm - limits["liver_before_lesion_min"].number)
+            / limits["comfort_parenchyma"].number,
+            "in_plane": np.abs(values.in_plane_deg) / 90.0,
+            "deposit_room": 1.0 - values.viable_mm / limits["comfort_deposit_room"].number,
+        }
     return {name: np.clip(np.nan_to_num(term, nan=0.0), 0.0, 1.0) for name, term in terms.items()}
 
 
@@ -56,8 +58,9 @@ def derive_clearance_term(slack_mm: float, *, limits: EvidenceTable) -> float:
 
 def derive_clearance_terms(slack_mm: FloatArray, *, limits: EvidenceTable) -> FloatArray:
     """Return (n,) clearance terms; infinite slack gives 0."""
-    share = np.round(slack_mm / limits["comfort_clearance"].number, 9)
-    return np.clip(1.0 - share, 0.0, 1.0)
+    with np.errstate(divide="ignore", invalid="ignore"):
+        share = np.round(slack_mm / limits["comfort_clearance"].number, 9)
+    return np.clip(np.nan_to_num(1.0 - share, nan=0.0), 0.0, 1.0)
 
 
 def find_front(terms: Mapping[str, FloatArray]) -> BoolArray:

@@ -102,6 +102,11 @@ class Scene:
         return derive_slack_field(self.obstacles.cells, needed_mm=self.needed_mm)
 
     @cached_property
+    def skin_local_mm(self) -> FloatArray:
+        """The (n, 3) skin points in the grid's own axes (`to_local_mm`)."""
+        return self.to_local_mm(self.skin.points_lps_mm)
+
+    @cached_property
     def skin_sample(self) -> Skin:
         """Fewer skin points, evenly spread, on which the cost of each limit is estimated."""
         return thin_skin(
@@ -109,6 +114,10 @@ class Scene:
             edge_mm=self.limits["skin_sample_spacing"].number,
             anchor=self.grid.bounds_lps_mm.mean(axis=0),
         )
+
+    def prepare(self) -> None:
+        """Make now what is otherwise made when first asked for, so that threads do not make it twice."""
+        _ = self.slack, self.skin_sample, self.skin_local_mm, self.needed_mm, self.largest_margin_mm
 
     @cached_property
     def largest_margin_mm(self) -> float:
@@ -154,7 +163,7 @@ class Scene:
         return nearest
 
     def paint_target(self, lesion_id: str) -> NDArray[np.uint8]:
-        """Return a copy of ``tissue`` in which one lesion is the target and its viable part is flagged.
+        """Return a read-only copy of ``tissue`` in which one lesion is the target and its viable part is flagged.
 
         Raises
         ------
@@ -167,6 +176,7 @@ class Scene:
         view[lesion.crop] = (view[lesion.crop] & ~kernels.CODE_MASK) | np.uint8(kernels.CODE_TARGET)
         view = painted[target.box]
         view[target.crop] |= kernels.VIABLE_FLAG
+        painted.setflags(write=False)
         return painted
 
     def find_lesion(self, lesion_id: str) -> tuple[Mask, Mask]:

@@ -2,20 +2,22 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
-from typing import Final
+from typing import Final, Protocol, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
 
 from hepatica.core.findings import Finding, Severity
+from hepatica.core.geometry import FloatArray
 from hepatica.core.progress import SILENT, Progress
 from hepatica.planning.path.blocks import derive_blocks
 from hepatica.planning.path.checks import check_measure
 from hepatica.planning.path.clearance import measure_slack_mm
 from hepatica.planning.path.deposits import count_wanted_stops
 from hepatica.planning.path.measure import TrackMeasure, measure_track, to_clearances
-from hepatica.planning.path.pairs import GEOMETRY_LIMITS, Pairs, judge_pairs
+from hepatica.planning.path.pairs import GEOMETRY_LIMITS, Pairs, TracedPairs, judge_pairs
 from hepatica.planning.path.ranking import (
     RankInput,
     derive_clearance_term,
@@ -24,13 +26,18 @@ from hepatica.planning.path.ranking import (
     to_rank_terms,
 )
 from hepatica.planning.path.scene import Scene
-from hepatica.planning.path.settle import Candidates
+from hepatica.planning.path.settle import CHUNKS, Candidates, number_in_groups
 from hepatica.planning.path.skin import group_by_cube
 from hepatica.planning.path.targets import choose_targets
+from hepatica.planning.path.threads import map_over_threads
 from hepatica.planning.path.values import LesionPath, Puncture, Track
 
-PATCH_TRIES: Final = 96
-"""Pairs settled in a patch of skin for an alternative: enough to be good, alternatives are not proved best."""
+Found_co = TypeVar("Found_co", covariant=True)
+
+PATCH_TRACED: Final = 1024
+PATCH_TRIES: Final = 192
+"""Pairs of a patch of skin that are traced for an alternative, and of what that leaves, pairs that are settled: enough
+to be good, alternatives are not proved best. Where that gives too few of them, all pairs of the patches are settled."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
@@ -87,6 +94,55 @@ def plan_lesion_path(
     return search_lesion(scene, lesion_id=lesion_id, volume_ml=volume_ml, progress=progress).path
 
 
+def plan_lesion_paths(
+    scene: Scene, *, volumes_ml: Mapping[str, float], progress: Progress = SILENT
+) -> tuple[LesionPath, ...]:
+    """Plan several lesions, each as `plan_lesion_path` does, several at a time.
+
+    Parameters
+    ----------
+    scene
+        Scene.
+    volumes_ml
+        Planned volume by lesion id.
+    progress
+        What to report to.
+
+    Returns
+    -------
+    tuple of LesionPath
+        In the order of ``volumes_ml``; the same on any number of threads.
+    """
+    return tuple(
+        search_lesions(scene, volumes_ml=volumes_ml, search=plan_lesion_path, progress=progress).values()
+    )
+
+
+class Search(Protocol[Found_co]):
+    """A search for one lesion."""
+
+    def __call__(self, scene: Scene, *, lesion_id: str, volume_ml: float, progress: Progress) -> Found_co:
+        """Search."""
+        ...
+
+
+def search_lesions(
+    scene: Scene, *, volumes_ml: Mapping[str, float], search: Search[Found_co], progress: Progress
+) -> dict[str, Found_co]:
+    """Search for several lesions, several at a time; returns what was found, in the order of ``volumes_ml``."""
+    for lesion_id in volumes_ml:
+        scene.find_lesion(lesion_id)
+    scene.prepare()
+
+    def work(lesion_id: str, own: Progress) -> Found_co:
+        return search(scene, lesion_id=lesion_id, volume_ml=volumes_ml[lesion_id], progress=own)
+
+    if len(volumes_ml) > 1:
+        progress.stage(f"paths {', '.join(volumes_ml)}")
+    found = map_over_threads(work, list(volumes_ml), progress=progress)
+    return dict(zip(volumes_ml, found, strict=True))
+
+
 def search_lesion(scene: Scene, *, lesion_id: str, volume_ml: float, progress: Progress) -> LesionSearch:
     """Search as `plan_lesion_path` does, and keep what was found out about every pair."""
     progress.stage(f"path {lesion_id}")
@@ -117,8 +173,13 @@ def search_lesion(scene: Scene, *, lesion_id: str, volume_ml: float, progress: P
         others = find_alternatives(
             candidates, chosen, known=tuple(p for p in (best, backup) if p), progress=progress
         )
+    sampled = tips[: int(scene.limits["target_sample"].number)]
     sample = judge_pairs(
-        scene, tissue, tips_lps_mm=tips[: int(scene.limits["target_sample"].number)], progress=progress
+        scene,
+        tissue,
+        tips_lps_mm=sampled,
+        progress=progress,
+        known=_recall_sample(scene, lesion_id=lesion_id, tips_lps_mm=sampled),
     )
     path = LesionPath(
         lesion_id=lesion_id,
@@ -132,7 +193,29 @@ def search_lesion(scene: Scene, *, lesion_id: str, volume_ml: float, progress: P
             *_list_findings(candidates, sample, examined=examined, best=best, backup=backup),
         ),
     )
+    candidates.let_go()
     return LesionSearch(path=path, candidates=candidates, chosen=chosen)
+
+
+def _recall_sample(scene: Scene, *, lesion_id: str, tips_lps_mm: FloatArray) -> TracedPairs:
+    """Return what is known of the pairs of the skin sample, from the scene's memory where that has it."""
+
+    def make() -> TracedPairs:
+        count = len(scene.skin_sample.points_lps_mm) * len(tips_lps_mm)
+        return TracedPairs(count, needed_mm=scene.needed_mm)
+
+    if scene.memory is None:
+        return make()
+    lesion, target = scene.find_lesion(lesion_id)
+    key = (
+        "sample",
+        lesion_id,
+        tips_lps_mm.tobytes(),
+        *((mask.start_ijk, mask.crop.shape, mask.crop.tobytes()) for mask in (lesion, target)),
+        *(scene.limits[name].number for name in ("skin_sample_spacing", "run_out", "capsule_sigma")),
+        scene.needle_radius_mm,
+    )
+    return scene.memory.recall(key, make)
 
 
 def _find_roomy(
@@ -143,7 +226,7 @@ def _find_roomy(
     Room counts up to ``wanted`` stops and must be more than ``above``.
     """
     stops = candidates.count_stops(wanted) if wanted else np.zeros(len(candidates), np.int64)
-    for room in range(wanted, above, -1):
+    for room in range(min(wanted, int(stops.max(initial=0))), above, -1):
         chosen = np.flatnonzero(stops >= room)
         best = find_puncture(candidates, chosen, name="P1", progress=progress)
         if best is not None:
@@ -157,12 +240,9 @@ def find_puncture(
     """Return the best of the chosen pairs that also passes every check from scratch, as a puncture."""
     scene = candidates.scene
     while (index := candidates.find_best(chosen, progress=progress)) is not None:
+        entry, tip = candidates.find_ends_lps_mm(index)
         measure = measure_track(
-            scene,
-            candidates.tissue,
-            lesion_id=candidates.lesion_id,
-            entry_lps_mm=candidates.entries_lps_mm[index],
-            tip_lps_mm=candidates.ends_lps_mm[index],
+            scene, candidates.tissue, lesion_id=candidates.lesion_id, entry_lps_mm=entry, tip_lps_mm=tip
         )
         puncture = to_puncture(scene, measure, name=name, slack_mm=None)
         if not any(finding.severity is Severity.ERROR for finding in puncture.findings):
@@ -179,33 +259,55 @@ def find_alternatives(
     The skin is cut into patches; of each of the most promising ones the best of its likeliest paths competes.
     """
     limits = candidates.scene.limits
-    chosen = chosen[~candidates.broken[chosen]]
-    patch_of = _find_patches(candidates, chosen)
-    bound = candidates.bound[chosen]
-    lowest = np.full(int(patch_of.max(initial=-1)) + 1, np.inf)
-    np.minimum.at(lowest, patch_of, bound)
-    patches = np.argsort(lowest, kind="stable")[: int(limits["alternative_patches"].number)]
-    rank = np.full(len(lowest), len(patches))
-    rank[patches] = np.arange(len(patches))
-    here = np.flatnonzero(rank[patch_of] < len(patches))
-    group = rank[patch_of[here]]
-    order = np.lexsort((bound[here], group))
-    here, group = here[order], group[order]
-    likely = np.arange(len(group)) - np.searchsorted(group, group) < PATCH_TRIES
-    index = candidates.find_best_of_groups(chosen[here[likely]], group[likely], progress=progress)
+    chosen, group = _find_promising(candidates, chosen, count=int(limits["alternative_patches"].number))
+    wanted = int(limits["alternative_count"].number)
+    likely = number_in_groups(group) < PATCH_TRACED
+    likely[likely] = candidates.passes_trace(chosen[likely])
+    likely[likely] = number_in_groups(group[likely]) < PATCH_TRIES
+    index = candidates.find_best_of_groups(chosen[likely], group[likely], progress=progress)
+    if len(index) <= wanted:
+        index = candidates.find_best_of_groups(chosen, group, progress=progress)
     front = index[find_front(candidates.to_terms(index))] if len(index) else index
     front = front[np.argsort(candidates.bound[front], kind="stable")]
     result: list[Puncture] = []
     for n in front.tolist():
-        entry = candidates.entries_lps_mm[n]
+        entry, _ = candidates.find_ends_lps_mm(n)
         if any(np.linalg.norm(entry - p.entry_lps_mm) < limits["alternative_patch"].number for p in known):
             continue
         puncture = find_puncture(candidates, np.array([n]), name=f"P1a{len(result) + 1}", progress=progress)
         if puncture is not None:
             result.append(puncture)
-        if len(result) == int(limits["alternative_count"].number):
+        if len(result) == wanted:
             break
     return tuple(result)
+
+
+def _find_promising(
+    candidates: Candidates, chosen: NDArray[np.int64], *, count: int
+) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+    """Return the pairs of the patches of skin that promise most, patch after patch, the likeliest first, and the
+    rank of each one's patch.
+
+    A patch promises what the least bound says, by geometry alone, of its pairs that screening leaves. Pairs are
+    screened in the order of these bounds, no more of them than it takes. What happens to have been settled before
+    plays no part: it depends on earlier questions.
+    """
+    bound = candidates.table.bound_scores(candidates.scene.limits)[chosen]
+    patch_of = _find_patches(candidates, chosen)
+    lowest = np.full(int(patch_of.max(initial=-1)) + 1, np.inf)
+    for size in (*CHUNKS, len(chosen)):
+        level = np.partition(bound, size - 1)[size - 1] if size < len(chosen) else np.inf
+        near = np.flatnonzero(bound <= level)
+        near = near[candidates.passes_screen(chosen[near])]
+        np.minimum.at(lowest, patch_of[near], bound[near])
+        if np.count_nonzero(np.isfinite(lowest)) >= count:
+            break
+    patches = np.argsort(lowest, kind="stable")[: min(count, np.count_nonzero(np.isfinite(lowest)))]
+    rank = np.full(len(lowest), len(patches))
+    rank[patches] = np.arange(len(patches))
+    here = np.flatnonzero(rank[patch_of] < len(patches))
+    here = here[np.lexsort((bound[here], rank[patch_of[here]]))]
+    return chosen[here], rank[patch_of[here]]
 
 
 def _find_patches(candidates: Candidates, chosen: NDArray[np.int64]) -> NDArray[np.int64]:

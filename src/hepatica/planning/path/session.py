@@ -21,7 +21,7 @@ from hepatica.planning.path.pairs import LENGTH_TOLERANCE_MM
 from hepatica.planning.path.placement_error import DRAWS, simulate_placement
 from hepatica.planning.path.placement_values import PlacementModel
 from hepatica.planning.path.scene import Scene
-from hepatica.planning.path.search import plan_lesion_path, to_puncture
+from hepatica.planning.path.search import plan_lesion_paths, to_puncture
 from hepatica.planning.path.values import LesionPath, Puncture
 
 
@@ -180,10 +180,7 @@ class PathSession:
         sequence, scene = self.ask()
         # One search at a time: they share what they keep.
         with self._searching:
-            paths = tuple(
-                plan_lesion_path(scene, lesion_id=lesion_id, volume_ml=volume_ml, progress=progress)
-                for lesion_id, volume_ml in volumes_ml.items()
-            )
+            paths = plan_lesion_paths(scene, volumes_ml=volumes_ml, progress=progress)
         return RankedPaths(sequence=sequence, paths=paths)
 
     def check_path(

@@ -36,19 +36,21 @@ FIRST_BATCH: Final = 32
 LARGEST_BATCH: Final = 4096
 """Pairs settled before the order is looked at again; grows while nothing allowed is found."""
 FIRST_GROUP_BATCH: Final = 4
-"""Pairs of each group taken a step further in the first round; so many more in every other."""
+"""Pairs of each group settled in the first round; twice as many in every other."""
 CHUNKS: Final = (1024, 8192, 65536)
 """So many pairs with the least bounds are taken at first, next and then; after these, all that are left."""
-VIABLE_DOUBT_MM: Final = 1e-6
-"""Added to the most that the way in the target can be; more than any rounding."""
 PARTS: Final = 4
 """Parts of a batch for threads."""
-WORTH_THREADS: Final = (512, 128, 64)
-"""Batches of a stage below this are done before threads would have started."""
+SCREENED, TRACED, CLEARED, SETTLED = 1, 2, 3, 4
+"""Stages of a pair, each dearer to reach than the one before; at 0 nothing is known but its geometry."""
+WORTH_THREADS: Final = (np.inf, 512, 128, 64)
+"""Batches of a stage below this are done before threads would have started; screening has threads of its own."""
+SCORE_DOUBT: Final = 4e-6
+"""A pair is given up only if its score would be worse by more than what scores are rounded to."""
 
 
 class Candidates:
-    """Pairs of one lesion that screening did not rule out, with what is known of each so far.
+    """Pairs of one lesion that keep the limits of length, tilt and entry, with what is known of each so far.
 
     Parameters
     ----------
@@ -62,17 +64,19 @@ class Candidates:
     Attributes
     ----------
     examined
-        Number of pairs screened.
-    table, number
-        All pairs that no limit but the margins excludes, and the (n,) numbers of those that screening left.
+        Number of pairs of all skin points with all tips.
+    table
+        The pairs.
     entry, tip
         (n,) indices of skin point and tip.
     bound
         (n,) the score is at least this.
     allowed, broken
         (n,) what has been settled.
-    metrics, slack
-        (n, `kernels.N_METRICS`) and (n,) exact measures of the settled ones.
+    slack
+        (n,) the slack is at most this; exact from the stage `CLEARED` on.
+    viable_mm, parenchyma_mm, capsule_deg
+        (n,) measures of the ranking: exact once taken, until then the most the first may be, and NaN.
     """
 
     def __init__(
@@ -83,32 +87,40 @@ class Candidates:
         lesion_id: str,
         tips_lps_mm: FloatArray,
     ) -> None:
-        self.scene, self.tissue, self.lesion_id, self.tips_lps_mm = scene, tissue, lesion_id, tips_lps_mm
+        self.scene, self.lesion_id, self.tips_lps_mm = scene, lesion_id, tips_lps_mm
+        self._tissue: NDArray[np.uint8] | None = tissue
         self.table = recall_pair_table(scene, lesion_id=lesion_id, tips_lps_mm=tips_lps_mm)
         self.table.follow(scene)
-        self.number = np.flatnonzero(self.table.classes <= field_kernels.UNDECIDED)
         self.examined = len(tips_lps_mm) * len(scene.skin.points_lps_mm)
-        self.tip, self.entry = self.table.tip[self.number], self.table.entry[self.number]
+        self.tip, self.entry = self.table.tip, self.table.entry
         count = len(self.tip)
-        self.entries_lps_mm = scene.skin.points_lps_mm[self.entry]
-        self.ends_lps_mm = tips_lps_mm[self.tip]
-        self.length_mm = self.table.length_mm[self.number]
-        self.tilt_deg, self.in_plane_deg = (
-            self.table.tilt_deg[self.number],
-            self.table.in_plane_deg[self.number],
-        )
-        self.viable_mm = self.table.viable_mm[self.number]
-        self.metrics = np.full((count, kernels.N_METRICS), np.nan)
+        self.viable_mm = self.table.viable_mm + kernels.VIABLE_DOUBT_MM
+        self.parenchyma_mm = np.full(count, np.nan)
         self.capsule_deg = np.full(count, np.nan)
-        self.slack = np.full(count, np.nan)
+        self.slack = np.full(count, np.inf)
         self.stage = np.zeros(count, np.uint8)
         self.broken = np.zeros(count, bool)
         self.allowed = np.zeros(count, bool)
-        self.bound = np.zeros(count)
-        self._raise_bounds(np.arange(count))
+        self.bound = self.table.bound_scores(scene.limits).copy()
 
     def __len__(self) -> int:
         return len(self.tip)
+
+    @property
+    def tissue(self) -> NDArray[np.uint8]:
+        """`Scene.paint_target` of the lesion; painted again where it was let go."""
+        if self._tissue is None:
+            self._tissue = self.scene.paint_target(self.lesion_id)
+        return self._tissue
+
+    def let_go(self) -> None:
+        """Keep what was found out, but not the painted copy of the whole scan."""
+        self._tissue = None
+
+    @property
+    def settled(self) -> NDArray[np.bool_]:
+        """(n,) which pairs were measured exactly, to the end or until they broke a limit."""
+        return self.allowed | (self.broken & (self.stage > SCREENED))
 
     @property
     def classes(self) -> NDArray[np.uint8]:
@@ -117,13 +129,32 @@ class Candidates:
 
     def count_stops(self, up_to: int) -> NDArray[np.int64]:
         """Return how many stops each pair has room for, at most a number."""
-        return count_stops(
-            self.entries_lps_mm, self.ends_lps_mm, self.scene, lesion_id=self.lesion_id, up_to=up_to
-        )
+        return count_stops(self.scene, self.table, lesion_id=self.lesion_id, up_to=up_to)
+
+    def find_ends_lps_mm(self, chosen: NDArray[np.int64] | int) -> tuple[FloatArray, FloatArray]:
+        """Return the entries and tips of the chosen pairs."""
+        return self.scene.skin.points_lps_mm[self.entry[chosen]], self.tips_lps_mm[self.tip[chosen]]
 
     def measure_away_mm(self, chosen: NDArray[np.int64], point_lps_mm: FloatArray) -> FloatArray:
         """Return the distance of the chosen pairs' entries from a point."""
-        return np.asarray(np.linalg.norm(self.entries_lps_mm[chosen] - point_lps_mm, axis=1))
+        away = np.linalg.norm(self.scene.skin.points_lps_mm - point_lps_mm, axis=1)
+        return np.asarray(away[self.entry[chosen]])
+
+    def passes_screen(self, chosen: NDArray[np.int64]) -> NDArray[np.bool_]:
+        """Tell which of the chosen pairs the slack field does not rule out."""
+        self._advance(chosen, stage=0, smallest=np.inf)
+        return np.asarray(self.table.classes[chosen] != field_kernels.BLOCKED)
+
+    def passes_trace(self, chosen: NDArray[np.int64]) -> NDArray[np.bool_]:
+        """Tell which of the chosen pairs pass the screen and the tissue along their way."""
+        for stage in (0, SCREENED):
+            self._advance(chosen, stage=stage, smallest=np.inf)
+        return np.asarray(~self.broken[chosen] | (self.stage[chosen] > TRACED))
+
+    def screen(self, chosen: NDArray[np.int64]) -> NDArray[np.int64]:
+        """Return those of the chosen pairs that neither the slack field nor anything settled rules out."""
+        self._advance(chosen, stage=0, smallest=np.inf)
+        return np.asarray(chosen[~self.broken[chosen]])
 
     def find_best(self, chosen: NDArray[np.int64], *, progress: Progress) -> int | None:
         """Return the allowed pair with the smallest score among the chosen, proven; None if none is allowed.
@@ -152,38 +183,41 @@ class Candidates:
     def find_best_of_groups(
         self, chosen: NDArray[np.int64], group: NDArray[np.int64], *, progress: Progress
     ) -> NDArray[np.int64]:
-        """Return the allowed pair with the smallest score of each group of the chosen; groups without one are
-        left out. In the order of the groups' numbers."""
-        self._advance(chosen, stage=0)
-        best, size = np.full(int(group.max(initial=-1)) + 1, np.inf), FIRST_GROUP_BATCH
+        """Return the allowed pair with the smallest score of each group of the chosen, proven; groups without one
+        are left out. In the order of the groups' numbers."""
+        best = np.full(int(group.max(initial=-1)) + 1, np.inf)
         known = self.allowed[chosen]
         np.minimum.at(best, group[known], self.bound[chosen[known]])
-        while True:
-            progress.check_cancelled()
-            bound = self.bound[chosen]
-            todo = np.flatnonzero(~self.broken[chosen] & ~self.allowed[chosen] & (bound <= best[group]))
-            if len(todo) == 0:
-                break
-            todo = todo[np.lexsort((bound[todo], group[todo]))]
-            place = np.arange(len(todo)) - np.searchsorted(group[todo], group[todo])
-            todo = todo[place < size]
-            batch = chosen[todo]
-            stage = self.stage[batch]
-            self._advance(batch[stage == 1], stage=1)
-            self._advance(batch[stage == 2], stage=2)
-            self.allowed[batch] = (self.stage[batch] == 3) & ~self.broken[batch]
-            passed = todo[self.allowed[batch]]
-            np.minimum.at(best, group[passed], self.bound[chosen[passed]])
-            size += FIRST_GROUP_BATCH
+        self._settle_groups(chosen, group, best=best, progress=progress)
         good = self.allowed[chosen] & (self.bound[chosen] <= best[group])
         chosen, group = chosen[good], group[good]
         order = self._order_by_place(chosen)
         _, found = np.unique(group[order], return_index=True)
         return np.asarray(chosen[order][found])
 
+    def _settle_groups(
+        self, chosen: NDArray[np.int64], group: NDArray[np.int64], *, best: FloatArray, progress: Progress
+    ) -> None:
+        """Settle, a few of each group at a time, all that may beat the best of their group, and lower that."""
+        size = FIRST_GROUP_BATCH
+        while True:
+            progress.check_cancelled()
+            bound = self.bound[chosen]
+            todo = np.flatnonzero(~self.broken[chosen] & ~self.allowed[chosen] & (bound <= best[group]))
+            if len(todo) == 0:
+                return
+            todo = todo[np.lexsort((bound[todo], group[todo]))]
+            todo = todo[number_in_groups(group[todo]) < size]
+            batch, smallest = chosen[todo], best[group[todo]]
+            for stage in range(SETTLED):
+                self._advance(batch, stage=stage, smallest=smallest)
+            self.allowed[batch] = (self.stage[batch] == SETTLED) & ~self.broken[batch]
+            passed = todo[self.allowed[batch]]
+            np.minimum.at(best, group[passed], self.bound[chosen[passed]])
+            size *= 2
+
     def _order_by_place(self, chosen: NDArray[np.int64]) -> NDArray[np.int64]:
-        entry = np.round(self.entries_lps_mm[chosen], SCORE_DECIMALS)
-        end = np.round(self.ends_lps_mm[chosen], SCORE_DECIMALS)
+        entry, end = (np.round(part, SCORE_DECIMALS) for part in self.find_ends_lps_mm(chosen))
         return np.lexsort((*end.T[::-1], *entry.T[::-1]))
 
     def refuse(self, index: int) -> None:
@@ -192,27 +226,27 @@ class Candidates:
 
     def to_terms(self, chosen: NDArray[np.int64]) -> dict[str, FloatArray]:
         """Return the ranking terms as far as they are known; what is not yet measured counts as best."""
-        traced = self.stage[chosen] >= 1
-        likely = self.viable_mm[chosen] + VIABLE_DOUBT_MM
         values = RankInput(
-            length_mm=self.length_mm[chosen],
-            tilt_deg=self.tilt_deg[chosen],
-            in_plane_deg=self.in_plane_deg[chosen],
+            length_mm=self.table.length_mm[chosen],
+            tilt_deg=self.table.tilt_deg[chosen],
+            in_plane_deg=self.table.in_plane_deg[chosen],
             capsule_deg=self.capsule_deg[chosen],
-            parenchyma_mm=self.metrics[chosen, 3],
-            viable_mm=np.where(traced, self.metrics[chosen, 2], likely),
+            parenchyma_mm=self.parenchyma_mm[chosen],
+            viable_mm=self.viable_mm[chosen],
         )
         terms = derive_terms(values, limits=self.scene.limits)
-        slack = np.where(self.stage[chosen] >= 2, self.slack[chosen], np.inf)
-        terms["clearance"] = derive_clearance_terms(slack, limits=self.scene.limits)
+        terms["clearance"] = derive_clearance_terms(self.slack[chosen], limits=self.scene.limits)
         return terms
 
     def _settle_chunk(self, chunk: NDArray[np.int64], *, smallest: float, progress: Progress) -> float:
         """Settle what may beat the best score so far; returns the best score after it.
 
-        All are traced first, for that is cheap and tells most; then they are settled in their new order.
+        All are screened and traced first, for that is cheap and tells most; then they are settled in their new
+        order.
         """
-        self._advance(chunk[self.bound[chunk] <= smallest], stage=0)
+        chunk = chunk[self.bound[chunk] <= smallest]
+        self._advance(chunk, stage=0, smallest=smallest)
+        self._advance(chunk, stage=SCREENED, smallest=smallest)
         order = chunk[~self.broken[chunk] & (self.bound[chunk] <= smallest)]
         order = order[np.argsort(self.bound[order], kind="stable")]
         tried, size = 0, FIRST_BATCH
@@ -237,74 +271,117 @@ class Candidates:
             progress.advance(min(1.0, (a + len(part)) / len(chosen)))
 
     def _settle(self, batch: NDArray[np.int64], *, smallest: float) -> None:
-        """Measure a batch in three steps, cheapest first; a pair whose bound passes the best goes no further."""
-        for stage in range(3):
-            self._advance(batch[self.bound[batch] <= smallest], stage=stage)
-        self.allowed[batch] = (self.stage[batch] == 3) & ~self.broken[batch]
+        """Measure a batch step by step, cheapest first; a pair whose bound passes the best goes no further."""
+        for stage in range(SETTLED):
+            self._advance(batch[self.bound[batch] <= smallest], stage=stage, smallest=smallest)
+        self.allowed[batch] = (self.stage[batch] == SETTLED) & ~self.broken[batch]
 
-    def _advance(self, batch: NDArray[np.int64], *, stage: int) -> None:
-        """Take the pairs that stand at a stage one step further."""
-        todo = batch[~self.broken[batch] & (self.stage[batch] == stage)]
+    def _advance(self, batch: NDArray[np.int64], *, stage: int, smallest: float | FloatArray) -> None:
+        """Take the pairs that stand at a stage one step further, but for those whose slack turns out too little to
+        reach the smallest score."""
+        here = ~self.broken[batch] & (self.stage[batch] == stage)
+        todo = batch[here]
         if len(todo) == 0:
             return
-        step = (self._trace, self._clear, self._measure_capsule)[stage]
-        if stage == 1:
-            number = self.number[todo]
-            known = self.table.cleared[number]
-            self._spread(step, todo[~known], stage=stage)
-            self.slack[todo[known]] = self.table.slack[number[known]]
-            self.broken[todo[known]] |= self.table.broken[number[known]]
+        if stage == 0:
+            self.table.screen(self.scene, todo)
+            self.broken[todo] = self.table.classes[todo] == field_kernels.BLOCKED
+        elif stage == TRACED:
+            todo = self._bound_slack(todo, np.broadcast_to(smallest, batch.shape)[here])
         else:
-            known, metrics = self.table.recall(self.number[todo], angled=stage == 2)
-            self.metrics[todo[known]] = metrics
-            self._spread(step, todo[~known], stage=stage)
-            self.table.keep(self.number[todo[~known]], self.metrics[todo[~known]], angled=stage == 2)
-            (self._judge_trace if stage == 0 else self._judge_capsule)(todo)
+            self._measure(todo, stage=stage)
         self.stage[todo] = stage + 1
+        if stage > 0:
+            self._raise_bounds(todo)
+
+    def _bound_slack(self, todo: NDArray[np.int64], smallest: FloatArray) -> NDArray[np.int64]:
+        """Measure the slack of pairs as far as the smallest score asks for; return those whose slack is known."""
+        table = self.table
+        self.slack[todo] = table.slack[todo]
         self._raise_bounds(todo)
+        new = ~table.cleared[todo] & (self.bound[todo] <= smallest)
+        self._spread(self._clear, todo[new], self._derive_least_slack(todo[new], smallest[new]), stage=TRACED)
+        self._raise_bounds(todo[new])
+        done = todo[table.cleared[todo]]
+        self.broken[done] |= table.broken[done]
+        return done
+
+    def _derive_least_slack(self, todo: NDArray[np.int64], smallest: FloatArray) -> FloatArray:
+        """Return the (n,) slack below which a pair's score passes the smallest."""
+        limits = self.scene.limits
+        weight, comfort = limits["weight_clearance"].number, limits["comfort_clearance"].number
+        if weight == 0.0 or comfort == 0.0:
+            return np.zeros(len(todo))
+        term = derive_clearance_terms(self.slack[todo], limits=limits)
+        left = smallest + SCORE_DOUBT - (self.bound[todo] - weight * term)
+        return np.asarray(np.clip(comfort * (1.0 - left / weight), 0.0, comfort))
 
     def _spread(
-        self, step: Callable[[NDArray[np.int64]], None], todo: NDArray[np.int64], *, stage: int
+        self,
+        step: Callable[[NDArray[np.int64], FloatArray], None],
+        pairs: NDArray[np.int64],
+        column: FloatArray,
+        *,
+        stage: int,
     ) -> None:
-        parts = PARTS if len(todo) >= WORTH_THREADS[stage] else 1
-        spread_over_threads(step, [part for part in np.array_split(todo, parts) if len(part)])
+        size = len(pairs)
+        step_size = max(1, -(-size // PARTS)) if size >= WORTH_THREADS[stage] else max(1, size)
+        spread_over_threads(
+            lambda part: step(pairs[part], column[part]),
+            [slice(a, a + step_size) for a in range(0, size, step_size)],
+        )
 
-    def _trace(self, part: NDArray[np.int64]) -> None:
-        self.metrics[part] = trace_pairs(self.scene, self.tissue, *self._to_local(part))
+    def _measure(self, todo: NDArray[np.int64], *, stage: int) -> None:
+        """Take the measures of the stage, or recall them, and judge by them."""
+        angled = stage == CLEARED
+        known, recalled = self.table.recall(todo, angled=angled)
+        new = todo[~known]
+        metrics = np.empty((len(new), kernels.N_METRICS))
+        if angled:
+            metrics[:] = self.table.recall(new, angled=False)[1]
+        step = self._measure_capsule if angled else self._trace
+        self._spread(step, new, metrics, stage=stage)
+        self.table.keep(new, metrics, angled=angled)
+        judge = self._judge_capsule if angled else self._judge_trace
+        judge(todo[known], recalled)
+        judge(new, metrics)
 
-    def _judge_trace(self, part: NDArray[np.int64]) -> None:
-        limits, metrics = self.scene.limits, self.metrics[part]
+    def _trace(self, part: NDArray[np.int64], metrics: FloatArray) -> None:
+        metrics[:] = trace_pairs(self.scene, self.tissue, *self._to_local(part))
+
+    def _judge_trace(self, part: NDArray[np.int64], metrics: FloatArray) -> None:
+        limits = self.scene.limits
         struck = (metrics[:, 5] > 0) | (metrics[:, 7] > 0)
         short = metrics[:, 0] < limits["liver_before_lesion_min"].number - LENGTH_TOLERANCE_MM
         self.broken[part] |= short | struck | (metrics[:, 6] > limits["unlabelled_air_max"].number)
+        self.viable_mm[part], self.parenchyma_mm[part] = metrics[:, 2], metrics[:, 3]
 
-    def _clear(self, part: NDArray[np.int64]) -> None:
+    def _clear(self, part: NDArray[np.int64], least_mm: FloatArray) -> None:
         comfort = self.scene.limits["comfort_clearance"].number
-        layers, self.slack[part] = clear_pairs(
-            self.scene, self.tissue, *self._to_local(part), comfort_mm=comfort
+        layers, slack, done = clear_pairs(
+            self.scene, self.tissue, *self._to_local(part), comfort_mm=comfort, least_mm=least_mm
         )
-        self.broken[part] |= layers != 0
-        number = self.number[part]
-        self.table.slack[number], self.table.broken[number] = self.slack[part], layers != 0
-        self.table.cleared[number] = True
+        self.slack[part] = self.table.slack[part] = slack
+        self.table.broken[part], self.table.cleared[part] = layers != 0, done
 
-    def _measure_capsule(self, part: NDArray[np.int64]) -> None:
-        metrics = self.metrics[part]
+    def _measure_capsule(self, part: NDArray[np.int64], metrics: FloatArray) -> None:
         add_capsule_sines(self.scene, self.tissue, *self._to_local(part), metrics=metrics)
-        self.metrics[part] = metrics
 
-    def _judge_capsule(self, part: NDArray[np.int64]) -> None:
-        sine = self.metrics[part, 1]
+    def _judge_capsule(self, part: NDArray[np.int64], metrics: FloatArray) -> None:
+        sine = metrics[:, 1]
         angle = np.where(sine >= 0, np.degrees(np.arcsin(np.clip(sine, 0, 1))), np.nan)
         self.capsule_deg[part] = angle
         least = self.scene.limits["capsule_angle_min"].number - ANGLE_TOLERANCE_DEG
         self.broken[part] |= (angle < least) | (sine == -2.0)
 
     def _to_local(self, part: NDArray[np.int64]) -> tuple[FloatArray, FloatArray]:
-        return self.scene.to_local_mm(self.entries_lps_mm[part]), self.scene.to_local_mm(
-            self.ends_lps_mm[part]
-        )
+        return self.table.entries_mm[self.entry[part]], self.table.tips_mm[self.tip[part]]
 
     def _raise_bounds(self, part: NDArray[np.int64]) -> None:
         scores = derive_scores(self.to_terms(part), limits=self.scene.limits)
         self.bound[part] = np.round(scores, SCORE_DECIMALS)
+
+
+def number_in_groups(group: NDArray[np.int64]) -> NDArray[np.int64]:
+    """Return how many of the same group stand before each entry of a sorted array."""
+    return np.asarray(np.arange(len(group)) - np.searchsorted(group, group))

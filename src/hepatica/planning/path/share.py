@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import replace
 from typing import Final
 
@@ -13,12 +13,14 @@ from hepatica.core.progress import SILENT, Progress
 from hepatica.planning.path.cover import choose_cover
 from hepatica.planning.path.harm import choose_backup
 from hepatica.planning.path.scene import Scene
-from hepatica.planning.path.search import LesionSearch, find_puncture, search_lesion
+from hepatica.planning.path.search import LesionSearch, find_puncture, search_lesion, search_lesions
 from hepatica.planning.path.settle import SCORE_DECIMALS
 from hepatica.planning.path.values import LesionPath, Puncture
 
 TRIES: Final = 200
 """Places on the skin settled exactly before a lesion keeps a hole of its own."""
+PAINTED: Final = 8
+"""With more lesions than these, none keeps its painted copy of the scan from one place to the next."""
 GEOMETRIC_TERMS: Final = frozenset(
     {"tilt", "length", "capsule", "parenchyma", "in_plane", "deposit_room", "clearance"}
 )
@@ -44,10 +46,7 @@ def plan_shared_paths(
     tuple of LesionPath
         In the order of ``volumes_ml``. Lesions that share a hole have best paths from the same entry.
     """
-    searches = {
-        lesion_id: search_lesion(scene, lesion_id=lesion_id, volume_ml=volume_ml, progress=progress)
-        for lesion_id, volume_ml in volumes_ml.items()
-    }
+    searches = search_lesions(scene, volumes_ml=volumes_ml, search=search_lesion, progress=progress)
     paths = {lesion_id: search.path for lesion_id, search in searches.items()}
     return tuple(share_skin(scene, searches=searches, paths=paths, progress=progress).values())
 
@@ -103,13 +102,21 @@ def share_skin(
         found = {n: _settle_at(searches[reached[n]], place, progress=progress) for n in here}
         for n, puncture in found.items():
             serves[place, n] = puncture is not None and measure_score(puncture) <= most[n]
+        if len(reached) > PAINTED:
+            _let_go(searches[reached[n]] for n in here)
         if serves[place, here].all():
             shared.update({reached[n]: puncture for n, puncture in found.items() if puncture is not None})
+    _let_go(searches.values())
     result = dict(paths)
     for lesion_id, puncture in shared.items():
         backup = choose_backup(searches[lesion_id], puncture, progress=progress)
         result[lesion_id] = replace(paths[lesion_id], best=puncture, backup=backup)
     return result
+
+
+def _let_go(searches: Iterable[LesionSearch]) -> None:
+    for search in searches:
+        search.candidates.let_go()
 
 
 def measure_score(puncture: Puncture) -> float:
@@ -124,8 +131,8 @@ def _tabulate(
     """Return, for each skin point and lesion, whether a good enough path may exist and the least its score can be."""
     lowest = np.full((len(scene.skin.points_lps_mm), len(searches)), np.inf)
     for n, search in enumerate(searches):
-        kept = search.chosen[~search.candidates.broken[search.chosen]]
-        kept = kept[search.candidates.bound[kept] <= most[n]]
+        kept = search.chosen[search.candidates.bound[search.chosen] <= most[n]]
+        kept = search.candidates.screen(kept)
         np.minimum.at(lowest[:, n], search.candidates.entry[kept], search.candidates.bound[kept])
     serves = np.isfinite(lowest)
     return serves, np.where(serves, lowest, 0.0)

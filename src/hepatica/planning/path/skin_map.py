@@ -150,7 +150,8 @@ def _settle_points(candidates: Candidates, *, most: int | None, progress: Progre
     Returns the (n,) count of pairs of each skin point that still could.
     """
     count = len(candidates.scene.skin.points_lps_mm)
-    order = np.lexsort((candidates.bound, candidates.entry))
+    left = candidates.screen(np.arange(len(candidates)))
+    order = left[np.lexsort((candidates.bound[left], candidates.entry[left]))]
     entry, bound = candidates.entry[order], candidates.bound[order].copy()
     starts = np.searchsorted(entry, np.arange(count))
     place = np.arange(len(order)) - starts[entry]
@@ -192,5 +193,5 @@ def _to_map(candidates: Candidates, open_pairs: NDArray[np.int64]) -> SkinMap:
         scores=scores,
         best_tip=best_tip,
         proved=open_pairs == 0,
-        settled_paths=int(np.count_nonzero(candidates.broken | candidates.allowed)),
+        settled_paths=int(np.count_nonzero(candidates.settled)),
     )

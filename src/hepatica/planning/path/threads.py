@@ -3,25 +3,103 @@
 from __future__ import annotations
 
 import os
+import threading
 from collections.abc import Callable, Sequence
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import FIRST_EXCEPTION, ThreadPoolExecutor, wait
 from typing import Final, TypeVar
 
+from hepatica.core.errors import CancelledError
+from hepatica.core.progress import SILENT, Progress
+
 T = TypeVar("T")
+R = TypeVar("R")
+
+LOOK_S: Final = 0.2
+"""Cancellation is looked for this often while others work."""
 
 SLABS: Final = 8
-"""Slabs of a volume for threads."""
+"""Slabs of a volume, or parts of a table, for threads."""
+
+
+_own = threading.local()
+"""Whether this thread is one of several already: then what it spreads runs in it."""
 
 
 def spread_over_threads(work: Callable[[T], None], parts: Sequence[T]) -> None:
     """Run independent parts, each of which writes only to its own place, on as many threads as processors."""
     count = min(len(parts), os.cpu_count() or 1)
-    if count <= 1:
+    if count <= 1 or getattr(_own, "busy", False):
         for part in parts:
             work(part)
         return
     with ThreadPoolExecutor(max_workers=count) as pool:
         list(pool.map(work, parts))
+
+
+class _Watch:
+    """Lets workers be stopped; only the thread that waits for them speaks to the real progress."""
+
+    def __init__(self) -> None:
+        self.stopped = threading.Event()
+
+    def stage(self, name: str) -> None:
+        """Do nothing."""
+
+    def advance(self, fraction: float) -> None:
+        """Do nothing."""
+
+    def check_cancelled(self) -> None:
+        """Raise when the others are to stop."""
+        if self.stopped.is_set():
+            raise CancelledError(where="path planning")
+
+
+def map_over_threads(
+    work: Callable[[T, Progress], R], items: Sequence[T], *, progress: Progress = SILENT
+) -> list[R]:
+    """Return what work makes of each item, in their order, on as many threads as processors.
+
+    Parameters
+    ----------
+    work
+        Called with an item and a progress; items must not depend on each other. What it spreads over threads itself
+        runs in its own thread.
+    items
+        A single one runs in the calling thread, and may use all processors.
+    progress
+        Told how many are done; may cancel. Called in this thread only.
+    """
+    count = min(len(items), os.cpu_count() or 1)
+    if count <= 1:
+        return [work(item, progress) for item in items]
+    watch = _Watch()
+
+    def run(item: T) -> R:
+        _own.busy = True
+        return work(item, watch)
+
+    with ThreadPoolExecutor(max_workers=count) as pool:
+        running = [pool.submit(run, item) for item in items]
+        try:
+            left = set(running)
+            while left:
+                done, left = wait(left, timeout=LOOK_S, return_when=FIRST_EXCEPTION)
+                progress.check_cancelled()
+                progress.advance(1.0 - len(left) / len(running))
+                for future in done:
+                    future.result()
+        except BaseException:
+            watch.stopped.set()
+            for future in running:
+                future.cancel()
+            raise
+        return [future.result() for future in running]
+
+
+def split_rows(count: int) -> list[slice]:
+    """Cut rows into parts of about the same size, more than there are threads."""
+    step = max(1, -(-count // SLABS))
+    return [slice(a, min(a + step, count)) for a in range(0, count, step)]
 
 
 def split_slabs(count: int) -> list[slice]:

@@ -30,6 +30,8 @@ class Needle:
         ``end`` or ``multi-side``.
     source, status
         Evidence of these numbers.
+    hole_offsets_mm
+        Distance of each opening from the tip, up the needle; empty where they are not known, or for one at the tip.
     """
 
     name: str
@@ -41,6 +43,7 @@ class Needle:
     holes: str
     source: str
     status: EvidenceStatus
+    hole_offsets_mm: tuple[float, ...] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -20,7 +20,14 @@ from hepatica.planning.spread.pressure import (
     build_pressure_operator,
 )
 from hepatica.planning.spread.pressure_fallback import solve_pressure_surely
-from hepatica.planning.spread.scene import InjectionSite, SpreadScene, TrackLine, derive_setting, trace_track
+from hepatica.planning.spread.scene import (
+    InjectionSite,
+    SpreadScene,
+    TrackLine,
+    derive_setting,
+    trace_backflow,
+    trace_track,
+)
 from hepatica.planning.spread.source import MM3_PER_ML, FluidBalance, SourceLimits, derive_source_limits
 from hepatica.planning.spread.tissue import SpreadParameters, SpreadTissue
 from hepatica.planning.spread.tissue_map import TissueMap
@@ -41,6 +48,7 @@ FIRST_RESIDUAL: Final = 1e-5
 """Residual of pressures of which only a conductance is read: it is exact to about the square. Fields that carry
 particles are solved on from there to the full tolerance."""
 SEALED_CLEFT: Final = "the tissue around the cleft is sealed within the grid"
+UNSOLVED_CLEFT: Final = "the pressure around the cleft did not converge"
 SWEEP_STEPS: Final = 50
 SAME_TRACK_COSINE: Final = 0.9998
 """Needles within a degree run along one track."""
@@ -166,7 +174,7 @@ def spread_deposit(
     rest_before_kpa
         (I, J, K) resting pressure of the deposit before this one: a first guess.
     """
-    line = trace_track(scene, site)
+    line = trace_backflow(scene, site)
     setting = derive_setting(scene, site, line)
     around = _Surroundings(
         scene=scene, site=site, tissue=tissue, parameters=parameters, line=line, limits=limits
@@ -174,7 +182,10 @@ def spread_deposit(
     first = derive_source_limits(setting, parameters, limits=limits)
     if isinstance(first, NotEvaluable):
         return first
-    cells = tuple(scene.to_cell(site.tip_lps_mm + offset * site.back) for offset in site.hole_offsets_mm)
+    openings = [site.tip_lps_mm + offset * site.back for offset in site.hole_offsets_mm]
+    if not all(scene.holds(point) for point in openings):
+        return NotEvaluable(reason="a hole of the needle lies outside the working grid")
+    cells = tuple(scene.to_cell(point) for point in openings)
     if any(tissue.conductivity_mm2_per_kpa_s[cell] == 0 for cell in cells):
         return NotEvaluable(reason="a hole of the needle lies in a vessel or outside the liver")
     operator = _build_operator(tissue, tissue.conductivity_mm2_per_kpa_s)
@@ -277,7 +288,7 @@ def _spread_cleft(
         )
         operator, solution, inflow = _solve_cleft(around, cleft, guess)
         if not solution.converged:
-            return NotEvaluable(reason=SEALED_CLEFT)
+            return _refuse_cleft(solution)
         guess = solution.pressure_kpa
         iterations += solution.iterations
         leak = source.potential_kpa(source.cleft_kpa) / float((guess * inflow).sum())
@@ -285,7 +296,7 @@ def _spread_cleft(
         ratio = leak / whole if whole > 0 else 1.0
     solution = solve_pressure_surely(operator, inflow, start_kpa=guess)
     if not solution.converged:
-        return NotEvaluable(reason=SEALED_CLEFT)
+        return _refuse_cleft(solution)
     iterations += solution.iterations
     balance = balance_fluid(source, cleft_leak_ratio=ratio)
     return _let_seep(
@@ -298,6 +309,10 @@ def _spread_cleft(
         swept_from=(operator, solution, inflow),
         iterations=iterations,
     )
+
+
+def _refuse_cleft(solution: PressureSolution) -> NotEvaluable:
+    return NotEvaluable(reason=SEALED_CLEFT if solution.sealed else UNSOLVED_CLEFT)
 
 
 def _fill_cleft(cleft: Cleft, volume_mm3: float) -> Cleft:

@@ -23,6 +23,8 @@ COARSEST_CELLS: Final = 64
 """A grid this small is solved by a dense inverse."""
 MOST_ITERATIONS: Final = 60
 RELATIVE_RESIDUAL: Final = 1e-8
+ROUNDING: Final = 4.0
+"""A residual up to this many units of the last place of the terms it is summed from is all that doubles can give."""
 _INNER: Final = (slice(1, -1),) * 3
 LATTICE_GREEN: Final = 0.2527310098586630
 """Value at the origin of the simple cubic lattice's Green's function of the 7-point Laplacian (Watson)."""
@@ -92,6 +94,8 @@ class PressureSolution:
         Which solver gave it.
     reason
         Why the first solver did not, or why none could; empty where it did.
+    sealed
+        Whether it is known that the fluid has no way out.
     """
 
     pressure_kpa: FloatArray
@@ -99,6 +103,7 @@ class PressureSolution:
     converged: bool
     solver: Solver = Solver.MULTIGRID
     reason: str = ""
+    sealed: bool = False
 
     @property
     def iterations(self) -> int:
@@ -295,7 +300,7 @@ def solve_pressure(
             kernels.multiply(x, q, top.bands)
             np.subtract(right, q[_INNER], out=r[_INNER])
             history[-1] = math.sqrt(kernels.dot(r, r)) / norm
-            if history[-1] <= tolerance:
+            if history[-1] <= max(tolerance, measure_rounding(operator, x[_INNER], right)):
                 break
             rz_before = 0.0
     return _to_solution(x, tuple(history), tolerance)
@@ -342,6 +347,16 @@ def measure_residual(operator: PressureOperator, pressure_kpa: FloatArray, right
     kernels.multiply(np.pad(pressure_kpa, 1), image, operator.levels[0].bands)
     norm = float(np.linalg.norm(right))
     return float(np.linalg.norm(right - image[1:-1, 1:-1, 1:-1])) / norm if norm > 0 else 0.0
+
+
+def measure_rounding(operator: PressureOperator, pressure_kpa: FloatArray, right: FloatArray) -> float:
+    """Return the residual that rounding alone leaves of a pressure, over the right-hand side's norm.
+
+    Each cell's residual is a difference of its own term and those of its neighbours, which weigh as much together.
+    """
+    terms = 2.0 * operator.levels[0].bands[(0, *_INNER)] * pressure_kpa
+    norm = float(np.linalg.norm(right))
+    return ROUNDING * float(np.finfo(np.float64).eps * np.linalg.norm(terms)) / norm if norm > 0 else 0.0
 
 
 def _side_inflow(operator: PressureOperator, side_kpa: FloatArray) -> FloatArray:

@@ -26,7 +26,7 @@ from hepatica.planning.spread.columns import (
 )
 from hepatica.planning.spread.member import Draw
 from hepatica.planning.spread.patterns import CandidateNeedle, DepositPattern, list_patterns
-from hepatica.planning.spread.scene import InjectionSite, SpreadScene, trace_track
+from hepatica.planning.spread.scene import InjectionSite, SpreadScene, trace_backflow
 from hepatica.planning.spread.simulate import Band
 from hepatica.planning.spread.source import MM3_PER_ML, SourceSetting
 from hepatica.planning.spread.surroundings import (
@@ -69,6 +69,8 @@ class RankedPattern:
     contained_ml
         Band of the largest volume of one deposit of which at most the ``spill_limit`` leaves the lesion, the
         tightest deposit counting; 0 where at any volume more leaves.
+    kept_fraction
+        (draws,) share of the fluid in viable tumour; all patterns see the same draws, so they compare one by one.
     """
 
     pattern: DepositPattern
@@ -77,6 +79,7 @@ class RankedPattern:
     spilled: Band
     best_fraction: float
     contained_ml: Band
+    kept_fraction: FloatArray
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
@@ -206,6 +209,19 @@ def rank_patterns(
     )
 
 
+def measure_difference(row: RankedPattern, other: RankedPattern) -> tuple[Band, float]:
+    """Compare two patterns draw by draw.
+
+    Returns
+    -------
+    tuple
+        Band of what the first keeps in viable tumour more than the other, and the share of the draws in which it
+        does.
+    """
+    more = row.kept_fraction - other.kept_fraction
+    return _to_band(more), float((more > 0).mean())
+
+
 def _suggest(ranked: Sequence[RankedPattern], *, tie: float) -> RankedPattern:
     near = [row for row in ranked if row.expected_fraction >= ranked[0].expected_fraction - tie]
     return min(near, key=lambda row: row.pattern.deposits)
@@ -215,7 +231,7 @@ def _see_source(scene: SpreadScene, samples: TissueSamples, site: InjectionSite)
     kind = SpreadTissue(int(scene.classes[scene.to_cell(site.tip_lps_mm)]))
     if kind not in POROUS:
         return NotEvaluable(reason=f"a tip lies in {kind.name.lower()}, not in tissue")
-    line = trace_track(scene, site)
+    line = trace_backflow(scene, site)
     tip = scene.to_grid_mm(site.tip_lps_mm)
     shells = measure_shells(samples, [tip])
     whole = shells.sum(axis=0)
@@ -295,6 +311,7 @@ def _rank(
             spilled=_to_band(left[n]),
             best_fraction=float(best[n].mean()),
             contained_ml=_to_band(contained[ends[n] - len(group) : ends[n]].min(axis=0)),
+            kept_fraction=retained[n],
         )
         for n, (pattern, group) in enumerate(usable)
     ]

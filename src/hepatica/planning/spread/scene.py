@@ -135,6 +135,11 @@ class SpreadScene:
         """(3,) millimetres along the grid's axes from voxel (0, 0, 0)."""
         return np.asarray(self.grid.to_index(point_lps_mm) * self.grid.spacing_mm)
 
+    def holds(self, point_lps_mm: FloatArray) -> bool:
+        """Whether a point lies in the grid."""
+        index = np.rint(self.grid.to_index(point_lps_mm))
+        return bool(((index >= 0) & (index < self.grid.shape)).all())
+
     def to_cell(self, point_lps_mm: FloatArray) -> tuple[int, int, int]:
         """Index of the voxel that holds a point, moved into the grid."""
         index = np.clip(
@@ -194,12 +199,13 @@ def _list_contacts(classes: ClassArray, tumour: BoolArray) -> Iterator[Finding]:
             )
 
 
-def trace_track(scene: SpreadScene, site: InjectionSite) -> TrackLine:
-    """Follow a needle from its tip back to the capsule."""
+def trace_track(scene: SpreadScene, site: InjectionSite, *, start_mm: float = 0.0) -> TrackLine:
+    """Follow a needle from its tip back to the capsule; depths count from ``start_mm`` above the tip."""
     step = scene.spacing_mm / STEPS_PER_CELL
-    reach = float(np.linalg.norm(np.asarray(site.entry_lps_mm) - site.tip_lps_mm))
-    depth = np.arange(0.0, reach + step / 2, step)
-    index = np.rint(scene.grid.to_index(site.tip_lps_mm + depth[:, None] * site.back)).astype(np.int64)
+    reach = float(np.linalg.norm(np.asarray(site.entry_lps_mm) - site.tip_lps_mm)) - start_mm
+    depth = np.arange(0.0, max(reach, 0.0) + step / 2, step)
+    along = (start_mm + depth[:, None]) * site.back
+    index = np.rint(scene.grid.to_index(site.tip_lps_mm + along)).astype(np.int64)
     within = np.asarray(((index >= 0) & (index < scene.grid.shape)).all(axis=1), dtype=np.bool_)
     depth, index = depth[: _first(~within)], index[: _first(~within)]
     kinds = scene.classes[tuple(index.T)]
@@ -207,7 +213,7 @@ def trace_track(scene: SpreadScene, site: InjectionSite) -> TrackLine:
     leaves = max(_first(out), 1)
     depth, index, kinds = depth[:leaves], index[:leaves], kinds[:leaves]
     lesion = max(_first(~np.isin(kinds, [int(kind) for kind in TUMOUR])), 1)
-    beyond_mm = 0.0 if out.any() else site.liver_depth_mm or 0.0
+    beyond_mm = 0.0 if out.any() else max((site.liver_depth_mm or 0.0) - start_mm, 0.0)
     return TrackLine(
         cells=np.ravel_multi_index(tuple(index.T), scene.grid.shape).astype(np.int64),
         depth_mm=depth,
@@ -219,6 +225,11 @@ def trace_track(scene: SpreadScene, site: InjectionSite) -> TrackLine:
         ),
         ends_in_grid=bool(out.any()),
     )
+
+
+def trace_backflow(scene: SpreadScene, site: InjectionSite) -> TrackLine:
+    """Follow a needle back from its opening nearest the hub: there the fluid that runs back starts."""
+    return trace_track(scene, site, start_mm=max(site.hole_offsets_mm))
 
 
 def _first(flags: NDArray[np.bool_]) -> int:

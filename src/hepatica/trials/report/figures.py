@@ -10,7 +10,8 @@ from hepatica.core.findings import NotEvaluable
 from hepatica.followup.curves import CurvePoint
 from hepatica.trials.report.lesion_groups import ResponseGroup
 from hepatica.trials.report.tables import Rows
-from hepatica.trials.report.tables_response import RESPONSES, Assessor, BasketRate, TimeCurve, select_best
+from hepatica.trials.report.tables_response import RESPONSES, Assessor, BasketRate, select_best
+from hepatica.trials.report.tables_times import ArmComparison, TimeCurve
 
 DAYS_PER_MONTH = 30.4375
 """365.25 / 12."""
@@ -85,7 +86,9 @@ class ReportFigures:
     baskets
         Forest.
     curves
-        Kaplan-Meier.
+        Kaplan-Meier, of all subjects and of each arm.
+    comparisons
+        Of two arms.
     absent
         Reason by picture.
     """
@@ -95,6 +98,7 @@ class ReportFigures:
     baskets: tuple[BasketRate, ...]
     curves: tuple[TimeCurve, ...]
     absent: Mapping[str, str]
+    comparisons: tuple[ArmComparison, ...] = ()
 
 
 def derive_change_line(subject: str, points: Sequence[CurvePoint], *, best: str) -> ChangeLine:

@@ -22,6 +22,9 @@ SCAN_WEEKS: Final = (6, 12, 24, 36, 48, 60, 72, 84, 96)
 INJECTION_EVERY_DAYS: Final = 21
 MOST_INJECTIONS: Final = 8
 STUDY_DAYS: Final = 731
+TREATED_BEYOND: Final = 0.5
+CONFIRMED_AFTER_DAYS: Final = (25, 60)
+"""Share of patients scanned once more after progression, and when: some too early to confirm, some late."""
 TUMOURS: Final = (
     ("Hepatocellular carcinoma", 0.30, 0.30),
     ("Colorectal cancer", 0.24, 0.08),
@@ -216,67 +219,87 @@ def _list_lesions(patient: _Patient) -> None:
         )  # fmt: skip
 
 
+@dataclass(slots=True)
+class _Scans:
+    """The visits of one patient while they are made."""
+
+    tracked: list[TrackedLesion]
+    new_chance: float
+    made: list[Visit] = field(default_factory=list)
+    new: str = ""
+
+
 def _scan(rng: Any, patient: _Patient) -> int | None:
-    """Write TR and RS until progression; return its day."""
-    visits = [(1, "SCREENING", -7)]
+    """Write TR and RS until progression, for half of the patients with one more scan after it; return its day."""
+    visits = [(1.0, "SCREENING", -7)]
     visits += [
-        (2 + i, f"WEEK {week}", 7 * week + int(rng.integers(-3, 4))) for i, week in enumerate(SCAN_WEEKS)
+        (2.0 + i, f"WEEK {week}", 7 * week + int(rng.integers(-3, 4))) for i, week in enumerate(SCAN_WEEKS)
     ]
-    made: list[Visit] = []
-    tracked = [
-        TrackedLesion(lesion_id=x.name, role=x.role, site=x.site, is_node=x.node) for x in patient.lesions
-    ]
-    new_chance = 0.05 + 12 * patient.lesions[0].growth_per_day
+    scans = _Scans(
+        tracked=[
+            TrackedLesion(lesion_id=x.name, role=x.role, site=x.site, is_node=x.node) for x in patient.lesions
+        ],
+        new_chance=0.05 + 12 * patient.lesions[0].growth_per_day,
+    )
     for number, name, day in visits:
-        readings = {}
-        for lesion in patient.lesions:
-            readings[lesion.name] = _read(rng, patient, lesion, number=number, name=name, day=day)
-        new: frozenset[str] = frozenset()
-        if number > 1 and rng.random() < new_chance:
-            new = frozenset({"NEW01"})
-            site = "LIVER" if rng.random() < 0.5 else "LUNG"
-            tracked.append(TrackedLesion(lesion_id="NEW01", role=LesionRole.NEW, site=site))
-            patient.add(
-                "TU", TULNKID="NEW01", TUTESTCD="TUMIDENT", TUTEST="Tumor Identification", TUORRES="NEW",
-                TUSTRESC="NEW", TULOC=site, TUEVAL="INVESTIGATOR", VISITNUM=number, VISIT=name,
-                TUDTC=patient.day(day), TUDY=derive_study_day(_at(patient, day), reference=patient.start),
-            )  # fmt: skip
-            patient.add("TR", **_say(patient, "NEW01", "TUMSTATE", "PRESENT", number, name, day))
-        made.append(
-            Visit(
-                number=float(number),
-                name=name,
-                date=PartialDate.from_text(patient.day(day)),
-                readings=readings,
-                new_lesions=new,
-            )
-        )
-        if number == 1:
-            continue
-        course = Course(lesions=tuple(tracked), baseline=made[0], follow_ups=tuple(made[1:]))
-        answer = derive_recist(course)[-1]
-        codes = {
-            "TRGRESP": str(answer.target.response) if answer.target else "",
-            "OVRLRESP": str(answer.overall),
-        }
-        for test, code in codes.items():
-            if code:
-                patient.add(
-                    "RS", RSTESTCD=test, RSTEST="Overall Response" if test[0] == "O" else "Target Response",
-                    RSCAT="RECIST 1.1", RSORRES=code, RSSTRESC=code, RSEVAL="INVESTIGATOR", VISITNUM=number,
-                    VISIT=name, RSDTC=patient.day(day),
-                    RSDY=derive_study_day(_at(patient, day), reference=patient.start),
-                )  # fmt: skip
-        if codes["OVRLRESP"] == "PD":
+        if _visit(rng, patient, scans, number=number, name=name, day=day) == "PD":
+            if rng.random() < TREATED_BEYOND:
+                later = day + int(rng.integers(*CONFIRMED_AFTER_DAYS))
+                _visit(rng, patient, scans, number=number + 0.1, name="UNSCHEDULED", day=later)
             return day
     return None
+
+
+def _visit(rng: Any, patient: _Patient, scans: _Scans, *, number: float, name: str, day: int) -> str:
+    """Write one visit; return its overall response, empty at baseline."""
+    readings = {
+        lesion.name: _read(rng, patient, lesion, number=number, name=name, day=day)
+        for lesion in patient.lesions
+    }
+    if number > 1 and not scans.new and rng.random() < scans.new_chance:
+        scans.new = "NEW01"
+        site = "LIVER" if rng.random() < 0.5 else "LUNG"
+        scans.tracked.append(TrackedLesion(lesion_id=scans.new, role=LesionRole.NEW, site=site))
+        patient.add(
+            "TU", TULNKID=scans.new, TUTESTCD="TUMIDENT", TUTEST="Tumor Identification", TUORRES="NEW",
+            TUSTRESC="NEW", TULOC=site, TUEVAL="INVESTIGATOR", VISITNUM=f"{number:g}", VISIT=name,
+            TUDTC=patient.day(day), TUDY=derive_study_day(_at(patient, day), reference=patient.start),
+        )  # fmt: skip
+    if scans.new:
+        patient.add("TR", **_say(patient, scans.new, "TUMSTATE", "PRESENT", number, name, day))
+    scans.made.append(
+        Visit(
+            number=number,
+            name=name,
+            date=PartialDate.from_text(patient.day(day)),
+            readings=readings,
+            new_lesions=frozenset({scans.new} if scans.new else ()),
+        )
+    )
+    if number == 1:
+        return ""
+    course = Course(lesions=tuple(scans.tracked), baseline=scans.made[0], follow_ups=tuple(scans.made[1:]))
+    answer = derive_recist(course)[-1]
+    codes = {
+        "TRGRESP": str(answer.target.response) if answer.target else "",
+        "OVRLRESP": str(answer.overall),
+    }
+    for test, code in codes.items():
+        if code:
+            patient.add(
+                "RS", RSTESTCD=test, RSTEST="Overall Response" if test[0] == "O" else "Target Response",
+                RSCAT="RECIST 1.1", RSORRES=code, RSSTRESC=code, RSEVAL="INVESTIGATOR",
+                VISITNUM=f"{number:g}", VISIT=name, RSDTC=patient.day(day),
+                RSDY=derive_study_day(_at(patient, day), reference=patient.start),
+            )  # fmt: skip
+    return codes["OVRLRESP"]
 
 
 def _at(patient: _Patient, day: int) -> date:
     return patient.start + timedelta(days=day)
 
 
-def _read(rng: Any, patient: _Patient, lesion: _Lesion, *, number: int, name: str, day: int) -> Reading:
+def _read(rng: Any, patient: _Patient, lesion: _Lesion, *, number: float, name: str, day: int) -> Reading:
     from hepatica.followup.words import LesionState
 
     if lesion.role is LesionRole.NON_TARGET:
@@ -294,7 +317,7 @@ def _read(rng: Any, patient: _Patient, lesion: _Lesion, *, number: int, name: st
 
 
 def _say(
-    patient: _Patient, lesion: str, test: str, text: str, number: int, name: str, day: int
+    patient: _Patient, lesion: str, test: str, text: str, number: float, name: str, day: int
 ) -> dict[str, Any]:
     names = {"LDIAM": "Longest Diameter", "LPERP": "Longest Perpendicular", "TUMSTATE": "Tumor State"}
     sized = test != "TUMSTATE"
@@ -302,7 +325,7 @@ def _say(
         "TRLNKID": lesion, "TRTESTCD": test, "TRTEST": names[test], "TRORRES": text,
         "TRORRESU": "mm" if sized and text else "", "TRSTRESC": text, "TRSTRESN": text if sized else "",
         "TRSTRESU": "mm" if sized and text else "", "TRSTAT": "", "TRREASND": "", "TREVAL": "INVESTIGATOR",
-        "VISITNUM": number, "VISIT": name, "TRDTC": patient.day(day),
+        "VISITNUM": f"{number:g}", "VISIT": name, "TRDTC": patient.day(day),
         "TRDY": derive_study_day(_at(patient, day), reference=patient.start),
     }  # fmt: skip
 

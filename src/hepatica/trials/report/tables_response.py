@@ -1,4 +1,4 @@
-"""Response by group of lesions and by basket, and times to events."""
+"""Response by group of lesions and by basket."""
 
 from __future__ import annotations
 
@@ -6,7 +6,6 @@ from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 
-from hepatica.trials.endpoints.survival import SurvivalCurve, estimate_survival
 from hepatica.trials.phase2.intervals import derive_interval
 from hepatica.trials.report.lesion_groups import ResponseGroup
 from hepatica.trials.report.tables import ReportRow, ReportTable, Rows, say_interval, say_share
@@ -15,34 +14,7 @@ from hepatica.trials.report.words import ReportWords
 BEST: Final = ("CR", "PR", "SD", "NON-CR/NON-PD", "PD", "NE")
 RESPONSES: Final = ("CR", "PR")
 CONTROLLED: Final = ("CR", "PR", "SD", "NON-CR/NON-PD")
-TIMES: Final = (
-    ("OS", "Overall survival"),
-    ("PFS", "Progression-free survival"),
-    ("DOR", "Duration of response"),
-)
-LANDMARKS: Final = (6.0, 12.0, 18.0, 24.0)
-"""Months, as outcomes are followed for two years."""
 NOT_ASSESSED: Final = "Not assessed"
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class TimeCurve:
-    """One Kaplan-Meier curve.
-
-    Parameters
-    ----------
-    code, title
-        PARAMCD and words.
-    group
-        Arm or tumour type; empty for all.
-    curve
-        Times in months.
-    """
-
-    code: str
-    title: str
-    group: str
-    curve: SurvivalCurve
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -225,71 +197,3 @@ def derive_baskets(
                 )
             )
     return tuple(rates)
-
-
-def derive_curves_of_times(
-    times: Rows, subjects: Rows, *, assessor: Assessor, words: ReportWords
-) -> tuple[TimeCurve, ...]:
-    """Return the curves of OS, PFS and DOR over all treated subjects."""
-    treated = {row["USUBJID"] for row in subjects if row["SAFFL"] == "Y"}
-    curves = []
-    for code, title in TIMES:
-        found = [
-            row
-            for row in times
-            if row["PARAMCD"] == code
-            and row["USUBJID"] in treated
-            and (code == "OS" or assessor.assessed(row, ""))
-        ]
-        if found:
-            curve = estimate_survival(
-                [row["AVALM"] for row in found], [int(row["CNSR"] == 0) for row in found],
-                conf=words.confidence.number,
-            )  # fmt: skip
-            curves.append(TimeCurve(code=code, title=title, group="", curve=curve))
-    return tuple(curves)
-
-
-def tabulate_times(curves: Sequence[TimeCurve], *, rules: str, absent: str = "") -> ReportTable:
-    """Return events, medians and rates at 6, 12, 18 and 24 months."""
-    shared: dict[str, Any] = {
-        "table_id": "times", "title": "Times to events", "population": "Treated: at least one dose; "
-        "duration of response: "
-        "responders only", "denominator": "Every subject of the line is in the curve, censored where the rules say so.",
-        "stub": "Months",
-    }  # fmt: skip
-    if absent or not curves:
-        return ReportTable(absent=absent or "not reported: no subject has a time", **shared)
-    rows = []
-    for item in curves:
-        middle, low, high = item.curve.quantile()
-        events = int(item.curve.n_event.sum())
-        limits = f"{_say(low)} to {_say(high)}"
-        cells = [str(int(item.curve.n_risk[0])), str(events), _say(middle), limits]
-        cells += [_say_rate(item.curve, month) for month in LANDMARKS]
-        rows.append(ReportRow(label=item.title, cells=tuple(cells)))
-    conf = f"{100 * curves[0].curve.conf:g} %"
-    return ReportTable(
-        columns=("N", "Events", "Median", f"{conf} interval",
-                 *(f"At {month:g}, % ({conf} interval)" for month in LANDMARKS)),
-        rows=tuple(rows),
-        notes=(
-            f"Kaplan-Meier, {curves[0].curve.conf_type} limits (Greenwood). Censoring rules: {rules}. "
-            f"n.r.: not reached.",
-            "A rate after the last follow-up is not given.",
-        ),
-        **shared,
-    )  # fmt: skip
-
-
-def _say(value: float | None) -> str:
-    return "n.r." if value is None else f"{value:.1f}"
-
-
-def _say_rate(curve: SurvivalCurve, month: float) -> str:
-    if month > curve.time[-1] and curve.survival[-1] > 0:
-        return "-"
-    rate, low, high = curve.at(month)
-    if low is None or high is None:
-        return f"{100 * rate:.0f}"
-    return f"{100 * rate:.0f} ({100 * low:.0f} to {100 * high:.0f})"

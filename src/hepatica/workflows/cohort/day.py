@@ -11,7 +11,7 @@ from typing import Any, Final
 
 from hepatica.planning.dose.allocate import allocate_dose
 from hepatica.planning.dose.protocol import read_protocol
-from hepatica.planning.dose.values import DoseLesion
+from hepatica.planning.dose.values import Allocation, DoseLesion
 from hepatica.workflows.cohort.course import SimulatedLesion, measure_volume_ml
 
 AGENT: Final = "talimogene laherparepvec"
@@ -42,6 +42,24 @@ class SimulatedPlan:
     strength_pfu_per_ml: float
 
 
+def _allocate(lesions: Sequence[tuple[SimulatedLesion, str, float]], *, visit: int) -> Allocation:
+    """Return the packaged label protocol's amounts; the demonstration names no dose of its own."""
+    return allocate_dose(
+        [
+            DoseLesion(
+                lesion_id=lesion.name,
+                longest_diameter_mm=size_mm,
+                volume_ml=measure_volume_ml(size_mm),
+                injectable=lesion.injected,
+                reason="" if lesion.injected else "not chosen for injection",
+            )
+            for lesion, _, size_mm in lesions
+        ],
+        protocol=read_protocol("tvec-label"),
+        visit=visit,
+    )
+
+
 def plan_visit(
     lesions: Sequence[tuple[SimulatedLesion, str, float]],
     *,
@@ -63,20 +81,7 @@ def plan_visit(
     notice
         That it is simulated.
     """
-    allocation = allocate_dose(
-        [
-            DoseLesion(
-                lesion_id=lesion.name,
-                longest_diameter_mm=size_mm,
-                volume_ml=measure_volume_ml(size_mm),
-                injectable=lesion.injected,
-                reason="" if lesion.injected else "not chosen for injection",
-            )
-            for lesion, _, size_mm in lesions
-        ],
-        protocol=read_protocol("tvec-label"),
-        visit=visit,
-    )
+    allocation = _allocate(lesions, visit=visit)
     left = level["volume_ceiling_ml"]
     strength = level["concentration_pfu_per_ml"]
     volumes: dict[str, float] = {}

@@ -13,7 +13,7 @@ from hepatica.trials.report.figures import ChangeLine
 from hepatica.trials.report.group_rates import GroupRate, derive_group_rates
 from hepatica.trials.report.lesion_groups import ResponseGroup
 from hepatica.trials.report.tables import ReportTable
-from hepatica.trials.report.tables_response import TimeCurve
+from hepatica.trials.report.tables_times import TimeCurve
 from hepatica.workflows.record_ports import RecordContext
 from hepatica.workflows.record_tables import read_tables_of_sites, write_record_tables
 from hepatica.workflows.report_record import ORIGIN

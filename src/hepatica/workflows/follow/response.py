@@ -166,7 +166,8 @@ def _to_course(
         if any((label := str(lesion.values["lesion_label"])) in seen for seen in by_scan.values())
     )
     new = {lesion.lesion_id for lesion in tracked if lesion.role.is_new}
-    visits, known = [], set()
+    visits: list[Visit] = []
+    known: set[str] = set()
     for number, scan_id in enumerate(ordered, start=1):
         found = {
             name

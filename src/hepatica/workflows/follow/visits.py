@@ -106,8 +106,8 @@ def list_due(context: RecordContext, *, as_of: date, within_days: int) -> VisitT
         history = to_history(patient, visits[patient.item_id], schedule=schedule, stopped=stopped)
         for visit in derive_visits(schedule, history, as_of=as_of, trial_dates=trial_dates):
             if visit.due_within(as_of, days=within_days):
-                item = _find_item(visit, visits[patient.item_id])
-                rows.append(PatientVisit(patient=patient, visit=visit, item=item))
+                found = _find_item(visit, visits[patient.item_id])
+                rows.append(PatientVisit(patient=patient, visit=visit, item=found))
     rows.sort(key=lambda row: (ORDER.index(row.visit.state), _to_day(row.visit), row.patient.item_id))
     return VisitTable(as_of=as_of, schedule=schedule, rows=tuple(rows))
 

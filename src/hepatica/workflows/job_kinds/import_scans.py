@@ -2,13 +2,18 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
 from typing import Any, Final
 
-from hepatica.core.errors import NotSetError
+from hepatica.core.errors import InputError, NotSetError, OutputError
 from hepatica.record.job import Job
 from hepatica.workflows.job_ports import Commit, JobKind, JobResult, JobRun, JobWorld, Request
 from hepatica.workflows.job_requests import RequestFields
 from hepatica.workflows.record_ports import RecordWriter
+
+NEW: Final = frozenset({"imported", "extended"})
+SHOWN: Final = frozenset({"CT", "MR", "PT"})
+"""Modalities whose series are volumes."""
 
 
 def _check(request: Request) -> dict[str, Any]:
@@ -28,11 +33,32 @@ def _run(run: JobRun) -> Commit:
     run.world.check_archive(path)
     run.progress.check_cancelled()
     result = run.world.importer(run.context, patient_id=run.job.patient_id, path=path, progress=run.progress)
+    _keep_views(run, result)
 
     def commit(_writer: RecordWriter) -> JobResult:
         return result
 
     return commit
+
+
+def _keep_views(run: JobRun, result: JobResult) -> None:
+    """Make at once what a viewer will ask for; a scan that cannot be shown says why when it is asked for."""
+    if run.world.make_view_ports is None:
+        return
+    from hepatica.workflows.make_views import make_scan_view
+
+    ports = run.world.make_view_ports()
+    series = result.get("series")
+    for number, one in enumerate(series if isinstance(series, list) else ()):
+        if not isinstance(one, dict) or one.get("outcome") not in NEW or one.get("modality") not in SHOWN:
+            continue
+        run.progress.stage("Preparing the view")
+        folder = run.scratch / f"view-{number}"
+        folder.mkdir()
+        with suppress(InputError, OutputError):
+            make_scan_view(
+                run.context, ports, scan_id=str(one["scan_id"]), folder=folder, progress=run.progress
+            )
 
 
 def _clean(world: JobWorld, job: Job) -> None:

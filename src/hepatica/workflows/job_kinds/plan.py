@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from typing import Any, Final
+from contextlib import suppress
+from typing import TYPE_CHECKING, Any, Final
 
-from hepatica.core.errors import ConflictError
+from hepatica.core.errors import ConflictError, OutputError
 from hepatica.record.event import JsonValue
 from hepatica.record.item import Item
 from hepatica.record.sign_in import make_secret
@@ -12,7 +13,14 @@ from hepatica.workflows.change_item import create_item
 from hepatica.workflows.job_ports import Commit, JobKind, JobResult, JobRun, Request
 from hepatica.workflows.job_requests import RequestFields, refuse_field
 from hepatica.workflows.lay_out_plan import LABELS_MOST, lay_out_plan
+from hepatica.workflows.read_items import read_item
 from hepatica.workflows.record_ports import RecordWriter
+
+if TYPE_CHECKING:
+    from hepatica.workflows.plan_injection import PlanOutcome
+
+DRAWS_MOST: Final = 1000
+"""Draws of a predicted spread; more are for the command line, where they may take a night."""
 
 
 def _check(request: Request) -> dict[str, Any]:
@@ -32,6 +40,8 @@ def _check(request: Request) -> dict[str, Any]:
         "series": fields.take_name("series"),
         "resample": fields.take_flag("resample"),
         "seed": fields.take_integer("seed", least=0, most=2**31 - 1, default=1),
+        "spread_draws": fields.take_integer("spread_draws", least=0, most=DRAWS_MOST, default=0),
+        "rate_ml_per_min": fields.take_number("rate_ml_per_min", above=0.0, most=1000.0),
     }
     fields.require_empty()
     if not 1 <= len(asked["labels"]) <= LABELS_MOST:
@@ -69,6 +79,7 @@ def _run(run: JobRun) -> Commit:
     for name in outcome.files:
         files[name] = run.context.files.keep_file(out / name)
         run.progress.check_cancelled()
+    _keep_views(run, outcome, files)
     item = Item(
         kind="plan",
         item_id=make_secret()[:16],
@@ -90,6 +101,34 @@ def _run(run: JobRun) -> Commit:
         return {"plan_id": created.item_id, "status": created.values["status"], "files": sorted(files)}
 
     return commit
+
+
+def _keep_views(run: JobRun, outcome: PlanOutcome, files: dict[str, JsonValue]) -> None:
+    """Make at once what a viewer will ask for: the scan and its structures are in memory."""
+    if run.world.make_view_ports is None or outcome.context is None:
+        return
+    from hepatica.workflows.make_views import keep_plan_views
+    from hepatica.workflows.plan_scene import to_volume_key
+
+    run.progress.stage("Preparing the view")
+    asked = run.job.request
+    scan = read_item(run.context, kind="scan", item_id=str(asked["scan_id"]))
+    # The plan is made; a disk without room for its pictures must not lose it.
+    with suppress(OutputError):
+        keep_plan_views(
+            run.world.make_view_ports(),
+            anatomy=outcome.context.anatomy,
+            lesions=outcome.plan.lesions,
+            values=outcome.context.image.volume.values,
+            document=outcome.document,
+            volume_key=to_volume_key(
+                str(scan.values["content_digest"]),
+                series=str(asked["series"] or ""),
+                resample=bool(asked["resample"]),
+            ),
+            files=files,
+            folder=outcome.folder,
+        )
 
 
 def _require_unmoved(run: JobRun, writer: RecordWriter) -> None:

@@ -1,0 +1,263 @@
+/** Three planes of one scan in NiiVue: radiological, with windows, labels, spread, drawing and measuring. */
+import { DRAG_MODE, NVImage, Niivue, SLICE_TYPE } from "@niivue/niivue";
+import { type Point, type Tile, add, flip, scale, subtract, toPoint } from "./space";
+
+export interface Window {
+  level: number;
+  width: number;
+}
+
+/** Colour of one label value; alpha 0 hides it. */
+export interface LabelColour {
+  value: number;
+  name: string;
+  rgba: readonly [number, number, number, number];
+}
+
+export type Mode = "look" | "measure" | "draw" | "erase" | "grow";
+
+/** What is shown: bytes of the volumes, and their colours. */
+export interface Shown {
+  volume: ArrayBuffer;
+  labels: ArrayBuffer;
+  spread: ArrayBuffer | null;
+  colours: readonly LabelColour[];
+  spreadColour: readonly [number, number, number];
+  window: Window;
+}
+
+export interface Measured {
+  length_mm: number;
+}
+
+/** Shorter ones are clicks. */
+const LEAST_MM = 0.5;
+const PLANES: Partial<Record<number, Tile["plane"]>> = { 0: "axial", 1: "coronal", 2: "sagittal" };
+/** Corners of a picture are looked at a little inside of it. */
+const INSIDE = 0.02;
+/** Labels are outlined, and filled so faintly that the scan is read through them. */
+const FILL = 0.16;
+const OUTLINE = 0.85;
+const SPREAD_COLOURS = "hepatica-spread";
+
+export class Planes {
+  private readonly nv: Niivue;
+  private readonly canvas: HTMLCanvasElement;
+  private labels: NVImage | null = null;
+  private spread: NVImage | null = null;
+  private window: Window | null = null;
+  private colours: readonly LabelColour[] = [];
+  private closed = false;
+
+  constructor(canvas: HTMLCanvasElement, told: { drawn: () => void; moved: (at: Point) => void; measured: (found: Measured) => void }) {
+    this.canvas = canvas;
+    this.nv = new Niivue({
+      isRadiologicalConvention: true,
+      sagittalNoseLeft: true,
+      isOrientationTextVisible: false,
+      isOrientCube: false,
+      isColorbar: false,
+      backColor: [0.043, 0.055, 0.067, 1],
+      crosshairColor: [0.55, 0.62, 0.68, 0.7],
+      crosshairWidth: 1,
+      crosshairWidthUnit: "voxels",
+      crosshairGap: 8,
+      show3Dcrosshair: false,
+      dragMode: DRAG_MODE.pan,
+      dragAndDropEnabled: false,
+      measureLineColor: [0.94, 0.94, 0.94, 1],
+      measureTextColor: [0.94, 0.94, 0.94, 1],
+      rulerWidth: 1.5,
+      drawOpacity: 0.6,
+      logLevel: "error",
+    } as ConstructorParameters<typeof Niivue>[0]);
+    const draw = this.nv.drawScene.bind(this.nv);
+    // The viewer does not say when it has zoomed or panned; whatever it does, it draws.
+    this.nv.drawScene = (...given: Parameters<typeof draw>) => {
+      const result = draw(...given);
+      if (!this.closed) told.drawn();
+      return result;
+    };
+    this.nv.onLocationChange = (at: unknown) => {
+      const mm = (at as { mm?: ArrayLike<number> }).mm;
+      if (mm) told.moved(flip(toPoint(Array.from(mm))));
+    };
+    this.nv.onMeasurementCompleted = (found) => {
+      const length = (found as { distance?: number }).distance ?? 0;
+      if (length > LEAST_MM) told.measured({ length_mm: length });
+    };
+  }
+
+  /** Show a scan with its labels and spread, all in one pass: each pass goes over every voxel. */
+  async open(given: Shown): Promise<void> {
+    await this.nv.attachToCanvas(this.canvas, false);
+    performance.mark("viewer: context");
+    const { volume, labels, spread, window } = given;
+    if (spread) {
+      const [r, g, b] = given.spreadColour;
+      this.nv.addColormap(SPREAD_COLOURS, { R: [0, r, r], G: [0, g, g], B: [0, b, b], A: [0, 60, 190], I: [0, 26, 255] } as Parameters<Niivue["addColormap"]>[1]);
+    }
+    const [scan, map, share] = await Promise.all([
+      toImage(volume, "volume.nii.gz", "gray", window),
+      toImage(labels, "labels.nii.gz", "gray", null),
+      spread ? toImage(spread, "spread.nii.gz", SPREAD_COLOURS, { level: 0.5, width: 1 }) : null,
+    ]);
+    if (this.closed) return;
+    performance.mark("viewer: unpacked");
+    map.setColormapLabel(toTable(given.colours));
+    map.opacity = FILL;
+    this.labels = map;
+    this.spread = share;
+    this.colours = given.colours;
+    this.window = window;
+    this.nv.opts.atlasOutline = OUTLINE;
+    const all = share ? [scan, map, share] : [scan, map];
+    this.nv.opts.sliceType = SLICE_TYPE.MULTIPLANAR;
+    // The fourth corner, below the axial plane, is left for the view in three dimensions.
+    this.nv.customLayout = [
+      { sliceType: SLICE_TYPE.AXIAL, position: [0, 0, 0.54, 0.66] },
+      { sliceType: SLICE_TYPE.CORONAL, position: [0.54, 0, 0.46, 0.5] },
+      { sliceType: SLICE_TYPE.SAGITTAL, position: [0.54, 0.5, 0.46, 0.5] },
+    ];
+    this.nv.volumes = all;
+    this.nv.back = scan;
+    this.nv.overlays = all.slice(1);
+    this.nv.updateGLVolume();
+    performance.mark("viewer: drawn");
+  }
+
+  setLabelColours(colours: readonly LabelColour[]): void {
+    if (!this.labels || JSON.stringify(colours) === JSON.stringify(this.colours)) return;
+    this.colours = colours;
+    this.labels.setColormapLabel(toTable(colours));
+    this.refreshOverlays();
+  }
+
+  showSpread(visible: boolean): void {
+    if (!this.spread || this.spread.opacity === Number(visible)) return;
+    this.spread.opacity = Number(visible);
+    this.refreshOverlays();
+  }
+
+  setWindow(window: Window): void {
+    const volume = this.nv.volumes[0];
+    if (!volume || (window.level === this.window?.level && window.width === this.window.width)) return;
+    this.window = window;
+    volume.cal_min = window.level - window.width / 2;
+    volume.cal_max = window.level + window.width / 2;
+    // Only the scan: overlays stay as they are.
+    this.nv.refreshLayers(volume, 0);
+    this.nv.drawScene();
+  }
+
+  /** Put the cross hairs, and with them the three planes, on a point. */
+  moveTo(point: Point): void {
+    const [x, y, z] = flip(point);
+    this.nv.scene.crosshairPos = this.nv.mm2frac([x, y, z] as never, 0, true);
+    this.nv.createOnLocationChange();
+    this.nv.drawScene();
+  }
+
+  /** Show one plane large, or all three. */
+  step(plane: Tile["plane"], by: number): void {
+    const steps = { axial: [0, 0, by], coronal: [0, by, 0], sagittal: [by, 0, 0] }[plane] as [number, number, number];
+    this.nv.moveCrosshairInVox(...steps);
+  }
+
+  resetView(): void {
+    this.nv.setPan2Dxyzmm([0, 0, 0, 1] as never);
+  }
+
+  setMode(mode: Mode, penValue = 1): void {
+    this.nv.opts.dragModePrimary = mode === "measure" ? DRAG_MODE.measurement : DRAG_MODE.crosshair;
+    const draws = mode === "draw" || mode === "erase" || mode === "grow";
+    this.nv.opts.clickToSegment = mode === "grow";
+    if (draws && !this.nv.drawBitmap) this.nv.createEmptyDrawing();
+    this.nv.setDrawingEnabled(draws);
+    if (draws) this.nv.setPenValue(mode === "erase" ? 0 : penValue, mode !== "erase");
+    this.nv.drawScene();
+  }
+
+  setGrowing(percent: number): void {
+    this.nv.opts.clickToSegmentPercent = percent;
+  }
+
+  undoDrawing(): void {
+    this.nv.drawUndo();
+  }
+
+  dropDrawing(): void {
+    this.nv.setDrawingEnabled(false);
+    this.nv.closeDrawing();
+  }
+
+  countDrawn(): number {
+    let count = 0;
+    for (const value of this.nv.drawBitmap ?? []) if (value) count += 1;
+    return count;
+  }
+
+  /** The drawing as a map of labels on the scan's own grid. */
+  async saveDrawing(): Promise<Uint8Array | null> {
+    const saved = await this.nv.saveImage({ filename: "", isSaveDrawing: true, volumeByIndex: 0 });
+    return saved instanceof Uint8Array ? saved : null;
+  }
+
+  dropMeasures(): void {
+    this.nv.clearAllMeasurements?.();
+    this.nv.drawScene();
+  }
+
+  /** Where each plane lies on the page now, and which way its millimetres run. */
+  listTiles(): Tile[] {
+    const tiles: Tile[] = [];
+    const perPixel = this.canvas.width / Math.max(1, this.canvas.clientWidth);
+    this.nv.screenSlices.forEach((slice, number) => {
+      const plane = PLANES[slice.axCorSag];
+      if (!plane) return;
+      const [left = 0, top = 0, wide = 0, height = 0] = Array.from(slice.leftTopWidthHeight);
+      const start = Math.min(left, left + wide);
+      const width = Math.abs(wide);
+      const look = (fx: number, fy: number): Point => {
+        const fraction = this.nv.screenXY2TextureFrac(start + fx * width, top + fy * height, number, false);
+        return flip(toPoint(Array.from(this.nv.frac2mm(fraction, 0, true))));
+      };
+      const corner = look(INSIDE, INSIDE);
+      const span = 1 - 2 * INSIDE;
+      const right = scale(subtract(look(1 - INSIDE, INSIDE), corner), perPixel / (span * width));
+      const down = scale(subtract(look(INSIDE, 1 - INSIDE), corner), perPixel / (span * height));
+      const shown = { left: start / perPixel, top: top / perPixel, width: width / perPixel, height: height / perPixel };
+      const origin = subtract(corner, add(scale(right, INSIDE * shown.width), scale(down, INSIDE * shown.height)));
+      tiles.push({ plane, ...shown, origin, right, down });
+    });
+    return tiles;
+  }
+
+  close(): void {
+    this.closed = true;
+    this.nv.cleanup?.();
+    this.nv.gl?.getExtension("WEBGL_lose_context")?.loseContext();
+  }
+
+  private refreshOverlays(): void {
+    this.nv.volumes.slice(1).forEach((image, number) => this.nv.refreshLayers(image, number + 1));
+    this.nv.drawScene();
+  }
+}
+
+function toImage(bytes: ArrayBuffer, name: string, colours: string, window: Window | null): Promise<NVImage> {
+  const range = window ? { cal_min: window.level - window.width / 2, cal_max: window.level + window.width / 2 } : {};
+  return NVImage.loadFromUrl({ url: name, name, buffer: bytes, colormap: colours, opacity: 1, ...range });
+}
+
+function toTable(colours: readonly LabelColour[]) {
+  const all = [{ value: 0, name: "", rgba: [0, 0, 0, 0] as const }, ...colours];
+  return {
+    R: all.map((one) => one.rgba[0]),
+    G: all.map((one) => one.rgba[1]),
+    B: all.map((one) => one.rgba[2]),
+    A: all.map((one) => one.rgba[3]),
+    I: all.map((one) => one.value),
+    labels: all.map((one) => one.name),
+  };
+}
