@@ -135,7 +135,12 @@ def _read_tables(
         patients = list(_list(reader, "patient", site_ids=sites))
         studies = {item.item_id: item for item in _list(reader, "study")}
         tables.findings += (
-            _say("study", "The title is shortened to a STUDYID: enter a study identifier.", Severity.INFO, item=study)
+            _say(
+                "study",
+                "The title is shortened to a STUDYID: enter a study identifier.",
+                Severity.INFO,
+                item=study,
+            )
             for study in studies.values()
             if not study.values.get("study_code") and len(read_text(study, "title").encode()) > STUDY_BYTES
         )

@@ -107,7 +107,13 @@ def _to_plan(plan: EscalationPlan) -> dict[str, Any]:
 
 def _to_definition(definition: ToxicityDefinition | NotEvaluable) -> dict[str, Any]:
     if isinstance(definition, NotEvaluable):
-        return {"title": "", "window_days": None, "criteria": [], "evidence": [], "missing": definition.reason}
+        return {
+            "title": "",
+            "window_days": None,
+            "criteria": [],
+            "evidence": [],
+            "missing": definition.reason,
+        }
     return {
         "title": definition.title,
         "window_days": definition.window_length_days,

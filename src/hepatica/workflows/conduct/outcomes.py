@@ -114,9 +114,7 @@ def to_curve_document(item: TimeCurve) -> dict[str, Any]:
     times = [float(value) for value in curve.time]
     middle, low, high = curve.quantile()
     last = times[-1]
-    step = next(
-        (months for months in RISK_MONTHS if last / months <= RISK_COLUMNS_MOST - 1), RISK_MONTHS[-1]
-    )
+    step = next((months for months in RISK_MONTHS if last / months <= RISK_COLUMNS_MOST - 1), RISK_MONTHS[-1])
     marks = [step * number for number in range(math.ceil(last / step) + 1)]
     return {
         "code": item.code,

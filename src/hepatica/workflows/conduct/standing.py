@@ -177,6 +177,18 @@ def derive_standing(context: RecordContext) -> TrialStanding:
     )
 
 
+def read_plan(context: RecordContext) -> EscalationPlan | NotEvaluable:
+    """Return the escalation design of the protocol version in force.
+
+    Parameters
+    ----------
+    context
+        Who asks.
+    """
+    with context.store.reading() as reader:
+        return read_escalation_plan(read_protocol_version(reader, on=context.now_utc().date().isoformat()))
+
+
 def list_items_of_all_sites(reader: RecordReader, kind: str) -> Iterator[Item]:
     """Yield every item of a kind, whatever its site; for counts only.
 
