@@ -36,7 +36,13 @@ export function Levels({
             title: "Dose",
             cell: (row) => {
               const level = plan.levels[row.level - 1];
-              return level ? `${power(level.concentration_pfu_per_ml, "PFU/mL")}, ${quantity(level.volume_ceiling_ml, "mL", 1)}` : "–";
+              return level ? (
+                <span className={styles.dosage}>
+                  {power(level.concentration_pfu_per_ml, "PFU/mL")}, {quantity(level.volume_ceiling_ml, "mL", 1)}
+                </span>
+              ) : (
+                "–"
+              );
             },
           },
           { name: "injected", title: "Injected", number: true, cell: (row) => row.injected },

@@ -3,7 +3,6 @@ import { Figure } from "../../charts/Figure";
 import { RateChart } from "../../charts/RateChart";
 import { WaterfallChart } from "../../charts/WaterfallChart";
 import { Button } from "../../ui/Button";
-import { Columns } from "../../ui/Page";
 import { Panel } from "../../ui/Panel";
 import { Empty } from "../../ui/States";
 import { change, percent } from "../../ui/numbers";
@@ -31,7 +30,7 @@ export function Response({ outcomes }: { outcomes: Outcomes }) {
   return (
     <Panel title="Best overall response">
       <div className={styles.stack}>
-        <Columns>
+        <div className={styles.charts}>
           <Figure
             title="Objective response (CR or PR)"
             said={`${conf} interval, exact`}
@@ -74,9 +73,10 @@ export function Response({ outcomes }: { outcomes: Outcomes }) {
               ) : (
                 <Empty title="Nothing was measured after baseline" />
               )}
+              <p className={styles.quiet}>Letters: best response. A bar shows target lesions only; new or non-target lesions may make it PD.</p>
             </Figure>
           ) : null}
-        </Columns>
+        </div>
         {table ? <ReportTable table={table} /> : null}
       </div>
     </Panel>

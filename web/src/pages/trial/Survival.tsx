@@ -2,7 +2,6 @@ import { useState } from "react";
 import { Figure } from "../../charts/Figure";
 import { SurvivalChart } from "../../charts/SurvivalChart";
 import { Button } from "../../ui/Button";
-import { Columns } from "../../ui/Page";
 import { Panel } from "../../ui/Panel";
 import { Empty } from "../../ui/States";
 import { percent } from "../../ui/numbers";
@@ -44,11 +43,11 @@ export function Survival({ outcomes }: { outcomes: Outcomes }) {
       }
     >
       <div className={styles.stack}>
-        <Columns>
+        <div className={styles.charts}>
           {whole.map((curve) => (
             <OneCurve key={curve.code} curve={curve} arms={byArm ? outcomes.curves.filter((one) => one.code === curve.code && one.group !== "").slice(0, ARMS_MOST) : []} />
           ))}
-        </Columns>
+        </div>
         {table ? <ReportTable table={table} /> : null}
       </div>
     </Panel>
