@@ -60,7 +60,9 @@ def test_the_next_dose_on_the_page_is_that_of_the_interface_and_of_the_command_l
         assert told["hold"]["pending"] == population["advice"]["hold"]["pending"]
         assert case.page.locator("[data-hold]").is_visible()
         for level in population["levels"]:
-            row = case.page.get_by_role("row").filter(has=case.page.locator(f'[data-level="{level["level"]}"]'))
+            row = case.page.get_by_role("row").filter(
+                has=case.page.locator(f'[data-level="{level["level"]}"]')
+            )
             assert row.locator("[data-dlts]").inner_text() == str(level["dlts"])
         slots = case.page.locator("[data-free]")
         assert slots.get_attribute("data-free") == str(population["slots"]["free"])
@@ -97,7 +99,9 @@ def test_response_and_survival_on_the_page_have_their_numbers_beside_them_as_the
         case.page.get_by_role("button", name="By dose level").click()
         case.shot("by-level")
         case.page.get_by_role("button", name="Injected", exact=True).click()
-        case.page.get_by_role("heading", name="Best change of the sum of targets: injected lesions").wait_for()
+        case.page.get_by_role(
+            "heading", name="Best change of the sum of targets: injected lesions"
+        ).wait_for()
         case.shot("injected")
         case.check_accessible()
 

@@ -14,6 +14,7 @@ export interface SurvivalLine {
   /** Empty for all. */
   name: string;
   steps: readonly SurvivalStep[];
+  /** At the same months for all lines of a chart, the last of them beyond every step. */
   atRisk: ReadonlyArray<{ month: number; n: number }>;
   median: number | null;
 }
@@ -36,7 +37,7 @@ const START = { month: 0, n_censor: 0, survival: 1, lower: 1, upper: 1 };
 
 /** Kaplan-Meier: steps, censor marks, confidence band, median, and numbers at risk below the same axis. */
 export function SurvivalChart({ label, lines, band }: Props) {
-  const marks = lines.reduce<readonly { month: number }[]>((most, one) => (one.atRisk.length > most.length ? one.atRisk : most), []);
+  const marks = lines[0]?.atRisk ?? [];
   const last = Math.max(1, marks.at(-1)?.month ?? 1);
   const x = scaleLinear().domain([0, last]).range([LEFT, WIDTH - RIGHT]);
   const y = scaleLinear().domain([0, 1]).range([TOP + PLOT, TOP]);

@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import shlex
 from collections import Counter
-from collections.abc import Sequence
-from typing import Any
+from typing import Any, Final
 
 from hepatica.core.evidence import Evidence, EvidenceStatus
 from hepatica.core.findings import NotEvaluable
@@ -25,8 +24,10 @@ from hepatica.workflows.conduct.standing import (
 )
 from hepatica.workflows.record_ports import RecordContext
 
-TABLE_COHORTS = 4
-"""The table of decisions goes on for this many cohorts."""
+TABLE_COHORTS: Final = 4
+"""The table of decisions goes on for this many cohorts at least."""
+TABLE_MOST: Final = 36
+"""Its last line: more patients at one level are no escalation."""
 
 
 def answer_standing(context: RecordContext) -> dict[str, Any]:
@@ -269,23 +270,16 @@ def _to_table(population: PopulationStanding, plan: EscalationPlan) -> dict[str,
     inner = getattr(inner, "design", inner)
     if not isinstance(inner, IntervalDesign):
         return None
-    most = max((population.data.count(dose) for dose in population.data.doses), default=0)
-    found = inner.table(max(most, plan.cohort_size * TABLE_COHORTS))
-    rows: Sequence[Any] = [
-        row
-        for row in found.rows
-        if row["n"] % plan.cohort_size == 0 or row["n"] == population.data.count(_current(population))
-    ]
+    current = population.data.completed().current_dose
+    here = 0 if current is None else population.data.count(current)
+    found = inner.table(min(TABLE_MOST, max(here, plan.cohort_size * TABLE_COHORTS)))
+    rows = [row for row in found.rows if row["n"] % plan.cohort_size == 0 or row["n"] == here]
     return {
         "title": found.title,
         "columns": dict(found.columns),
         "rows": [dict(row) for row in rows],
         "notes": list(found.notes),
     }
-
-
-def _current(population: PopulationStanding) -> Any:
-    return population.data.completed().current_dose
 
 
 def _to_uncounted(standing: TrialStanding, actor: Actor) -> list[dict[str, Any]]:

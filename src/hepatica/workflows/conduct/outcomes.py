@@ -96,26 +96,51 @@ def to_outcomes_document(found: DerivedTrial) -> dict[str, Any]:
         "waterfalls": [
             _to_waterfall(group, lines) for group, lines in content.figures.changes.items() if lines
         ],
-        "curves": [to_curve_document(curve) for curve in content.figures.curves],
+        "curves": to_curve_documents(content.figures.curves),
         "tables": [_to_table(table) for table in content.tables if table.table_id in SHOWN],
         "findings": [finding.to_dict() for finding in content.findings[:FINDINGS_MOST]],
     }
 
 
-def to_curve_document(item: TimeCurve) -> dict[str, Any]:
-    """Return a Kaplan-Meier curve with its numbers at risk.
+def to_curve_documents(curves: Sequence[TimeCurve]) -> list[dict[str, Any]]:
+    """Return Kaplan-Meier curves with numbers at risk; curves of one endpoint share their months.
 
     Parameters
     ----------
-    item
+    curves
         Times in months.
     """
+    last: dict[str, float] = {}
+    for item in curves:
+        last[item.code] = max(last.get(item.code, 0.0), float(item.curve.time[-1]))
+    return [_to_curve(item, marks=list_risk_months(last[item.code])) for item in curves]
+
+
+def list_risk_months(last_month: float) -> list[int]:
+    """Return the months at which numbers at risk are given.
+
+    Parameters
+    ----------
+    last_month
+        Longest follow-up.
+
+    Examples
+    --------
+    >>> list_risk_months(8.3)
+    [0, 1, 2, 3, 4, 5, 6, 7, 8, 9]
+    >>> list_risk_months(22.5)
+    [0, 3, 6, 9, 12, 15, 18, 21, 24]
+    """
+    step = next(
+        (months for months in RISK_MONTHS if last_month / months <= RISK_COLUMNS_MOST - 1), RISK_MONTHS[-1]
+    )
+    return [step * number for number in range(math.ceil(last_month / step) + 1)]
+
+
+def _to_curve(item: TimeCurve, *, marks: Sequence[int]) -> dict[str, Any]:
     curve = item.curve
     times = [float(value) for value in curve.time]
     middle, low, high = curve.quantile()
-    last = times[-1]
-    step = next((months for months in RISK_MONTHS if last / months <= RISK_COLUMNS_MOST - 1), RISK_MONTHS[-1])
-    marks = [step * number for number in range(math.ceil(last / step) + 1)]
     return {
         "code": item.code,
         "title": item.title,

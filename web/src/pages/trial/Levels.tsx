@@ -8,7 +8,7 @@ import type { Population, Standing } from "./questions";
 
 type Plan = NonNullable<Standing["plan"]>;
 
-const BAR = 120;
+const BAR = 90;
 
 /** Patients and toxicities by level, as the design counts them. */
 export function Levels({
@@ -48,11 +48,15 @@ export function Levels({
           { name: "injected", title: "Injected", number: true, cell: (row) => row.injected },
           { name: "evaluable", title: "Evaluable", number: true, cell: (row) => row.evaluable },
           { name: "dlts", title: "DLT", number: true, cell: (row) => <strong data-dlts>{row.dlts}</strong> },
-          { name: "pending", title: "Window open", number: true, cell: (row) => row.pending },
-          { name: "undecided", title: "Undecided", number: true, cell: (row) => row.undecided },
+          {
+            name: "pending",
+            title: "Window open",
+            number: true,
+            cell: (row) => (row.undecided > 0 ? `${row.pending + row.undecided} (${row.undecided} undecided)` : row.pending),
+          },
           { name: "out", title: "Not evaluable", number: true, cell: (row) => row.not_evaluable },
           { name: "waiting", title: "Assigned", number: true, cell: (row) => row.waiting },
-          { name: "rate", title: "DLT rate, the design's estimate", cell: (row) => <RateBar value={row.prob_tox} target={plan.target_fraction} /> },
+          { name: "rate", title: "Estimated DLT rate", cell: (row) => <RateBar value={row.prob_tox} target={plan.target_fraction} /> },
           {
             name: "open",
             title: "Admissible",
@@ -62,7 +66,7 @@ export function Levels({
       />
       <div className={styles.foot}>
         <p className={styles.quiet}>
-          Evaluable: the outcome is known. Counts are of all sites, as a dose is decided on all patients{elsewhere > 0 ? `; ${elsewhere} of them are not of your sites and are not named` : ""}.
+          Evaluable: the outcome is known. Estimated rate: the design’s own, with the target as a line. Counts are of all sites, as a dose is decided on all patients{elsewhere > 0 ? `; ${elsewhere} of them are not of your sites and are not named` : ""}.
         </p>
         {population.dlts.length > 0 ? (
           <p className={styles.quiet}>
