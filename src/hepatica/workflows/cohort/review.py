@@ -26,6 +26,8 @@ READ_DAYS: Final = 6
 BIAS_FRACTION: Final = 0.06
 """How much larger the second reader sees lesions of patients over whom the two differ."""
 SHORT_AXIS_FRACTION: Final = 0.8
+TARGET_LEAST_MM: Final = 10.0
+"""RECIST 1.1: a target is at least this long at baseline."""
 
 
 class PatientReview:
@@ -84,10 +86,14 @@ class PatientReview:
 
     def _measure(self, stage: Stage, *, reader: str, bias: float) -> None:
         context = stage.act_as(reader)
+        roles: dict[str, str] = {}
         for place, day in enumerate(self._patient.scans, start=1):
             for lesion in self._patient.list_seen(day):
                 true_mm = lesion.measure_mm(self._patient.row.course, self._patient.to_week(day))
                 values = {"scan_id": self._care.find_scan_id(place), **self._to_values(true_mm, bias=bias)}
+                if place == 1 or lesion.seen_from_week:
+                    roles.setdefault(lesion.name, _find_role(values, is_new=bool(lesion.seen_from_week)))
+                values["lesion_role"] = roles[lesion.name]
                 record_measurement(
                     context, read_id=self._reads[reader], lesion_id=self._care.find_lesion_id(lesion.name),
                     values=values,
@@ -191,6 +197,12 @@ class PatientReview:
 
     def _list(self, stage: Stage, kind: str) -> tuple[Item, ...]:
         return stage.writer.list_items(ItemFilter(kind=kind, patient_id=self._care.patient_id)).items
+
+
+def _find_role(values: Mapping[str, Any], *, is_new: bool) -> str:
+    if is_new:
+        return "NEW"
+    return "TARGET" if values["longest_diameter_mm"] >= TARGET_LEAST_MM else "NON-TARGET"
 
 
 CHECKED: Final[Mapping[str, tuple[str, ...]]] = {
