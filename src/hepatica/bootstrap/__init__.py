@@ -56,6 +56,8 @@ from hepatica.bootstrap.scans import (
     make_scan_ports,
 )
 from hepatica.bootstrap.serving import (
+    answer_standing_apart,
+    derive_trial_outcomes_apart,
     find_studies_apart,
     list_label_values_apart,
     list_plan_choices_apart,
@@ -83,7 +85,9 @@ __all__ = [
     "DemoAccounts",
     "OpenRecord",
     "SystemClock",
+    "answer_standing_apart",
     "back_up_record",
+    "derive_trial_outcomes_apart",
     "find_studies_apart",
     "has_demo_record",
     "list_label_values_apart",

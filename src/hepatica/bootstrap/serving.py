@@ -47,6 +47,30 @@ def move_scan_apart(
         return {"item_id": item.item_id}
 
 
+def derive_trial_outcomes_apart(
+    home: str, database: str, actor: Actor, request_id: str, asked: dict[str, str]
+) -> dict[str, Any]:
+    """Derive response and survival; made for a process of its own, as curves take numerical libraries."""
+    from dataclasses import replace
+
+    from hepatica.bootstrap.trials import make_trial_report_ports
+    from hepatica.workflows.conduct.outcomes import derive_trial_outcomes
+
+    with open_record(Path(home), database=database) as record:
+        context = replace(record.context, actor=actor, request_id=request_id)
+        return derive_trial_outcomes(context, ports=make_trial_report_ports(), **asked)
+
+
+def answer_standing_apart(home: str, database: str, actor: Actor, request_id: str) -> dict[str, Any]:
+    """Ask a design that needs numerical libraries; made for a process of its own."""
+    from dataclasses import replace
+
+    from hepatica.workflows.conduct.answer import answer_standing
+
+    with open_record(Path(home), database=database) as record:
+        return answer_standing(replace(record.context, actor=actor, request_id=request_id))
+
+
 def make_job_world(record: OpenRecord) -> JobWorld:
     """Return what long work of a record may use."""
     from hepatica.adapters.store.serving import open_scratch

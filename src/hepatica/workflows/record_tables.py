@@ -43,6 +43,10 @@ from hepatica.workflows.record_tumours import (
 
 RIGHT: Final = "export.report"
 """Who may have a report: nobody who reads blinded. What it is made of is read with the report's own authority."""
+TRIAL_RIGHT: Final = "trial.read"
+"""Who may see how a trial stands."""
+STUDY_BYTES: Final = 20
+"""Longest STUDYID of the datasets; a row with a longer one would be left out."""
 COLUMNS: Final = {
     "DM": DM_COLUMNS, "DS": DS_COLUMNS, "AE": AE_COLUMNS, "EX": EX_COLUMNS, "TU": TU_COLUMNS, "TR": TR_COLUMNS,
 }  # fmt: skip
@@ -97,11 +101,49 @@ def read_record_tables(
     require_right(context.actor, RIGHT, site_id=site_id)
     if not site_id and not context.actor.is_system:
         raise NotFoundError(expected="a site", given="none", where="site_id", action="name the site")
+    sites = frozenset({site_id}) if site_id else None
+    return _read_tables(context, sites, criterion=criterion, progress=progress)
+
+
+def read_tables_of_sites(
+    context: RecordContext, *, criterion: str = "recist-1.1", progress: Progress = SILENT
+) -> RecordTables:
+    """Return the tables of all sites of the person, for figures of a trial that name nobody elsewhere.
+
+    Parameters
+    ----------
+    context
+        Who asks; needs the right ``trial.read``.
+    criterion, progress
+        As in `read_record_tables`.
+
+    Raises
+    ------
+    NotFoundError
+        If there is no patient.
+    """
+    require_right(context.actor, TRIAL_RIGHT)
+    sites = None if context.actor.is_system else context.actor.site_ids
+    return _read_tables(context, sites, criterion=criterion, progress=progress)
+
+
+def _read_tables(
+    context: RecordContext, sites: frozenset[str] | None, *, criterion: str, progress: Progress
+) -> RecordTables:
     tables = RecordTables()
     with context.store.reading() as reader:
-        sites = frozenset({site_id}) if site_id else None
         patients = list(_list(reader, "patient", site_ids=sites))
         studies = {item.item_id: item for item in _list(reader, "study")}
+        tables.findings += (
+            _say(
+                "study",
+                "The title is shortened to a STUDYID: enter a study identifier.",
+                Severity.INFO,
+                item=study,
+            )
+            for study in studies.values()
+            if not study.values.get("study_code") and len(read_text(study, "title").encode()) > STUDY_BYTES
+        )
         for number, patient in enumerate(patients):
             progress.advance(number / len(patients))
             held = {kind: list(_list(reader, kind, patient_id=patient.item_id)) for kind in KINDS}
@@ -270,13 +312,19 @@ def _name_lesions(lesions: Sequence[Item]) -> dict[str, str]:
 
 
 def _find_study(consents: Sequence[Item], studies: Mapping[str, Item]) -> str:
-    """Return STUDYID: the title of the protocol that was consented to last, else of the only one."""
+    """Return STUDYID: of the protocol that was consented to last, else of the only one."""
     for consent in sorted(consents, key=lambda item: read_text(item, "signed_date"), reverse=True):
         study = studies.get(read_text(consent, "study_id"))
         if study is not None:
-            return read_text(study, "title")[:200]
-    titles = {read_text(study, "title")[:200] for study in studies.values()}
-    return titles.pop() if len(titles) == 1 else "NOT GIVEN"
+            return _name_study(study)
+    names = {_name_study(study) for study in studies.values()}
+    return names.pop() if len(names) == 1 else "NOT GIVEN"
+
+
+def _name_study(study: Item) -> str:
+    """Return the study's code, else its title, no longer than STUDYID may be."""
+    text = read_text(study, "study_code") or read_text(study, "title")
+    return text.encode()[:STUDY_BYTES].decode(errors="ignore").strip()
 
 
 def _list(

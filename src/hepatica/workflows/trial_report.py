@@ -165,6 +165,69 @@ class TrialReportPorts:
     code_version: str
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DerivedTrial:
+    """A trial with everything its report shows.
+
+    Parameters
+    ----------
+    data, content
+        Datasets, and what is shown of them.
+    assessor
+        Whose assessments are shown.
+    rules, settings, words
+        By which they were derived.
+    """
+
+    data: TrialData
+    content: ReportContent
+    assessor: Assessor
+    rules: EndpointRules
+    settings: ResponseSettings
+    words: ReportWords
+
+
+def derive_trial(
+    request: TrialReportRequest, *, ports: TrialReportPorts, progress: Progress = SILENT
+) -> DerivedTrial:
+    """Derive what a report shows, and write nothing.
+
+    Parameters
+    ----------
+    request, ports, progress
+        As in `report_trial`.
+
+    Raises
+    ------
+    UsageError
+        For a criterion whose codes the tables do not have.
+    """
+    if request.criterion not in CRITERIA:
+        raise UsageError(
+            expected=f"one of {', '.join(CRITERIA)}", given=f"'{request.criterion}'", where="--criteria",
+            action="see 'hepatica response derive' for the other criteria",
+        )  # fmt: skip
+    words = read_given_words(request.words, read_bytes=ports.read_bytes)
+    rules = read_given_rules(request.rules, read_bytes=ports.read_bytes)
+    settings = ResponseSettings(criterion=request.criterion)
+    progress.stage("Reading tables")
+    data = read_trial(request.folder, ports=ports.data)
+    data.findings += request.notes
+    progress.stage("Deriving datasets")
+    derive_datasets(data, rules=rules, settings=settings, words=words, ports=ports.data)
+    for name, rows in data.datasets.items():
+        data.datasets[name], findings = ports.keep_good(name.lower(), rows)
+        data.findings += findings
+    progress.stage("Checking conformance")
+    data.conformance = _check_output(data)
+    run_time = ports.clock.now()
+    content = _compose(data, request, rules=rules, settings=settings, words=words, run_time=run_time)
+    assessor = _choose_assessor(data, request)
+    return DerivedTrial(
+        data=data, content=content, assessor=assessor, rules=rules, settings=settings, words=words
+    )
+
+
 def report_trial(
     request: TrialReportRequest,
     *,
@@ -192,41 +255,16 @@ def report_trial(
     -------
     outcome
         Partial where rows or subjects were left out.
-
-    Raises
-    ------
-    UsageError
-        For a criterion whose codes the tables do not have.
     """
-    if request.criterion not in CRITERIA:
-        raise UsageError(
-            expected=f"one of {', '.join(CRITERIA)}", given=f"'{request.criterion}'", where="--criteria",
-            action="see 'hepatica response derive' for the other criteria",
-        )  # fmt: skip
-    words = read_given_words(request.words, read_bytes=ports.read_bytes)
-    rules = read_given_rules(request.rules, read_bytes=ports.read_bytes)
-    settings = ResponseSettings(criterion=request.criterion)
-    progress.stage("Reading tables")
-    data = read_trial(request.folder, ports=ports.data)
-    data.findings += request.notes
-    progress.stage("Deriving datasets")
-    derive_datasets(data, rules=rules, settings=settings, words=words, ports=ports.data)
-    for name, rows in data.datasets.items():
-        data.datasets[name], findings = ports.keep_good(name.lower(), rows)
-        data.findings += findings
-    progress.stage("Checking conformance")
-    data.conformance = _check_output(data)
-    run_time = ports.clock.now()
-    content = _compose(data, request, rules=rules, settings=settings, words=words, run_time=run_time)
+    found = derive_trial(request, ports=ports, progress=progress)
+    data, content, run_time = found.data, found.content, found.content.run_time
     with ports.stage_output(out, overwrite=overwrite) as stage:
         progress.stage("Writing datasets")
         _write_datasets(data, stage, request=request, ports=ports, run_time=run_time)
         _write_conformance(data, stage, ports=ports)
         progress.stage("Drawing")
         ports.write_pages(stage, content, progress)
-        manifest = _write_manifest(
-            data, request, stage, rules=rules, settings=settings, words=words, ports=ports, run_time=run_time
-        )
+        manifest = _write_manifest(found, request, stage, ports=ports)
     return ResponseOutcome(
         document=_summarise(data, content, out=out, files=sorted(manifest.outputs)), partial=data.partial
     )
@@ -385,20 +423,13 @@ def _write_conformance(data: TrialData, stage: Path, *, ports: TrialReportPorts)
 
 
 def _write_manifest(
-    data: TrialData,
-    request: TrialReportRequest,
-    stage: Path,
-    *,
-    rules: EndpointRules,
-    settings: ResponseSettings,
-    words: ReportWords,
-    ports: TrialReportPorts,
-    run_time: datetime,
+    found: DerivedTrial, request: TrialReportRequest, stage: Path, *, ports: TrialReportPorts
 ) -> Manifest:
+    data, rules, settings, words = found.data, found.rules, found.settings, found.words
     files = sorted(path for path in stage.rglob("*") if path.is_file())
     manifest = Manifest(
         command="trial report",
-        run_time=run_time,
+        run_time=found.content.run_time,
         code_version=ports.code_version,
         inputs={name.lower(): ports.digest_file(path) for name, path in data.sources.items()},
         sources={name.lower(): request.origin or str(path) for name, path in data.sources.items()},

@@ -75,3 +75,14 @@ export function instant(text: string | null | undefined): string {
   const own = new Date(at.getTime() - at.getTimezoneOffset() * 60_000).toISOString();
   return `${day(own)} ${own.slice(11, 16)}`;
 }
+
+const RAISED = "⁰¹²³⁴⁵⁶⁷⁸⁹";
+
+/** ``2e8`` and ``"PFU"`` as ``2 × 10⁸ PFU``; amounts of virus are said in powers. */
+export function power(value: number | null | undefined, unit: string): string {
+  if (value === null || value === undefined || !(value > 0)) return "–";
+  const exponent = Math.floor(Math.log10(value) + 1e-9);
+  const factor = Number((value / 10 ** exponent).toPrecision(3));
+  const raised = String(exponent).replace("-", "⁻").replace(/\d/g, (digit) => RAISED[Number(digit)] ?? digit);
+  return `${factor === 1 ? "" : `${factor}${GAP}×${GAP}`}10${raised}${GAP}${unit}`;
+}

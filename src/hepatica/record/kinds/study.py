@@ -12,6 +12,7 @@ KIND: Final = Kind(
     of_patient=False,
     fields=(
         FieldRule(name="title", label="Title", required=True),
+        FieldRule(name="study_code", label="Study identifier (STUDYID)"),
         FieldRule(name="protocol_version", label="Version", required=True),
         FieldRule(name="valid_from_date", label="Valid from", type=FieldType.DATE, required=True),
         FieldRule(name="dose_protocol", label="Dose protocol", required=True),

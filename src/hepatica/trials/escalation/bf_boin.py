@@ -37,6 +37,8 @@ class BfBoin(Boin):
     """
 
     name: ClassVar[str] = "bf-boin"
+    uses_responses: ClassVar[bool] = True
+    """It decides by responses too."""
     capacity: int = 12
     escalation_dose: int | None = None
 

@@ -65,6 +65,8 @@ class Blrm:
     """
 
     name: ClassVar[str] = "blrm"
+    computes_apart: ClassVar[bool] = True
+    """It integrates over a grid with numerical libraries."""
     dose_count: int
     dose_amounts: tuple[float, ...] = ()
     reference_amount: float | None = None

@@ -49,6 +49,8 @@ class Boin12(IntervalDesign):
     """
 
     name: ClassVar[str] = "boin12"
+    uses_responses: ClassVar[bool] = True
+    """It decides by responses too."""
     target: float = 0.35
     phi_t: float | None = None
     phi_e: float = 0.25

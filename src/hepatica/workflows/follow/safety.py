@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import defaultdict
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import date, datetime
 
@@ -18,7 +19,7 @@ from hepatica.followup.safety.terms import check_grade
 from hepatica.followup.safety.toxicity import ToxicEvent, ToxicityDefinition, TreatedPatient
 from hepatica.record.item import Item
 from hepatica.workflows.follow.protocol import find_study, find_toxicity_definition, list_all, read_patient
-from hepatica.workflows.record_ports import ItemFilter, RecordContext
+from hepatica.workflows.record_ports import PAGE_MAX, ItemFilter, RecordContext
 from hepatica.workflows.serious_events import measure_clock
 
 NOT_TREATED = NotEvaluable(reason="not injected yet: the window has not begun")
@@ -124,8 +125,10 @@ def judge_events(context: RecordContext, *, patient_id: str) -> PatientEvents:
         key=lambda item: (str(item.values["start_date"]), item.item_id),
         reverse=True,
     )
-    now = context.now_utc()
-    verdict = _judge(patient, items, definition, as_of=now.date())
+    now = context.patient_now(patient_id)
+    with context.store.reading() as reader:
+        consents = reader.list_items(ItemFilter(kind="consent", patient_id=patient_id, limit=PAGE_MAX)).items
+    verdict = judge_toxicity(patient, items, definition, as_of=now.date(), consents=consents)
     by_row = {} if isinstance(verdict, NotEvaluable) else {e.event.row: e for e in verdict.events}
     missing = verdict if isinstance(verdict, NotEvaluable) else NotEvaluable(reason="began after this day")
     return PatientEvents(
@@ -163,22 +166,40 @@ def grade_results(context: RecordContext, *, patient_id: str) -> tuple[GradedTes
     return tuple(_grade_test(code, items, start=start) for code, items in sorted(by_test.items()))
 
 
-def _judge(
-    patient: Item, items: list[Item], definition: ToxicityDefinition | NotEvaluable, *, as_of: date
+def judge_toxicity(
+    patient: Item,
+    items: Sequence[Item],
+    definition: ToxicityDefinition | NotEvaluable,
+    *,
+    as_of: date,
+    consents: Sequence[Item] = (),
 ) -> PatientVerdict | NotEvaluable:
+    """Judge a patient for dose-limiting toxicity, or say why nobody can.
+
+    Parameters
+    ----------
+    patient, items
+        The patient and his adverse events; an event's ``row`` is its place among them, from 1.
+    definition
+        Of the protocol version.
+    as_of
+        Today, in the calendar of the patient's dates.
+    consents
+        His consents: who withdrew from follow-up is observed no longer.
+    """
     first = patient.values.get("reference_date")
     if isinstance(definition, NotEvaluable):
         return definition
     if not isinstance(first, str) or len(first) != len("2026-01-01"):
         return NOT_TREATED
-    off = patient.values.get("lost_date") or patient.values.get("death_date")
+    off = _find_last_day(patient, consents)
     try:
         return judge_patient(
             TreatedPatient(
                 subject=patient.item_id,
                 dose=str(patient.values.get("dose_level", "")),
                 first_dose=date.fromisoformat(first),
-                off_study=PartialDate.from_text(str(off)).day if off else None,
+                off_study=off,
                 events=tuple(_to_event(item, row) for row, item in enumerate(items, start=1)),
             ),
             definition=definition,
@@ -186,6 +207,18 @@ def _judge(
         )
     except HepaticaError as refusal:
         return NotEvaluable(reason=f"{refusal.expected}; given {refusal.given}")
+
+
+def _find_last_day(patient: Item, consents: Sequence[Item]) -> date | None:
+    """Return the day on which observation ended, None while it goes on or where it is known in part only."""
+    found = [str(patient.values[name]) for name in ("lost_date", "death_date") if patient.values.get(name)]
+    found += [
+        str(consent.values["withdrawn_date"])
+        for consent in consents
+        if consent.values.get("withdrawn_date") and consent.values.get("withdrawal_scope") != "treatment"
+    ]
+    days = [day for text in found if (day := PartialDate.from_text(text).day) is not None]
+    return min(days, default=None)
 
 
 def _to_event(item: Item, row: int) -> ToxicEvent:

@@ -289,6 +289,8 @@ function Ready({ scene, plan, values, etag }: { scene: Scene; plan: PlanDocument
                         <Badge tone="caution">moved by hand</Badge>
                         <Button onClick={reset}>Back to {choice.key}</Button>
                       </>
+                    ) : choice.puncture.tracks.every((track) => track.deposits.length === 0) ? (
+                      <span className={styles.quiet}>No place for the volume along it: to look at, or to start from when you drag.</span>
                     ) : mayWrite ? (
                       chosenPunctures.includes(choice.key) ? (
                         <Badge tone="good">chosen for {choice.lesionId}</Badge>

@@ -26,6 +26,8 @@ const BOTTOM = 26;
 const RIGHT = 88;
 const DAYS_PER_WEEK = 7;
 const GAP_PX = 13;
+/** With more lines, names would run out of the chart; pointing at a mark still tells its name. */
+const NAMES_MOST = 14;
 
 /** Lines over weeks since the baseline, named at their ends; injections as marks on top. */
 export function Curves({ label, lines, last, unit, fromZero, injections }: Props) {
@@ -72,7 +74,7 @@ export function Curves({ label, lines, last, unit, fromZero, injections }: Props
               <title>{`${one.name}, week ${(point.day / DAYS_PER_WEEK).toFixed(0)}: ${point.value.toFixed(1)} ${unit}`}</title>
             </g>
           ))}
-          {one.points.length > 0 ? (
+          {one.points.length > 0 && lines.length <= NAMES_MOST ? (
             <text x={x((one.points.at(-1)?.day ?? 0) / DAYS_PER_WEEK) + 8} y={(ends.get(one.name) ?? 0) + 4} className={styles.name}>
               {one.name}
             </text>
