@@ -9,6 +9,7 @@ import signal
 import subprocess
 import sys
 import threading
+import time
 from queue import Queue
 
 import pytest
@@ -56,7 +57,15 @@ def start_demo(folder, *more: str):
         process.kill()
         raise
     port = int(re.search(r":(\d+)\s*$", lines[-1]).group(1))
-    return LiveServer(process=process, port=port, link=""), lines
+    server = LiveServer(process=process, port=port, link="")
+    # The address is announced when it is bound, a moment before it answers.
+    deadline = time.monotonic() + MAKING_S
+    while True:
+        try:
+            server.ask("GET", "/health")
+            return server, lines
+        except OSError:
+            assert process.poll() is None and time.monotonic() < deadline, lines
 
 
 def find_password(lines) -> str:
