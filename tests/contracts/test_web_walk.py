@@ -113,6 +113,9 @@ def body_of(web, method, path, kind):
         "/api/account/{account_id}": {"display_name": "N", "reason": "married"},
         "/api/read": {"patient_id": "patient1", "reader_id": web.ids[Role.READER_2], "criterion": "mrecist", "scan_ids": ["scan1"]},
         "/api/read/{read_id}/measurement": {"lesion_id": "lesion1", "longest_diameter_mm": 12.0},
+        "/api/read/{read_id}/measurement/{measurement_id}": {"longest_diameter_mm": 13.0, "reason": "again"},
+        "/api/read/{read_id}/signed-lock": {"meaning": "read", "password": PASSWORD},
+        "/api/read/{read_id}/lesion": {"location": "LIVER"},
         "/api/read/{read_id}/choice": {"chosen_read_id": "read1", "reason": "clear"},
         "/api/signatures/{kind}/{item_id}": {"meaning": "read", "password": PASSWORD},
         "/api/locks/{kind}/{item_id}": {"locked": True, "reason": ""},
@@ -156,7 +159,7 @@ def to_path(web, path, kind, role):
         "kind": kind, "item_id": f"{kind}1", "account_id": web.ids[Role.MONITOR], "job_id": "verify1", "read_id": own,
         "plan_id": "plan1", "patient_id": "patient1", "name": "report.html", "scan_id": "scan1",
         "procedure_id": "procedure1", "consent_id": "consent1", "event_id": "adverse_event1",
-        "query_id": "query1", "purpose": "uid", "lesion_id": "L1",
+        "query_id": "query1", "measurement_id": "measurement1", "purpose": "uid", "lesion_id": "L1",
     }  # fmt: skip
     if "/files/" in path and kind == "scan":
         filled["name"] = "content"

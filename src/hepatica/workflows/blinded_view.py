@@ -11,7 +11,7 @@ from hepatica.record.catalogue import find_kind
 from hepatica.record.chain import CHANGING
 from hepatica.record.event import Action, Event, JsonValue
 from hepatica.record.item import Item
-from hepatica.record.people import Actor
+from hepatica.record.people import BLINDED, Actor
 from hepatica.workflows.record_ports import ItemFilter, RecordReader
 
 
@@ -62,6 +62,41 @@ def find_own_reads(reader: RecordReader, actor: Actor) -> OwnReads:
         if not page.next:
             return OwnReads(locked=locked, patients=patients, scans=frozenset(scans))
         wanted = replace(wanted, after=page.next)
+
+
+def find_foreign_lesions(
+    reader: RecordReader, actor: Actor, own: OwnReads, *, patient_id: str
+) -> frozenset[str]:
+    """Return lesions that another reader found and that a blinded reader must not know of while his read is open.
+
+    Parameters
+    ----------
+    reader
+        View of the record.
+    actor, own
+        Who looks, and his reads; who decides between two reads sees what their readers found.
+    patient_id
+        Whose lesions.
+    """
+    if not actor.is_blinded or own.patients.get(patient_id, False):
+        return frozenset()
+    shown = {actor.account_id}
+    for read_id, locked in own.locked.items():
+        read = reader.find_item("read", read_id) if locked else None
+        if read is not None and read.patient_id == patient_id:
+            shown.add(str(read.values["reader_id"]))
+    makers = {
+        event.item_id: event.actor_id
+        for event in reader.read_events(kind="lesion", patient_id=patient_id)
+        if event.action is Action.CREATE and event.actor_id not in shown
+    }
+    others = {maker for maker in makers.values() if _is_reader(reader, maker)}
+    return frozenset(item_id for item_id, maker in makers.items() if maker in others)
+
+
+def _is_reader(reader: RecordReader, account_id: str) -> bool:
+    account = reader.find_item("account", account_id)
+    return account is not None and bool(set(_to_texts(account.values.get("roles"))) & BLINDED)
 
 
 def project_history(events: Iterable[Event], actor: Actor, own: OwnReads) -> Iterable[Event]:

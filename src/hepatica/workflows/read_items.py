@@ -12,7 +12,13 @@ from hepatica.record.event import Action, Event, EventDraft, JsonValue
 from hepatica.record.item import Item
 from hepatica.record.kind import FieldType, Sight
 from hepatica.record.people import Actor, require_right
-from hepatica.workflows.blinded_view import OwnReads, count_seen_versions, find_own_reads, project_history
+from hepatica.workflows.blinded_view import (
+    OwnReads,
+    count_seen_versions,
+    find_foreign_lesions,
+    find_own_reads,
+    project_history,
+)
 from hepatica.workflows.record_ports import ItemFilter, Page, RecordContext, RecordReader
 
 
@@ -114,7 +120,9 @@ def read_history(
 
 def _show(reader: RecordReader, actor: Actor, item: Item) -> Item | None:
     own = find_own_reads(reader, actor)
-    if not _is_for(item, actor, own):
+    if not _is_for(item, actor, own) or item.item_id in _find_foreign(
+        reader, actor, own, item.kind, item.patient_id
+    ):
         return None
     return _project(reader, actor, [item], own, item_id=item.item_id)[0]
 
@@ -145,6 +153,14 @@ def _is_for(item: Item, actor: Actor, own: OwnReads) -> bool:
     return not actor.is_blinded or not item.patient_id or item.patient_id in own.patients
 
 
+def _find_foreign(
+    reader: RecordReader, actor: Actor, own: OwnReads, kind: str, patient_id: str
+) -> frozenset[str]:
+    if kind != "lesion" or not actor.is_blinded:
+        return frozenset()
+    return find_foreign_lesions(reader, actor, own, patient_id=patient_id)
+
+
 def _list_blinded(reader: RecordReader, actor: Actor, wanted: ItemFilter, own: OwnReads) -> tuple[Page, int]:
     """List for a reader: few patients, so that all of them are looked through."""
     patients = [wanted.patient_id] if wanted.patient_id else sorted(own.patients)
@@ -153,8 +169,9 @@ def _list_blinded(reader: RecordReader, actor: Actor, wanted: ItemFilter, own: O
             item
             for patient in patients
             if patient in own.patients
+            for foreign in (_find_foreign(reader, actor, own, wanted.kind, patient),)
             for item in _list_all(reader, replace(wanted, patient_id=patient, after="", limit=500))
-            if _is_for(item, actor, own)
+            if _is_for(item, actor, own) and item.item_id not in foreign
         ),
         key=lambda item: item.item_id,
     )

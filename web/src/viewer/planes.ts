@@ -19,20 +19,26 @@ export type Mode = "look" | "measure" | "draw" | "erase" | "grow";
 /** What is shown: bytes of the volumes, and their colours. */
 export interface Shown {
   volume: ArrayBuffer;
-  labels: ArrayBuffer;
+  /** None where somebody looks who must not see where others drew. */
+  labels: ArrayBuffer | null;
   spread: ArrayBuffer | null;
   colours: readonly LabelColour[];
   spreadColour: readonly [number, number, number];
   window: Window;
+  /** One plane by itself instead of three. */
+  only?: Tile["plane"];
 }
 
 export interface Measured {
   length_mm: number;
+  start: Point;
+  end: Point;
 }
 
 /** Shorter ones are clicks. */
 const LEAST_MM = 0.5;
 const PLANES: Partial<Record<number, Tile["plane"]>> = { 0: "axial", 1: "coronal", 2: "sagittal" };
+const SLICES = { axial: SLICE_TYPE.AXIAL, coronal: SLICE_TYPE.CORONAL, sagittal: SLICE_TYPE.SAGITTAL } as const;
 /** Corners of a picture are looked at a little inside of it. */
 const INSIDE = 0.02;
 /** Labels are outlined, and filled so faintly that the scan is read through them. */
@@ -86,8 +92,9 @@ export class Planes {
       if (mm) told.moved(flip(toPoint(Array.from(mm))));
     };
     this.nv.onMeasurementCompleted = (found) => {
-      const length = (found as { distance?: number }).distance ?? 0;
-      if (length > LEAST_MM) told.measured({ length_mm: length });
+      const { distance: length = 0, startMM = [], endMM = [] } = found as Partial<Record<"startMM" | "endMM", ArrayLike<number>>> & { distance?: number };
+      const [start, end] = [flip(toPoint(Array.from(startMM))), flip(toPoint(Array.from(endMM)))];
+      if (length > LEAST_MM) told.measured({ length_mm: length, start, end });
     };
     // The context and its programs are made while the volumes are on their way.
     this.attached = this.nv.attachToCanvas(canvas, false).then(() => performance.mark("viewer: context"));
@@ -96,7 +103,7 @@ export class Planes {
   }
 
   get isOpen(): boolean {
-    return !this.closed && this.labels !== null;
+    return !this.closed && this.nv.volumes.length > 0;
   }
 
   /** Show a scan with its labels and spread, all in one pass: each pass goes over every voxel. */
@@ -109,16 +116,18 @@ export class Planes {
     }
     const [scan, map, share] = await Promise.all([
       toImage(volume, "volume.nii.gz", "gray", window),
-      toImage(labels, "labels.nii.gz", "gray", null),
+      labels ? toImage(labels, "labels.nii.gz", "gray", null) : null,
       spread ? toImage(spread, "spread.nii.gz", SPREAD_COLOURS, { level: 0.5, width: 1 }) : null,
     ]);
     performance.mark("viewer: unpacked");
     await this.attached;
     if (this.closed) return;
-    map.setColormapLabel(toTable(given.colours));
-    this.values = map.img ? map.img.slice() : null;
-    this.hide(map, given.colours);
-    map.opacity = FILL;
+    if (map) {
+      map.setColormapLabel(toTable(given.colours));
+      this.values = map.img ? map.img.slice() : null;
+      this.hide(map, given.colours);
+      map.opacity = FILL;
+    }
     this.labels = map;
     this.spread = share;
     this.colours = given.colours;
@@ -132,9 +141,15 @@ export class Planes {
       { sliceType: SLICE_TYPE.CORONAL, position: [0.54, 0, 0.46, 0.5] },
       { sliceType: SLICE_TYPE.SAGITTAL, position: [0.54, 0.5, 0.46, 0.5] },
     ];
-    this.nv.volumes = [scan, map];
+    if (given.only) {
+      this.nv.customLayout = [{ sliceType: SLICES[given.only], position: [0, 0, 1, 1] }];
+      // Keys are the page's: the viewer would take arrows for itself. And nothing lies over what is measured.
+      this.canvas.removeAttribute("tabindex");
+      this.nv.opts.crosshairWidth = 0;
+    }
+    this.nv.volumes = map ? [scan, map] : [scan];
     this.nv.back = scan;
-    this.nv.overlays = [map];
+    this.nv.overlays = map ? [map] : [];
     this.nv.updateGLVolume();
     performance.mark("viewer: asked");
     await this.waitForPicture();
@@ -179,9 +194,16 @@ export class Planes {
   /** Put the cross hairs, and with them the three planes, on a point. */
   moveTo(point: Point): void {
     const [x, y, z] = flip(point);
-    this.nv.scene.crosshairPos = this.nv.mm2frac([x, y, z] as never, 0, true);
+    const found = Array.from(this.nv.mm2frac([x, y, z] as never, 0, true));
+    // A scan that ends before the point is shown at its end, not empty.
+    this.nv.scene.crosshairPos = found.map((share) => Math.min(1, Math.max(0, share))) as never;
     this.nv.createOnLocationChange();
     this.nv.drawScene();
+  }
+
+  /** The point where the planes stand. */
+  readAt(): Point {
+    return flip(toPoint(Array.from(this.nv.frac2mm(this.nv.scene.crosshairPos, 0, true))));
   }
 
   /** Show one plane large, or all three. */

@@ -38,6 +38,7 @@ class Measured(Strict):
     volume_ml: float | None = None
     state: str | None = Field(default=None, max_length=40)
     ends_lps_mm: list[list[float]] | None = Field(default=None, max_length=4)
+    match_basis: str | None = Field(default=None, max_length=40)
 
 
 class Choice(Strict):

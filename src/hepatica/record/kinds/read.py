@@ -39,9 +39,18 @@ KIND: Final = Kind(
             required=True,
             sight=Sight.READERS,
         ),
-        FieldRule(name="adjudicates", label="Reads it decides between", type=FieldType.LIST),
-        FieldRule(name="chosen_read_id", label="Read that holds", type=FieldType.REFERENCE, refers_to="read"),
-        FieldRule(name="choice_reason", label="Why"),
+        # Who decides sees what he decides between; no reader sees the read of somebody else.
+        FieldRule(
+            name="adjudicates", label="Reads it decides between", type=FieldType.LIST, sight=Sight.READERS
+        ),
+        FieldRule(
+            name="chosen_read_id",
+            label="Read that holds",
+            type=FieldType.REFERENCE,
+            refers_to="read",
+            sight=Sight.READERS,
+        ),
+        FieldRule(name="choice_reason", label="Why", sight=Sight.READERS),
     ),
     read_right="read.read",
     write_right="read.write",

@@ -13,7 +13,8 @@ import { Table } from "../../ui/Table";
 
 interface PatientValues {
   subject_id: string;
-  status: string;
+  /** Not for blinded readers. */
+  status?: string;
   simulated?: boolean;
 }
 
@@ -76,7 +77,7 @@ export default function PatientsPage() {
                       </>
                     ),
                   },
-                  { name: "status", title: "Status", cell: (row) => row.values.status.replaceAll("_", " ") },
+                  { name: "status", title: "Status", cell: (row) => row.values.status?.replaceAll("_", " ") ?? "–" },
                   { name: "site", title: "Site", cell: (row) => names.get(row.site_id) ?? row.site_id },
                 ]}
               />

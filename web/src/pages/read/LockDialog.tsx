@@ -1,0 +1,73 @@
+/** Lock a read with a signature: the password once more; afterwards everything is read-only. */
+import { useQueryClient } from "@tanstack/react-query";
+import { type FormEvent, useId, useState } from "react";
+import { sendChange } from "../../api/items";
+import { Button } from "../../ui/Button";
+import { Dialog } from "../../ui/Dialog";
+import { TextField } from "../../ui/Field";
+import { Failure } from "../../ui/States";
+import styles from "./ReadPage.module.css";
+
+interface Props {
+  readId: string;
+  etag: string;
+  /** Locked before, and not signed. */
+  onlySign: boolean;
+  /** What is still open. */
+  open: readonly string[];
+  meaning: string;
+  onClose: () => void;
+  onDone: () => void;
+}
+
+export function LockDialog({ readId, etag, onlySign, open, meaning, onClose, onDone }: Props) {
+  const [password, setPassword] = useState("");
+  const [error, setError] = useState<unknown>(null);
+  const [busy, setBusy] = useState(false);
+  const cache = useQueryClient();
+  const form = useId();
+  async function send(event: FormEvent) {
+    event.preventDefault();
+    setBusy(true);
+    setError(null);
+    try {
+      await sendChange({ method: "POST", path: `/api/read/${readId}/signed-lock`, etag, body: { meaning, password } });
+      await cache.invalidateQueries();
+      onDone();
+    } catch (problem) {
+      setError(problem);
+      setBusy(false);
+    }
+  }
+  return (
+    <Dialog
+      title={onlySign ? "Sign the read" : "Lock and sign the read"}
+      onClose={onClose}
+      foot={
+        <>
+          <Button onClick={onClose}>Cancel</Button>
+          <Button type="submit" form={form} look="main" busy={busy} disabled={password === ""}>
+            {onlySign ? "Sign" : "Lock and sign"}
+          </Button>
+        </>
+      }
+    >
+      <form id={form} onSubmit={(event) => void send(event)} className={styles.lockForm}>
+        {onlySign ? null : <p>After this nothing of the read can be changed. From then on you may learn of the treatment.</p>}
+        {open.length > 0 ? (
+          <div className={styles.warns}>
+            <p>Not marked:</p>
+            <ul className={styles.bullets}>
+              {open.map((text) => (
+                <li key={text}>{text}</li>
+              ))}
+            </ul>
+          </div>
+        ) : null}
+        <p>The signature says: “{meaning}”.</p>
+        <TextField label="Your password, once more" type="password" autoComplete="current-password" autoFocus value={password} onChange={(event) => setPassword(event.target.value)} />
+      </form>
+      {error ? <Failure error={error} /> : null}
+    </Dialog>
+  );
+}
