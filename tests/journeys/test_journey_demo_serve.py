@@ -9,6 +9,7 @@ import signal
 import subprocess
 import sys
 import threading
+import time
 from queue import Queue
 
 import pytest
@@ -18,7 +19,7 @@ from live_server import LiveServer
 from hepatica.bootstrap import make_record
 
 pytestmark = pytest.mark.xdist_group("demo-serve")
-MAKING_S = 900.0
+MAKING_S = 300.0
 """Making it may wait for other tests on the same machine; the benchmark measures it."""
 
 
@@ -40,7 +41,13 @@ def start_demo(folder, *more: str):
         env={**os.environ},
     )  # fmt: skip
     queue: Queue[str] = Queue()
-    threading.Thread(target=lambda: [queue.put(line) for line in [*iter(process.stdout.readline, ""), ""]], daemon=True).start()  # fmt: skip
+
+    def listen() -> None:
+        for line in process.stdout:
+            queue.put(line)
+        queue.put("")
+
+    threading.Thread(target=listen, daemon=True).start()
     lines = [""]
     try:
         while not lines[-1].startswith("Serving on"):
@@ -50,7 +57,15 @@ def start_demo(folder, *more: str):
         process.kill()
         raise
     port = int(re.search(r":(\d+)\s*$", lines[-1]).group(1))
-    return LiveServer(process=process, port=port, link=""), lines
+    server = LiveServer(process=process, port=port, link="")
+    # The address is announced when it is bound, a moment before it answers.
+    deadline = time.monotonic() + MAKING_S
+    while True:
+        try:
+            server.ask("GET", "/health")
+            return server, lines
+        except OSError:
+            assert process.poll() is None and time.monotonic() < deadline, lines
 
 
 def find_password(lines) -> str:

@@ -172,6 +172,8 @@ def _read_levels(given: Any) -> tuple[DoseLevel, ...]:
         raise _refuse("dose levels", "none")
     try:
         return tuple(DoseLevel(**{key: float(value) for key, value in level.items()}) for level in given)
+    except HepaticaError:
+        raise
     except (AttributeError, TypeError, ValueError):
         raise _refuse("concentration_pfu_per_ml and volume_ceiling_ml of each level", "others") from None
 
