@@ -22,7 +22,7 @@ from hepatica.workflows.record_ports import PAGE_MAX, ItemFilter, RecordContext
 
 ADJUDICATOR: Final = "adjudicator"
 STATES: Final = ("started", "assigned", "locked")
-PAIRS_MOST: Final = 50
+PAIRS_MOST: Final = 25
 """Pairs of locked reads that are compared for one page."""
 COMPARED: Final = ("longest_diameter_mm", "short_axis_mm", "volume_ml", "state", "lesion_role")
 READER_WORDS: Final[Mapping[str, str]] = {"reader_1": "R1", "reader_2": "R2", ADJUDICATOR: "ADJ"}

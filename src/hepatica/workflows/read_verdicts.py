@@ -142,7 +142,7 @@ def build_course(own: ReadMarks, *, criterion: Criterion) -> tuple[Course | NotE
     findings: list[str] = []
     lesions = [
         lesion
-        for lesion_id in dict.fromkeys(str(mark.values["lesion_id"]) for mark in own.marks)
+        for lesion_id in sorted({str(mark.values["lesion_id"]) for mark in own.marks}, key=own.name_lesion)
         if (lesion := _to_lesion(own, lesion_id, findings)) is not None
     ]
     chosen = {lesion.lesion_id: lesion for lesion in lesions}

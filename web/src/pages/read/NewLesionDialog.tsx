@@ -1,4 +1,5 @@
 /** Name a lesion that nobody named before. */
+import { useQueryClient } from "@tanstack/react-query";
 import { type FormEvent, useId, useState } from "react";
 import { sendChange } from "../../api/items";
 import { Button } from "../../ui/Button";
@@ -15,6 +16,7 @@ export function NewLesionDialog({ readId, onClose, onMade }: { readId: string; o
   const [segment, setSegment] = useState("");
   const [error, setError] = useState<unknown>(null);
   const [busy, setBusy] = useState(false);
+  const cache = useQueryClient();
   const form = useId();
   async function send(event: FormEvent) {
     event.preventDefault();
@@ -23,6 +25,7 @@ export function NewLesionDialog({ readId, onClose, onMade }: { readId: string; o
     try {
       const place = location === "" ? other.trim() : location;
       const { data } = await sendChange<{ item_id: string }>({ method: "POST", path: `/api/read/${readId}/lesion`, body: { location: place, segment: segment.trim() } });
+      await cache.invalidateQueries({ queryKey: ["read-page", readId] });
       onMade(data.item_id);
     } catch (problem) {
       setError(problem);

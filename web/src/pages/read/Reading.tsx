@@ -4,7 +4,6 @@ import { Badge } from "../../ui/Badge";
 import { Button } from "../../ui/Button";
 import { ReasonDialog } from "../../ui/Dialog";
 import { SelectField } from "../../ui/Field";
-import { useNotice } from "../../ui/Notices";
 import { Empty } from "../../ui/States";
 import { day, instant } from "../../ui/numbers";
 import { useShortcut } from "../../shell/shortcuts";
@@ -66,7 +65,6 @@ export function Reading({ page }: { page: ReadPageAnswer }) {
   const twin = useRef<TwinHandle>(null);
   const { link, toggle, linkHere, controls } = useLink(twin);
   const { save, remove } = useMarks(read.item_id);
-  const say = useNotice();
 
   const scan = active === "left" || !right ? baseline : right;
   const lesion = lesions.find((one) => one.lesion_id === chosen) ?? lesions[0];
@@ -308,7 +306,8 @@ export function Reading({ page }: { page: ReadPageAnswer }) {
             setDialog(null);
             setChosen(lesionId);
             save.reset();
-            say("The lesion was added; it counts once it is measured or its state confirmed");
+            setActive(right ? "right" : "left");
+            setTab("mark");
           }}
         />
       ) : null}
@@ -335,6 +334,13 @@ function listOpen(page: ReadPageAnswer): string[] {
   });
 }
 
+function toOpenWords(page: ReadPageAnswer, count: number): string {
+  if (page.pair.length > 0) return page.read.chosen_read_id ? "Decided, not locked yet" : "Choose the read that holds first";
+  if (page.marks.length === 0) return "Nothing is marked yet";
+  if (count === 0) return "Every lesion is marked at every visit";
+  return count === 1 ? "One visit has lesions that are not marked" : `${count} visits have lesions that are not marked`;
+}
+
 interface FootProps {
   page: ReadPageAnswer;
   isLocked: boolean;
@@ -356,7 +362,7 @@ export function Foot({ page, isLocked, open, onLock, onSign }: FootProps) {
         </>
       ) : page.is_own ? (
         <>
-          <span className={styles.quiet}>{open.length > 0 ? `${open.length} visits have lesions that are not marked` : "Every lesion is marked at every visit"}</span>
+          <span className={styles.quiet}>{toOpenWords(page, open.length)}</span>
           <Button look="main" disabled={page.pair.length === 0 ? page.marks.length === 0 : page.read.chosen_read_id === ""} onClick={onLock}>
             Lock and sign
           </Button>

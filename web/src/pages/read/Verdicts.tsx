@@ -140,8 +140,8 @@ function Trail({ row, unit }: { row: ReadVerdict; unit: string }) {
       ["From baseline", `${toSize(numbers.baseline, unit)}, ${toChange(numbers.sum, numbers.baseline)}`],
       ["From nadir", `${toSize(numbers.nadir, unit)}, ${toChange(numbers.sum, numbers.nadir)}`],
       ["Lesions", Object.entries(numbers.lesions).map(([name, size]) => `${name} ${toSize(size, unit)}`).join(", ")],
-      ["Response limit", toDistance(numbers.above_response_limit, unit, "above", "below")],
-      ["Progression limit", toDistance(numbers.below_progression_limit, unit, "below", "above")],
+      ["Response limit", toDistance(numbers.above_response_limit, unit, "above it", "below it")],
+      ["Progression limit", toDistance(numbers.below_progression_limit, unit, "below it", "above it")],
     );
     if (noise) {
       rows.push([

@@ -124,7 +124,7 @@ export default function ReadsPage() {
 function Undecided({ pairs, total, onAssign }: { pairs: readonly Pair[]; total: number; onAssign: (pair: Pair) => void }) {
   if (pairs.length === 0) return null;
   return (
-    <Panel flush title={`To adjudicate: ${total} patients with two locked reads`}>
+    <Panel flush title={`To adjudicate: ${total} ${total === 1 ? "pair" : "pairs"} of locked reads`}>
       <Table
         caption="Two locked reads that nobody decided between"
         rows={pairs}
