@@ -3,7 +3,7 @@ import { Link } from "wouter";
 import { client, unwrap } from "../../api/client";
 import { useItems } from "../../api/items";
 import { Badge, type Tone } from "../../ui/Badge";
-import { Columns, Page } from "../../ui/Page";
+import { Page } from "../../ui/Page";
 import { Panel } from "../../ui/Panel";
 import { Answered, Empty } from "../../ui/States";
 import { Table } from "../../ui/Table";
@@ -23,8 +23,7 @@ export default function QualityPage() {
       <Answered asked={quality} what="what is open">
         {(found) => (
           <>
-            <Columns>
-              <Panel title="Open queries by age" flush>
+              <Panel title="Open queries by age" flush actions={<Link href="/queries">To the queries</Link>}>
                 {found.queries.length === 0 ? (
                   <Empty title="No open query" />
                 ) : (
@@ -42,7 +41,6 @@ export default function QualityPage() {
                       })),
                       { name: "oldest", title: "Oldest", number: true, cell: (row) => quantity(row.oldest_days, "days") },
                       { name: "answered", title: "To close", number: true, cell: (row) => <span data-answered={row.site_id}>{row.answered}</span> },
-                      { name: "open", title: <span className="visually-hidden">Open the queries</span>, cell: () => <Link href="/queries">Queries</Link> },
                     ]}
                   />
                 )}
@@ -61,7 +59,6 @@ export default function QualityPage() {
                   ]}
                 />
               </Panel>
-            </Columns>
             <Panel title="Source verification" flush>
               {found.sources.length === 0 ? (
                 <Empty title="Nothing to verify yet" />
