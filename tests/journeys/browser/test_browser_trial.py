@@ -179,3 +179,24 @@ def test_a_query_is_answered_by_the_site_and_closed_by_who_watches_over_the_data
         assert any(one["values"]["answer"] == "Checked against the chart: 41 U/L." for one in closed)
         case.shot("closed")
         case.check_accessible()
+
+
+@pytest.mark.requirement("G-quality")
+def test_a_data_manager_sees_what_is_open_by_site_and_which_serious_report_is_due(server, browser):
+    with open_case(browser, server, "quality") as case:
+        case.enter("datamanager")
+        case.go("/quality")
+        found = case.ask("/api/quality")
+        open_ = sum(sum(row["open_by_age"]) for row in found["queries"])
+        assert open_ == case.ask("/api/query?state=open")["total"]
+        assert (
+            sum(row["answered"] for row in found["queries"]) == case.ask("/api/query?state=answered")["total"]
+        )
+        for row in found["queries"]:
+            assert case.page.locator(f'[data-answered="{row["site_id"]}"]').inner_text() == str(
+                row["answered"]
+            )
+        serious = case.page.get_by_role("table", name="Serious events").get_by_role("row")
+        assert serious.count() == len(case.ask("/api/serious-events")) + 1
+        case.shot("page")
+        case.check_accessible()

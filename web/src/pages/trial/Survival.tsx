@@ -62,6 +62,7 @@ function OneCurve({ curve, arms }: { curve: Curve; arms: Curve[] }) {
       title={curve.title}
       said={
         <span data-median={curve.code}>
+          {arms.length > 0 ? "all levels: " : ""}
           {curve.events} of {curve.n} with an event; median {sayMedian(curve)}
         </span>
       }
