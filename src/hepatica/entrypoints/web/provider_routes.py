@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Annotated, Any, Final
 
-from fastapi import APIRouter, Cookie, Header, Query, Response
+from fastapi import APIRouter, Cookie, Query, Request, Response
 from fastapi.responses import RedirectResponse
 from pydantic import BaseModel, Field
 
@@ -101,6 +101,7 @@ def start_proof(
     openapi_extra=needs(ANYBODY),
 )
 def finish(
+    request: Request,
     context: ServiceContext,
     services: Services,
     state: State,
@@ -108,15 +109,14 @@ def finish(
     code: Answered = "",
     issuer: Annotated[str, Query(alias="iss", max_length=1000)] = "",
     error: Answered = "",
-    kept: Annotated[str, Cookie(alias=START_COOKIE, include_in_schema=False)] = "",
-    accept: Annotated[str, Header(include_in_schema=False)] = "",
 ) -> Any:
     """Take the provider's answer: open the session, or note the fresh login. A refused browser gets a page."""
+    kept = request.cookies.get(START_COOKIE, "")
     answer = _Answer(state=answer_state, code="" if error else code, issuer=issuer, kept=kept)
     try:
         return _take(answer, context, services, state.settings)
     except HepaticaError as problem:
-        if "text/html" not in accept:
+        if "text/html" not in request.headers.get("accept", ""):
             raise
         return RedirectResponse(f"/#/refused/{problem.code}", status_code=303)
 
