@@ -134,7 +134,7 @@ def test_an_archive_is_searched_by_its_name_and_no_request_can_name_an_address(s
         assert (study["study_uid"], study["patient_number"]) == ("2.25.10", NUMBER)
         assert monitor.post("/api/pacs/radiology/search", json={"patient_id": "p"}).status_code == 403
         for name in ("127.0.0.1:80", "http:%2F%2F127.0.0.1", "other"):
-            assert nurse.post(f"/api/pacs/{name}/search", json={"patient_id": "p"}).status_code == 404
+            assert nurse.post(f"/api/pacs/{name}/search", json={"patient_id": "p"}).status_code in (404, 405)
         for more in ({"url": url}, {"host": "127.0.0.1"}):
             body = {"patient_id": "p", **more}
             assert nurse.post("/api/pacs/radiology/search", json=body).status_code == 422
