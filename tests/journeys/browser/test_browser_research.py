@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from datetime import date, timedelta
 
 import pytest
@@ -22,6 +23,11 @@ STUDY = {
     "schedule": "tvec-liver",
     "schedule_numbers": {"imaging.window": 7, "safety.window": 7, "survival.window": 14},
 }  # fmt: skip
+
+
+def to_shown(day: date) -> re.Pattern[str]:
+    """How the pages write a day."""
+    return re.compile(rf"{day.day}\s*{day:%b}\s*{day.year}")
 
 
 @pytest.fixture(scope="module")
@@ -72,8 +78,10 @@ def test_a_typed_day_is_shown_moved_a_change_asks_whose_calendar_it_is_and_undo_
         (visit,) = case.ask("/api/visit?patient_id=p1")["items"]
         assert visit["values"]["date"] == moved
         table = case.page.get_by_role("table", name="Visits of the patient by day")
-        table.get_by_text(moved).first.wait_for()
-        assert TYPED.isoformat() not in case.page.locator("main").inner_text()
+        row = table.get_by_role("row").filter(has_text="done").first
+        row.get_by_text(to_shown(TYPED + timedelta(days=days))).wait_for()
+        shown = case.page.locator("main").inner_text()
+        assert TYPED.isoformat() not in shown and not to_shown(TYPED).search(shown)
 
         name = visit["values"]["name"]
         case.page.get_by_role("button", name=f"Change {name} {visit['values']['visit_number']}").click()
