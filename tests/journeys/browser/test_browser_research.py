@@ -78,7 +78,7 @@ def test_a_typed_day_is_shown_moved_a_change_asks_whose_calendar_it_is_and_undo_
         (visit,) = case.ask("/api/visit?patient_id=p1")["items"]
         assert visit["values"]["date"] == moved
         table = case.page.get_by_role("table", name="Visits of the patient by day")
-        row = table.get_by_role("row").filter(has_text="done").first
+        row = table.locator("tbody tr").filter(has_text="done").first
         row.get_by_text(to_shown(TYPED + timedelta(days=days))).wait_for()
         shown = case.page.locator("main").inner_text()
         assert TYPED.isoformat() not in shown and not to_shown(TYPED).search(shown)
