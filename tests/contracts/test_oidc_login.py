@@ -478,6 +478,21 @@ def test_an_account_invited_again_is_parted_from_both_ways_and_linked_anew(house
     assert boss.get("/api/me").status_code == 200
 
 
+@pytest.mark.requirement("G-oidc-login")
+def test_a_browser_that_is_refused_gets_a_page_that_names_the_reason_and_no_session(house):
+    client, url = begin(house)
+    back = urlsplit(house.idp.log_in(url))
+    browser = {"accept": "text/html,application/xhtml+xml"}
+    answer = client.get(f"{back.path}?{back.query}", headers=browser, follow_redirects=False)
+    assert (answer.status_code, answer.headers["location"]) == (303, "/#/refused/authentication")
+    assert COOKIE not in answer.cookies
+    again = client.get("/api/oidc/callback?error=access_denied", headers=browser, follow_redirects=False)
+    assert again.headers["location"] == "/#/refused/authentication"
+    house.web.app.state.services = WebServices()
+    none = client.get("/api/oidc/callback?code=x", headers=browser, follow_redirects=False)
+    assert none.headers["location"] == "/#/refused/not_set"
+
+
 @pytest.mark.requirement("F-OIDC-signature")
 def test_a_signature_takes_a_fresh_login_of_the_signer_once(house):
     house.web.add_patient()

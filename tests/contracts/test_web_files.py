@@ -236,6 +236,31 @@ def test_an_upload_is_kept_privately_and_given_to_the_importer_then_forgotten(ta
     assert uploads.list_uploads() == ()
 
 
+@pytest.mark.requirement("G-import-pacs")
+def test_a_study_is_asked_of_a_pacs_by_its_name_and_never_by_a_wildcard(taking):
+    web, uploads = taking
+    nurse, reader = web.enter("ben", Role.COORDINATOR), web.enter("rea", Role.READER_1)
+    asked = {
+        "kind": "pacs_import",
+        "patient_id": "p1",
+        "request": {"pacs": "radiology", "study_uid": "1.2.3"},
+    }
+    for wrong in ({"study_uid": "1.2.*"}, {"study_uid": "1" * 65}, {"address": "10.0.0.1"}, {"pacs": ""}):
+        request = {**asked["request"], **wrong}
+        assert nurse.post("/api/job", json={**asked, "request": request}).status_code == 422, wrong
+    assert reader.post("/api/job", json=asked).status_code in (403, 404)
+    answer = nurse.post("/api/job", json=asked)
+    assert answer.status_code in (200, 201, 202), answer.text
+    seen = []
+
+    def fetch(context, *, patient_id, pacs, study_uid, progress):
+        seen.append((context.actor.account_id, patient_id, pacs, study_uid))
+        return {"series": []}
+
+    state, job = run_next(web, replace(open_world(web), incoming=uploads, fetcher=fetch))
+    assert state is JobState.DONE and seen == [(job.account_id, "p1", "radiology", "1.2.3")]
+
+
 @pytest.mark.requirement("F-upload")
 def test_a_zip_bomb_and_a_path_that_leads_out_are_refused_before_the_importer_sees_them(taking):
     web, uploads = taking

@@ -84,6 +84,25 @@ def test_a_waiting_scan_is_looked_at_and_accepted_over_http(server, tmp_path):
     assert nurse.get(where + "/removal-report").status_code == 404
 
 
+@pytest.mark.requirement("G-import-phase")
+def test_a_person_names_the_contrast_phase_of_a_scan_with_a_reason(server, tmp_path):
+    from typing import get_args
+
+    from hepatica.entrypoints.web.scan_routes import PhaseName
+    from hepatica.workflows.judge_scan import PHASES
+
+    one = take(server, write_scan(tmp_path / "scan"))
+    nurse, monitor = enter(server, "ben", Role.COORDINATOR), enter(server, "mia", Role.MONITOR)
+    where, version = f"/api/scan/{one.scan_id}/phase", {"if-match": '"1-x"'}
+    body = {"phase": "arterial", "reason": "bright aorta"}
+    assert monitor.post(where, json=body, headers=version).status_code == 403
+    assert nurse.post(where, json={**body, "phase": "green"}, headers=version).status_code == 422
+    answer = nurse.post(where, json=body, headers=version)
+    assert answer.json()["values"]["phase_hint"] == "arterial (entered by a person)"
+    assert nurse.post(where, json=body, headers=version).status_code == 409
+    assert get_args(PhaseName.model_fields["phase"].annotation) == PHASES
+
+
 @pytest.mark.requirement("F-import-api")
 def test_a_scan_is_moved_over_http_in_a_process_of_its_own(server, tmp_path):
     one = take(server, write_scan(tmp_path / "scan"), patient="q")
@@ -115,7 +134,7 @@ def test_an_archive_is_searched_by_its_name_and_no_request_can_name_an_address(s
         assert (study["study_uid"], study["patient_number"]) == ("2.25.10", NUMBER)
         assert monitor.post("/api/pacs/radiology/search", json={"patient_id": "p"}).status_code == 403
         for name in ("127.0.0.1:80", "http:%2F%2F127.0.0.1", "other"):
-            assert nurse.post(f"/api/pacs/{name}/search", json={"patient_id": "p"}).status_code == 404
+            assert nurse.post(f"/api/pacs/{name}/search", json={"patient_id": "p"}).status_code in (404, 405)
         for more in ({"url": url}, {"host": "127.0.0.1"}):
             body = {"patient_id": "p", **more}
             assert nurse.post("/api/pacs/radiology/search", json=body).status_code == 422

@@ -122,6 +122,7 @@ def body_of(web, method, path, kind):
         "/api/plan/{plan_id}/session/path": {"sequence": 1, "lesion_id": "L1", "entry_lps_mm": [0, 0, 0], "tip_lps_mm": [0, 0, 9]},
         "/api/plan/{plan_id}/session/replan": {"sequence": 1},
         "/api/scan/{scan_id}/acceptance": {"reason": "same person"},
+        "/api/scan/{scan_id}/phase": {"phase": "arterial", "reason": "seen"},
         "/api/scan/{scan_id}/rejection": {"reason": "of no use"},
         "/api/scan/{scan_id}/move": {"patient_id": "patient1", "reason": "wrong patient"},
         "/api/pacs/{name}/search": {},

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from hepatica.core.progress import Progress
     from hepatica.record.event import JsonValue
     from hepatica.record.people import Actor
-    from hepatica.workflows.job_ports import JobWorld, ScanImporter
+    from hepatica.workflows.job_ports import JobWorld, ScanFetcher, ScanImporter
     from hepatica.workflows.record_ports import RecordContext
     from hepatica.workflows.view_ports import DerivedFiles, ViewPorts
 
@@ -84,6 +84,7 @@ def make_job_world(record: OpenRecord) -> JobWorld:
         incoming=record.incoming,
         check_archive=_check_archive,
         importer=make_scan_importer(record),
+        fetcher=make_scan_fetcher(record),
         make_report_ports=make_report_ports,
         make_view_ports=partial(make_view_ports, record.folder),
     )
@@ -184,6 +185,27 @@ def make_scan_importer(record: OpenRecord) -> ScanImporter:
     ) -> dict[str, JsonValue]:
         ports = make_scan_ports(record.folder, mode=record.mode)
         return import_scan(context, ports, patient_id=patient_id, path=path, progress=progress).to_document()
+
+    return take
+
+
+def make_scan_fetcher(record: OpenRecord) -> ScanFetcher:
+    """Return what takes studies from a PACS into a record."""
+    from hepatica.workflows.exchange_scans import import_from_pacs
+
+    def take(
+        context: RecordContext, *, patient_id: str, pacs: str, study_uid: str, progress: Progress
+    ) -> dict[str, JsonValue]:
+        report = import_from_pacs(
+            context,
+            make_scan_ports(record.folder, mode=record.mode),
+            make_pacs_directory(record.folder),
+            name=pacs,
+            study_uid=study_uid,
+            patient_id=patient_id,
+            progress=progress,
+        )
+        return report.to_document()
 
     return take
 

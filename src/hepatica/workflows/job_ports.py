@@ -34,6 +34,15 @@ class ScanImporter(Protocol):
         """Take every series of a file or archive, each in one change; the same import again takes the rest."""
 
 
+class ScanFetcher(Protocol):
+    """Takes a study from a PACS into the record; written by the room that speaks DICOM."""
+
+    def __call__(
+        self, context: RecordContext, *, patient_id: str, pacs: str, study_uid: str, progress: Progress
+    ) -> JobResult:
+        """Take every series of a study, by the PACS's configured name."""
+
+
 class Incoming(Protocol):
     """Uploads on their way into the record."""
 
@@ -64,6 +73,8 @@ class JobWorld:
         Refuses a file that would leave its folder or unpack to an unreasonable size.
     importer
         Takes scans in; None where this installation cannot.
+    fetcher
+        Takes studies from a PACS; None where this installation cannot.
     make_report_ports
         Returns what reports need; None where there are none.
     make_view_ports
@@ -77,6 +88,7 @@ class JobWorld:
     incoming: Incoming
     check_archive: Callable[[Path], None]
     importer: ScanImporter | None = None
+    fetcher: ScanFetcher | None = None
     make_report_ports: Callable[[], ReportPorts] | None = None
     make_view_ports: Callable[[], ViewPorts] | None = None
 

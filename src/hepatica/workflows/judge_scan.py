@@ -25,6 +25,8 @@ from hepatica.workflows.read_items import read_item
 from hepatica.workflows.record_ports import RecordContext, VaultEntry
 from hepatica.workflows.scan_ports import ScanPorts
 
+PHASES: Final = ("without contrast", "arterial", "portal venous", "delayed", "unknown")
+"""Contrast phases that a person may name; headers are read into the same words."""
 WAITING: Final = ("identity_differs", "suspected_burnt_in")
 
 
@@ -73,6 +75,27 @@ def reject_scan(context: RecordContext, *, scan_id: str, expected_version: int, 
     """
     _find(context, scan_id)
     return _change(context, scan_id, {"state": "rejected"}, version=expected_version, reason=reason)
+
+
+def name_phase(
+    context: RecordContext, *, scan_id: str, expected_version: int, phase: str, reason: str
+) -> Item:
+    """Say which contrast phase a scan shows; it stands before what was guessed from headers.
+
+    Parameters
+    ----------
+    context
+        Who looked at the images; needs ``scan.write``.
+    scan_id, expected_version
+        The scan as the person saw it.
+    phase
+        One of `PHASES`.
+    reason
+        How one knows.
+    """
+    _find(context, scan_id)
+    values = {"phase_hint": f"{phase} (entered by a person)"}
+    return _change(context, scan_id, values, version=expected_version, reason=reason)
 
 
 def move_scan(

@@ -1,5 +1,6 @@
 /** The only way from the pages to the server. */
 import createClient from "openapi-fetch";
+import { sayCalendar } from "./dates";
 import { Unreachable, toProblem } from "./problem";
 import type { paths } from "./schema";
 import { door } from "./session";
@@ -13,6 +14,7 @@ const DOOR_PATHS = ["/api/login", "/api/logout", "/api/password", "/api/me"];
 /** Send a request; after the end of a session it waits for a new login and is sent again. */
 export async function sendPatiently(request: Request): Promise<Response> {
   const isDoor = DOOR_PATHS.includes(new URL(request.url).pathname);
+  sayCalendar(request);
   for (;;) {
     const spare = request.clone();
     let answer: Response;

@@ -1,6 +1,7 @@
 /** Reading and changing items of the record, the same for every kind. */
 import { useMutation, useQuery, useQueryClient } from "@tanstack/react-query";
 import { CSRF_HEADER, makeKey, sendPatiently } from "./client";
+import { type Calendar, toDatesHeader } from "./dates";
 import { toProblem } from "./problem";
 
 export interface Item<V = Record<string, unknown>> {
@@ -75,6 +76,8 @@ export interface Change {
   etag?: string;
   /** The same key for the same wish: sent twice, done once. */
   key?: string;
+  /** Of which calendar its dates are, where the record moves them; those typed are true. */
+  dates?: Calendar;
 }
 
 /** Send one change. */
@@ -82,6 +85,7 @@ export async function sendChange<T = unknown>(change: Change): Promise<{ data: T
   return ask<T>(change.method, change.path, change.body ?? {}, {
     "idempotency-key": change.key ?? makeKey(),
     ...(change.etag ? { "if-match": change.etag } : {}),
+    ...toDatesHeader(change.dates),
   });
 }
 

@@ -2,12 +2,15 @@ import { useQueryClient } from "@tanstack/react-query";
 import { Suspense, useEffect } from "react";
 import { Redirect, Router, matchRoute, useLocation, useRouter } from "wouter";
 import { useHashLocation } from "wouter/use-hash-location";
+import { noteProof } from "../api/provider";
 import type { Me } from "../api/session";
 import { Notices } from "../ui/Notices";
 import { Empty, Failure, Loading } from "../ui/States";
 import { Boundary } from "./Boundary";
 import { LinkPage } from "./LinkPage";
-import { DoorRoom, LoginForm } from "./LoginForm";
+import { DoorRoom } from "./DoorRoom";
+import { LoginForm } from "./LoginForm";
+import { RefusedPage } from "./ProviderLogin";
 import { MeProvider, useAskMe } from "./me";
 import { mayOpen, pages } from "./pages";
 import { ReLogin } from "./ReLogin";
@@ -38,6 +41,8 @@ function Door() {
       />
     );
   }
+  if (here.startsWith("/refused/")) return <RefusedPage code={here.slice("/refused/".length)} />;
+  if (here === "/proof") return <Redirect to={noteProof()} replace />;
   if (asked.error) {
     return (
       <DoorRoom>

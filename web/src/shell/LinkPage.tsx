@@ -3,8 +3,9 @@ import { client, unwrap } from "../api/client";
 import { toSentence } from "../api/problem";
 import { Button } from "../ui/Button";
 import { TextField } from "../ui/Field";
-import { DoorRoom } from "./LoginForm";
+import { DoorRoom } from "./DoorRoom";
 import styles from "./Login.module.css";
+import { ProviderButton, useWays } from "./ProviderLogin";
 
 /** Where the one-time link of an invitation or a reset leads: choose a password. */
 export function LinkPage({ secret, onDone }: { secret: string; onDone: () => void }) {
@@ -12,6 +13,8 @@ export function LinkPage({ secret, onDone }: { secret: string; onDone: () => voi
   const [again, setAgain] = useState("");
   const [problem, setProblem] = useState<string | undefined>();
   const [busy, setBusy] = useState(false);
+  const ways = useWays();
+  const { provider = "", passwords = true } = ways.data ?? {};
   const differs = again !== "" && again !== password;
   async function send(event: FormEvent) {
     event.preventDefault();
@@ -26,6 +29,13 @@ export function LinkPage({ secret, onDone }: { secret: string; onDone: () => voi
   }
   return (
     <DoorRoom>
+      {provider ? (
+        <div className={styles.form}>
+          <p>Accept your invitation with the login of your hospital. The link works once.</p>
+          <ProviderButton label={provider} link={secret} />
+          {passwords ? <p className={styles.quiet}>Or choose a password below.</p> : <p className={styles.quiet}>Administrators may choose a password below until one of them has come in by {provider}.</p>}
+        </div>
+      ) : null}
       <p>Choose a password for your account. The link works once.</p>
       <form className={styles.form} onSubmit={(event) => void send(event)}>
         <TextField
@@ -33,7 +43,7 @@ export function LinkPage({ secret, onDone }: { secret: string; onDone: () => voi
           type="password"
           autoComplete="new-password"
           required
-          autoFocus
+          autoFocus={!provider}
           hint="A few words are easy to remember and hard to guess."
           problem={problem}
           value={password}

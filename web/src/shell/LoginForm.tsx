@@ -1,12 +1,43 @@
-import { type FormEvent, type ReactNode, useState } from "react";
+import { type FormEvent, useState } from "react";
 import type { Me } from "../api/session";
 import { Button } from "../ui/Button";
 import { TextField } from "../ui/Field";
 import styles from "./Login.module.css";
+import { ProviderButton, useWays } from "./ProviderLogin";
 import { logIn, toLoginSentence } from "./me";
 
+interface Props {
+  onDone: (me: Me) => void;
+  login?: string;
+  /** Keep the page, and log in at the provider beside it. */
+  onBeside?: () => void;
+}
+
+/** The ways in: the identity provider where there is one, and login and password where these count. */
+export function LoginForm(props: Props) {
+  const ways = useWays();
+  const [shown, setShown] = useState(false);
+  const { provider = "", passwords = true } = ways.data ?? {};
+  if (ways.isPending) return <p role="status">Reading how people log in …</p>;
+  if (!provider) return <PasswordForm {...props} />;
+  return (
+    <>
+      <div className={styles.form}>
+        <ProviderButton label={provider} {...(props.onBeside ? { onBeside: props.onBeside } : {})} />
+        {!shown ? (
+          <Button look="quiet" onClick={() => setShown(true)}>
+            {passwords ? "With a password" : "Administrator: with a password"}
+          </Button>
+        ) : null}
+      </div>
+      {shown && !passwords ? <p className={styles.quiet}>Passwords count only for an administrator, until one has come in by {provider}.</p> : null}
+      {shown ? <PasswordForm {...props} /> : null}
+    </>
+  );
+}
+
 /** Login and password. */
-export function LoginForm({ onDone, login: known = "" }: { onDone: (me: Me) => void; login?: string }) {
+function PasswordForm({ onDone, login: known = "" }: Props) {
   const [login, setLogin] = useState(known);
   const [password, setPassword] = useState("");
   const [problem, setProblem] = useState<string | undefined>();
@@ -48,23 +79,5 @@ export function LoginForm({ onDone, login: known = "" }: { onDone: (me: Me) => v
         Log in
       </Button>
     </form>
-  );
-}
-
-/** The page before anything else. */
-export function DoorRoom({ children }: { children: ReactNode }) {
-  return (
-    <main className={styles.room}>
-      <div className={styles.card}>
-        <div className={styles.brand}>
-          <img src="./icon.svg" alt="" />
-          <div>
-            <h1>Hepatica</h1>
-            <p className={styles.quiet}>Research use, not a medical device</p>
-          </div>
-        </div>
-        {children}
-      </div>
-    </main>
   );
 }

@@ -53,6 +53,11 @@ export function Shell({ page, patientId, children }: Props) {
         </Link>
         <span className={styles.note}>Research use, not a medical device</span>
         {MARKED_MODES[me.mode] ? <span className={styles.mode}>{MARKED_MODES[me.mode]}</span> : null}
+        {me.mode === "research" ? (
+          <span className={styles.mode} title="Every date of a patient is moved by his own number of days. Intervals are true.">
+            Dates are moved
+          </span>
+        ) : null}
         <nav className={styles.nav} aria-label="Pages">
           {entries.map((one) => (
             <Link

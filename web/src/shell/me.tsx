@@ -1,6 +1,7 @@
 import { useQuery } from "@tanstack/react-query";
 import { createContext, useContext } from "react";
 import { client } from "../api/client";
+import { noteMode } from "../api/dates";
 import { Problem, Unreachable, toProblem } from "../api/problem";
 import type { Me } from "../api/session";
 
@@ -27,6 +28,7 @@ export function useAskMe() {
       const { data, error, response } = await client.GET("/api/me");
       if (response.status === 401) return null;
       if (!response.ok) throw toProblem(response.status, error);
+      noteMode((data as Me).mode);
       return data as Me;
     },
     retry: (count, error) => error instanceof Unreachable && count < 3,
@@ -38,6 +40,7 @@ export function useAskMe() {
 export async function logIn(login: string, password: string): Promise<Me> {
   const { data, error, response } = await client.POST("/api/login", { body: { login, password } });
   if (!response.ok) throw toProblem(response.status, error);
+  noteMode((data as Me).mode);
   return data as Me;
 }
 

@@ -1,5 +1,6 @@
 import { type FormEvent, type ReactNode, useId, useRef, useState } from "react";
 import { makeKey, readDocument } from "../api/client";
+import { type Calendar, areDatesMoved } from "../api/dates";
 import { type Held, type Item, useChange } from "../api/items";
 import { isConflict } from "../api/problem";
 import { Button } from "./Button";
@@ -52,6 +53,12 @@ export function EntryDialog(props: Props) {
   const [reason, setReason] = useState("");
   const [base, setBase] = useState(held);
   const [theirs, setTheirs] = useState<Meanwhile | null>(null);
+  const moved = areDatesMoved();
+  // What is changed stands here as the record shows it: only the person knows which days he typed beside it.
+  const [calendar, setCalendar] = useState<Calendar | "">(held ? "" : "true");
+  const [touched, setTouched] = useState<ReadonlySet<string>>(new Set());
+  const dated = moved && fields.some(isDated);
+  const asksCalendar = dated && held !== undefined && fields.some((field) => isDated(field) && touched.has(field.name));
   const [error, setError] = useState<unknown>(null);
   const key = useRef(makeKey());
   const change = useChange<Item>();
@@ -61,17 +68,21 @@ export function EntryDialog(props: Props) {
     // Another wish is another change.
     key.current = makeKey();
     setValues((all) => ({ ...all, [name]: value }));
+    setTouched((all) => new Set(all).add(name));
   };
 
   async function send(event: FormEvent) {
     event.preventDefault();
     setError(null);
-    const wanted = { ...toSent(fields, values, base), ...fixed };
+    // A day that nobody typed is one that the record shows: it is not sent as a true one.
+    const meant = moved && base ? fields.filter((field) => !isDated(field) || touched.has(field.name)) : fields;
+    const wanted = { ...toSent(meant, values, base), ...fixed };
+    const dates = calendar ? { dates: calendar } : {};
     try {
       const { data } = await change.mutateAsync(
         base
-          ? { method: "PATCH", path: `/api/${kind}/${base.item_id}`, etag: `"${base.version}"`, key: key.current, body: { values: wanted, reason } }
-          : { method: "POST", path: `/api/${kind}`, key: key.current, body: { patient_id: patientId, values: wanted } },
+          ? { method: "PATCH", path: `/api/${kind}/${base.item_id}`, etag: `"${base.version}"`, key: key.current, body: { values: wanted, reason }, ...dates }
+          : { method: "POST", path: `/api/${kind}`, key: key.current, body: { patient_id: patientId, values: wanted }, ...dates },
       );
       const undo = base ? () => takeBack(data, base, wanted) : () => remove(data);
       say(base ? `The ${noun} was changed` : `The ${noun} was entered`, () => void undo().catch(() => say(`The ${noun} was changed since: it cannot be undone here`)));
@@ -92,7 +103,7 @@ export function EntryDialog(props: Props) {
   async function takeBack(item: Item, before: Item, sent: Values) {
     const old = Object.fromEntries(Object.keys(sent).map((name) => [name, before.values[name] ?? null]));
     await change.mutateAsync({
-      method: "PATCH", path: `/api/${kind}/${item.item_id}`, etag: `"${item.version}"`, body: { values: old, reason: "changed by mistake, undone at once" },
+      method: "PATCH", path: `/api/${kind}/${item.item_id}`, etag: `"${item.version}"`, body: { values: old, reason: "changed by mistake, undone at once" }, dates: "record",
     });
     say(`The ${noun} is as it was`);
   }
@@ -128,6 +139,31 @@ export function EntryDialog(props: Props) {
         {fields.map((field) => (
           <OneField key={field.name} field={field} value={values[field.name]} onChange={(value) => set(field.name, value)} />
         ))}
+        {dated ? (
+          <div className={styles.wide}>
+            {asksCalendar ? (
+              <SelectField
+                label="The days you typed are"
+                required
+                empty="choose"
+                value={calendar}
+                onChange={(event) => {
+                  key.current = makeKey();
+                  setCalendar(event.target.value as Calendar | "");
+                }}
+                options={[
+                  { value: "true", label: "true dates: move them" },
+                  { value: "record", label: "as the record shows them" },
+                ]}
+              />
+            ) : null}
+            <p className={styles.moved}>
+              {held
+                ? "Research record: the dates shown here are moved."
+                : "Research record: enter true dates. They are moved by this patient's own number of days before they are kept."}
+            </p>
+          </div>
+        ) : null}
         {aside ? <div className={styles.wide}>{aside(values)}</div> : null}
         {base ? (
           <div className={styles.wide}>
@@ -138,6 +174,10 @@ export function EntryDialog(props: Props) {
       {error ? <Failure error={error} /> : null}
     </Dialog>
   );
+}
+
+function isDated(field: EntryField): boolean {
+  return field.type === "date" || field.type === "moment";
 }
 
 function OneField({ field, value, onChange }: { field: EntryField; value: unknown; onChange: (value: unknown) => void }) {

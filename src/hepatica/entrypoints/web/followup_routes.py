@@ -87,7 +87,7 @@ def read_due(context: Context, wanted: Annotated[DueQuery, Query()]) -> Any:
 def read_calendar(patient_id: str, context: Context, as_of: date | None = None) -> Any:
     """List every visit of a patient with its state and the reason for it."""
     patient = read_patient(context, patient_id)
-    day = as_of or context.now_utc().date()
+    day = as_of or context.patient_now(patient_id).date()
     table = list_patient_visits(context, patient_id=patient_id, as_of=day)
     return to_calendar(table, patient=patient)
 

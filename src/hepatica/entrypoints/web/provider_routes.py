@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import Annotated, Any, Final
 
-from fastapi import APIRouter, Cookie, Query, Response
+from fastapi import APIRouter, Cookie, Query, Request, Response
 from fastapi.responses import RedirectResponse
 from pydantic import BaseModel, Field
 
-from hepatica.core.errors import AuthenticationError, NotSetError
+from hepatica.core.errors import AuthenticationError, HepaticaError, NotSetError
 from hepatica.entrypoints.web.depends import Context, ExpectedVersion, ServiceContext, Services, State
 from hepatica.entrypoints.web.models import Strict
 from hepatica.entrypoints.web.rights import ANYBODY, LOGGED_IN, needs
@@ -19,6 +20,7 @@ from hepatica.record.sign_in import SESSION_LIFE
 from hepatica.workflows.accounts import log_out
 from hepatica.workflows.enter_by_provider import Proven, begin_login, finish_login, invite_again
 from hepatica.workflows.provider_ports import IdentityProvider
+from hepatica.workflows.record_ports import RecordContext
 
 router = APIRouter(prefix="/api", tags=["People"])
 START_PATH: Final = "/api/oidc"
@@ -99,6 +101,7 @@ def start_proof(
     openapi_extra=needs(ANYBODY),
 )
 def finish(
+    request: Request,
     context: ServiceContext,
     services: Services,
     state: State,
@@ -106,12 +109,34 @@ def finish(
     code: Answered = "",
     issuer: Annotated[str, Query(alias="iss", max_length=1000)] = "",
     error: Answered = "",
-    kept: Annotated[str, Cookie(alias=START_COOKIE, include_in_schema=False)] = "",
 ) -> Any:
-    """Take the provider's answer: open the session, or note the fresh login."""
-    provider, settings = _require(services), state.settings
-    started = services.gate.take(kept, state=answer_state, now=context.now_utc())
-    if error or not code:
+    """Take the provider's answer: open the session, or note the fresh login. A refused browser gets a page."""
+    kept = request.cookies.get(START_COOKIE, "")
+    answer = _Answer(state=answer_state, code="" if error else code, issuer=issuer, kept=kept)
+    try:
+        return _take(answer, context, services, state.settings)
+    except HepaticaError as problem:
+        if "text/html" not in request.headers.get("accept", ""):
+            raise
+        return RedirectResponse(f"/#/refused/{problem.code}", status_code=303)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Answer:
+    """What the provider sent the browser back with; without a code it refused."""
+
+    state: str
+    code: str
+    issuer: str
+    kept: str
+
+
+def _take(
+    answer: _Answer, context: RecordContext, services: WebServices, settings: WebSettings
+) -> RedirectResponse:
+    provider = _require(services)
+    started = services.gate.take(answer.kept, state=answer.state, now=context.now_utc())
+    if not answer.code:
         raise AuthenticationError(
             expected="a login at the identity provider",
             given="its refusal",
@@ -119,11 +144,11 @@ def finish(
             action="log in again",
         )
     with services.gate.taking_turns():
-        if not provider.is_own_answer(issuer):
+        if not provider.is_own_answer(answer.issuer):
             raise AuthenticationError(
                 expected="an answer of the identity provider", given="another's", where="login"
             )
-        entered = finish_login(context, provider, started=started, code=code)
+        entered = finish_login(context, provider, started=started, code=answer.code)
     proven = isinstance(entered, Proven)
     response = RedirectResponse("/#/proof" if proven else "/", status_code=303)
     response.delete_cookie(START_COOKIE, path=START_PATH)

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 
 from fastapi import APIRouter, Response
 from pydantic import BaseModel, Field
@@ -23,6 +23,7 @@ from hepatica.record.people import require_right
 from hepatica.workflows.exchange_scans import prepare_search
 from hepatica.workflows.judge_scan import (
     accept_scan,
+    name_phase,
     read_removal_report,
     read_scan_identity,
     read_vault,
@@ -62,6 +63,13 @@ class Move(Strict):
     """Whose scan it is, and how one knows."""
 
     patient_id: str = Field(min_length=1, max_length=200)
+    reason: str = Field(min_length=1, max_length=2000)
+
+
+class PhaseName(Strict):
+    """Which contrast phase a scan shows, and how one knows."""
+
+    phase: Literal["without contrast", "arterial", "portal venous", "delayed", "unknown"]
     reason: str = Field(min_length=1, max_length=2000)
 
 
@@ -136,6 +144,17 @@ def reject(
 ) -> Any:
     """Say that a scan is not to be used."""
     item = reject_scan(context, scan_id=scan_id, expected_version=version, reason=body.reason)
+    return _answer(response, item)
+
+
+@router.post("/scan/{scan_id}/phase", response_model=ItemAnswer, openapi_extra=needs("scan.write"))
+def say_phase(
+    scan_id: str, body: PhaseName, context: Context, version: ExpectedVersion, response: Response
+) -> Any:
+    """Say which contrast phase a scan shows."""
+    item = name_phase(
+        context, scan_id=scan_id, expected_version=version, phase=body.phase, reason=body.reason
+    )
     return _answer(response, item)
 
 

@@ -81,7 +81,7 @@ def list_due(context: RecordContext, *, as_of: date, within_days: int) -> VisitT
     context
         Who asks; needs the rights to read patients, visits and the study.
     as_of
-        The day it is looked at.
+        The day it is looked at, a true one.
     within_days
         How far ahead.
 
@@ -99,12 +99,14 @@ def list_due(context: RecordContext, *, as_of: date, within_days: int) -> VisitT
     visits = _read_visits(context)
     stops = _read_stops(context)
     trial_dates = _find_trial_dates(patients)
+    today = context.now_utc().date()
     rows = []
     for patient in patients:
         stopped = stops.get(patient.item_id, {})
         history = to_history(patient, visits[patient.item_id], schedule=schedule, stopped=stopped)
-        for visit in derive_visits(schedule, history, as_of=as_of, trial_dates=trial_dates):
-            if visit.due_within(as_of, days=within_days):
+        own = as_of + (context.patient_now(patient.item_id).date() - today)
+        for visit in derive_visits(schedule, history, as_of=own, trial_dates=trial_dates):
+            if visit.due_within(own, days=within_days):
                 found = _find_item(visit, visits[patient.item_id])
                 rows.append(PatientVisit(patient=patient, visit=visit, item=found))
     rows.sort(key=lambda row: (ORDER.index(row.visit.state), _to_day(row.visit), row.patient.item_id))
@@ -121,7 +123,7 @@ def list_patient_visits(context: RecordContext, *, patient_id: str, as_of: date)
     patient_id
         Whose.
     as_of
-        The day it is looked at.
+        The day it is looked at, in the calendar of the patient's dates.
     """
     patient = read_patient(context, patient_id)
     schedule = find_schedule(find_study(context))

@@ -33,7 +33,7 @@ def _run(run: JobRun) -> Commit:
     run.world.check_archive(path)
     run.progress.check_cancelled()
     result = run.world.importer(run.context, patient_id=run.job.patient_id, path=path, progress=run.progress)
-    _keep_views(run, result)
+    keep_views(run, result)
 
     def commit(_writer: RecordWriter) -> JobResult:
         return result
@@ -41,8 +41,16 @@ def _run(run: JobRun) -> Commit:
     return commit
 
 
-def _keep_views(run: JobRun, result: JobResult) -> None:
-    """Make at once what a viewer will ask for; a scan that cannot be shown says why when it is asked for."""
+def keep_views(run: JobRun, result: JobResult) -> None:
+    """Make at once what a viewer will ask for; a scan that cannot be shown says why when it is asked for.
+
+    Parameters
+    ----------
+    run
+        The import.
+    result
+        Its series.
+    """
     if run.world.make_view_ports is None:
         return
     from hepatica.workflows.make_views import make_scan_view

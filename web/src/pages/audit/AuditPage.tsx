@@ -14,6 +14,7 @@ import { Panel } from "../../ui/Panel";
 import { Empty, Failure, Loading } from "../../ui/States";
 import { Table } from "../../ui/Table";
 import { instant } from "../../ui/numbers";
+import { toListWords, toWords } from "./words";
 import styles from "./AuditPage.module.css";
 
 interface TrailEvent {
@@ -25,7 +26,8 @@ interface TrailEvent {
   item_id: string;
   version: number;
   patient_id: string;
-  changes: Array<[string, unknown, unknown]>;
+  /** Field, old, new; a fourth tells how many leading entries of a list stayed: old and new are what follows them. */
+  changes: Array<[string, unknown, unknown, number?]>;
   reason: string;
   hash: string;
 }
@@ -99,19 +101,12 @@ export default function AuditPage() {
   );
 }
 
-function toWords(value: unknown): string {
-  if (value === null || value === undefined) return "not set";
-  const text = typeof value === "string" ? value : JSON.stringify(value);
-  return text.length > 80 ? `${text.slice(0, 77)}…` : text;
-}
-
 function Changes({ rows }: { rows: TrailEvent["changes"] }) {
   return (
     <div className={styles.changes}>
-      {rows.slice(0, 8).map(([field, old, now]) => (
+      {rows.slice(0, 8).map(([field, old, now, kept]) => (
         <span key={field}>
-          <span className={styles.field}>{field.replaceAll("_", " ")}</span> {old === null ? "" : `${toWords(old)} → `}
-          {toWords(now)}
+          <span className={styles.field}>{field.replaceAll("_", " ")}</span> {kept ? toListWords(old, now, kept) : `${old === null ? "" : `${toWords(old)} → `}${toWords(now)}`}
         </span>
       ))}
       {rows.length > 8 ? <span className={styles.field}>and {rows.length - 8} more fields</span> : null}

@@ -2,7 +2,7 @@ import { useQueryClient } from "@tanstack/react-query";
 import { useEffect, useRef, useState } from "react";
 import { Link } from "wouter";
 import { CSRF_HEADER, makeKey, sendPatiently } from "../../api/client";
-import { type Job, useJob } from "../../api/jobs";
+import { type Job, submitJob, useJob } from "../../api/jobs";
 import { toProblem } from "../../api/problem";
 import type { Params } from "../../shell/pages";
 import { Badge } from "../../ui/Badge";
@@ -12,6 +12,8 @@ import { Page } from "../../ui/Page";
 import { Panel } from "../../ui/Panel";
 import { Empty, Failure } from "../../ui/States";
 import { Table } from "../../ui/Table";
+import { PacsPanel } from "./PacsPanel";
+import { PhaseCell } from "./PhaseCell";
 import styles from "./ImportPage.module.css";
 
 interface Imported {
@@ -99,6 +101,13 @@ export default function ImportPage({ params }: { params: Params }) {
         {error ? <Failure error={error} /> : null}
         {job.data ? <JobProgress job={job.data} label="Import" /> : null}
       </Panel>
+      <PacsPanel
+        patientId={patientId}
+        onTake={async (pacs, studyUid) => {
+          setError(null);
+          setJobId((await submitJob("pacs_import", patientId, { pacs, study_uid: studyUid })).job_id);
+        }}
+      />
       {job.data?.state === "done" ? <Found job={job.data} patientId={patientId} /> : null}
     </Page>
   );
@@ -127,6 +136,7 @@ function Found({ job, patientId }: { job: Job; patientId: string }) {
           rowKey={(row) => row.scan_id || row.outcome}
           columns={[
             { name: "modality", title: "Modality", cell: (row) => row.modality },
+            { name: "phase", title: "Contrast phase", cell: (row) => (row.scan_id ? <PhaseCell scanId={row.scan_id} /> : "–") },
             { name: "images", title: "Images", number: true, cell: (row) => String(row.image_count) },
             { name: "outcome", title: "Outcome", cell: (row) => OUTCOMES[row.outcome] ?? row.outcome },
             {

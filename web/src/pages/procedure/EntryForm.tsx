@@ -1,4 +1,5 @@
 import { makeKey } from "../../api/client";
+import { areDatesMoved } from "../../api/dates";
 import { type FormEvent, useId, useState } from "react";
 import { Button } from "../../ui/Button";
 import { Dialog } from "../../ui/Dialog";
@@ -62,6 +63,13 @@ export function EntryForm({ kind, known, choices, corrects, onClose, onEnter }: 
       }
     >
       <form id={form} className={styles.form} onSubmit={send}>
+        {areDatesMoved() ? (
+          <p>
+            {corrects
+              ? "Research record: correct dates and times as they are shown here, moved. They are kept as you leave them."
+              : "Research record: enter true dates and times. They are moved by this patient's own number of days."}
+          </p>
+        ) : null}
         {kind.fields.map((field) => (
           <OneField key={field.name} field={field} value={values[field.name]} choices={choices[field.name]} put={(value) => put(field.name, value)} />
         ))}

@@ -2,6 +2,7 @@
 import { useQuery, useQueryClient } from "@tanstack/react-query";
 import { useEffect, useMemo, useSyncExternalStore } from "react";
 import { client, makeKey, readDocument, unwrap, unwrapWithEtag } from "../../api/client";
+import { toDatesHeader } from "../../api/dates";
 import type { Item } from "../../api/items";
 import { Outbox, type Waiting } from "../../api/outbox";
 import { useMe } from "../../shell/me";
@@ -155,7 +156,11 @@ export function useOutbox(procedureId: string): { outbox: Outbox<Entry>; waiting
         await unwrap(
           client.POST("/api/procedure/{procedure_id}/entries", {
             params: { path: { procedure_id: procedureId } },
-            headers: { "idempotency-key": entries[0]?.entry_id ?? makeKey() },
+            headers: {
+              "idempotency-key": entries[0]?.entry_id ?? makeKey(),
+              // A correction begins with what the log shows; anything else is of this machine's clock or typed.
+              ...toDatesHeader(entries[0]?.supersedes ? "record" : "true"),
+            },
             body: { entries: entries.map(({ author: _author, ...entry }) => ({ supersedes: "", reason: "", ...entry })) },
           }),
         );

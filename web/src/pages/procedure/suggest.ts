@@ -1,4 +1,5 @@
 /** What a form may fill in by itself: names of this day and planned amounts; never anything that has to be looked at. */
+import { areDatesMoved } from "../../api/dates";
 import type { DayDocument, DepositRow, Entry, Needle } from "./day";
 
 interface PlanPuncture {
@@ -75,7 +76,9 @@ export function suggestValues(kind: string, day: DayDocument, entries: readonly 
   switch (kind) {
     case "vial": {
       const last = entries.filter((entry) => entry.kind === "vial").at(-1)?.values;
-      const kept = ["agent", "lot", "expiry_date", "strength", "strength_unit", "volume_ml", "thaw_start", "storage"];
+      // Moved days of the log must not be sent again as true ones.
+      const dated = areDatesMoved() ? [] : ["expiry_date", "thaw_start"];
+      const kept = ["agent", "lot", ...dated, "strength", "strength_unit", "volume_ml", "storage"];
       return {
         vial_id: nameNext("V", day.vials.map((vial) => vial.vial_id)),
         ...Object.fromEntries(kept.map((name) => [name, last?.[name]])),

@@ -1,6 +1,7 @@
 import { useQuery } from "@tanstack/react-query";
 import { useState } from "react";
 import { client, unwrap } from "../../api/client";
+import { areDatesMoved } from "../../api/dates";
 import { type Item, useItem } from "../../api/items";
 import type { components } from "../../api/schema";
 import type { Params } from "../../shell/pages";
@@ -37,7 +38,7 @@ export default function VisitsPage({ params }: { params: Params }) {
     queryFn: () => unwrap(client.GET("/api/patient/{patient_id}/visits", { params: { path: { patient_id: patientId } } })),
   });
   const names = visits.data?.names ?? [];
-  const enter = (name: string, number: number | null) => setAsked({ itemId: "", initial: { name, visit_number: number, status: "done", date: visits.data?.as_of } });
+  const enter = (name: string, number: number | null) => setAsked({ itemId: "", initial: { name, visit_number: number, status: "done", date: areDatesMoved() ? new Date().toISOString().slice(0, 10) : visits.data?.as_of } });
   useShortcut("n", "Enter a visit", () => {
     if (may && names[0]) enter(names[0].name, names[0].next_number);
   });
