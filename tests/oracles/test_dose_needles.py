@@ -26,7 +26,8 @@ def needles() -> dict[str, dict[str, Any]]:
 
 
 def test_every_row_is_a_needle_and_says_where_it_comes_from() -> None:
-    fields = {field.name for field in dataclasses.fields(Needle)}
+    # Positions of side holes are the user's own data: the packaged needles have none.
+    fields = {field.name for field in dataclasses.fields(Needle)} - {"hole_offsets_mm"}
     rows = needles()
     assert len(rows) >= 6
     for row in rows.values():

@@ -22,6 +22,10 @@ DIGITS: Final = 6
 """Decimals of a sum in mm that are printed: the tolerance of every comparison."""
 
 
+MOST_INJECTED_AND_NOT: Final = 10
+"""itRECIST, Goldmacher 2020, figure 1: up to five injected and five non-injected targets."""
+
+
 class Criterion(StrEnum):
     """Response criteria by the names of the command line."""
 

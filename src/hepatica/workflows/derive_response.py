@@ -14,11 +14,15 @@ from hepatica.core.progress import SILENT, Progress
 from hepatica.core.provenance import Manifest
 from hepatica.followup.eligibility import check_baseline
 from hepatica.followup.records import Course
-from hepatica.followup.verdict import Criterion, ResponseSettings, Verdict, derive_verdicts, to_trail
+from hepatica.followup.verdict import (
+    MOST_INJECTED_AND_NOT,
+    Criterion,
+    ResponseSettings,
+    Verdict,
+    derive_verdicts,
+    to_trail,
+)
 from hepatica.workflows.ports import Clock
-
-MOST_INJECTED_AND_NOT = 10
-"""itRECIST, Goldmacher 2020, figure 1: up to five injected and five non-injected targets."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -11,10 +11,16 @@ from hepatica.core.findings import NotEvaluable
 from hepatica.followup.dates import UNDATED, PartialDate
 from hepatica.followup.eligibility import check_baseline
 from hepatica.followup.records import NOT_MEASURED, Course, Reading, TrackedLesion, Visit
-from hepatica.followup.verdict import Criterion, ResponseSettings, Verdict, derive_verdicts, to_trail
+from hepatica.followup.verdict import (
+    MOST_INJECTED_AND_NOT,
+    Criterion,
+    ResponseSettings,
+    Verdict,
+    derive_verdicts,
+    to_trail,
+)
 from hepatica.followup.words import LesionRole, LesionState
 from hepatica.record.item import Item
-from hepatica.workflows.derive_response import MOST_INJECTED_AND_NOT
 
 NODE: Final = "LYMPH NODE"
 """What a location says of a lymph node, as in the tables of tumours."""

@@ -78,7 +78,7 @@ class ArmComparison:
 
         Examples
         --------
-        >>> ArmComparison(code="OS", chi2=4.0, p=0.0455, arm="B", reference="A").words
+        >>> ArmComparison(code="OS", chi2=4.0, p=0.0457, arm="B", reference="A").words
         'log-rank p = 0.046; hazard ratio not estimable'
         """
         said = "p < 0.001" if self.p < 0.001 else f"p = {self.p:.3f}"

@@ -8,6 +8,7 @@ import { Page } from "../../ui/Page";
 import { Panel } from "../../ui/Panel";
 import { Answered, Empty, Failure } from "../../ui/States";
 import { Table } from "../../ui/Table";
+import { byVisit } from "./order";
 
 interface PlanValues {
   visit_number: number;
@@ -58,7 +59,7 @@ export default function DaysPage({ params }: { params: Record<string, string> })
             ) : (
               <Table
                 caption="Days of injection of this patient"
-                rows={found.items}
+                rows={byVisit(found.items)}
                 rowKey={(row) => row.item_id}
                 columns={[
                   { name: "visit", title: "Visit", number: true, cell: (row) => row.values.visit_number },
@@ -82,7 +83,7 @@ export default function DaysPage({ params }: { params: Record<string, string> })
             ) : (
               <Table
                 caption="Plans whose day has not begun"
-                rows={waiting}
+                rows={byVisit(waiting)}
                 rowKey={(row) => row.item_id}
                 columns={[
                   { name: "visit", title: "Visit", number: true, cell: (row) => row.values.visit_number },
