@@ -5,7 +5,6 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping
 from dataclasses import replace
-from numbers import Real
 from types import MappingProxyType
 from typing import Final
 
@@ -41,7 +40,7 @@ MOST_PLAIN: Final = 1000.0
 """For counts and weights."""
 
 
-def require_limit_values(values: Mapping[str, float], *, table: EvidenceTable) -> None:
+def require_limit_values(values: Mapping[str, object], *, table: EvidenceTable) -> None:
     """Refuse limits that are unknown, no numbers, or beyond what a search can work with.
 
     Parameters
@@ -60,7 +59,7 @@ def require_limit_values(values: Mapping[str, float], *, table: EvidenceTable) -
         least = LEAST.get(key, 0.0)
         most = MOST.get(entry.unit, MOST_PLAIN) if entry is not None else 0.0
         # Written so that NaN is refused.
-        sound = isinstance(value, Real) and not isinstance(value, bool) and least <= value <= most
+        sound = isinstance(value, int | float) and not isinstance(value, bool) and least <= value <= most
         if entry is None or not sound:
             raise InputError(
                 expected="a known limit" if entry is None else f"{least:g} to {most:g} {entry.unit}".strip(),
