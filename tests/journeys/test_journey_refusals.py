@@ -106,6 +106,26 @@ def _climbing_zip(case, tmp_path):
     return {**case, "ct": path}
 
 
+def _scaled(case, tmp_path, factor):
+    def scale(data, affine):
+        affine[:3] *= factor
+        return data, affine
+
+    return _save(_save(case, tmp_path, "ct", scale), tmp_path, "labels", scale)
+
+
+def _in_metres(case, tmp_path):
+    return _scaled(case, tmp_path, 0.001)
+
+
+def _in_centimetres(case, tmp_path):
+    return _scaled(case, tmp_path, 0.1)
+
+
+def _ten_times_too_large(case, tmp_path):
+    return _scaled(case, tmp_path, 10.0)
+
+
 def _labels_elsewhere(case, tmp_path):
     def move(data, affine):
         affine[:3, 3] += 400.0
@@ -123,6 +143,7 @@ REFUSALS = {
     "not_a_volume": [_flat],
     "missing_geometry": [_no_geometry],
     "frame_mismatch": [_labels_elsewhere],
+    "geometry": [_in_metres, _in_centimetres, _ten_times_too_large],
     "too_large": [_huge_header],
     "unsafe_archive": [_zip_bomb, _climbing_zip],
 }

@@ -14,7 +14,7 @@ from phantom import make_phantom
 from shared_plans import SECOND_LESION_LPS_MM
 
 from hepatica.bootstrap import make_plan_ports
-from hepatica.core.errors import InputError, ReplayMismatchError
+from hepatica.core.errors import GeometryError, InputError, ReplayMismatchError, SourceFormatError
 from hepatica.core.progress import SILENT
 from hepatica.core.provenance import Manifest
 from hepatica.planning.dose.protocol import read_protocol
@@ -171,8 +171,89 @@ def test_a_session_says_what_it_holds_and_stays_within_its_bound(opened):
 
 @pytest.mark.requirement("B-session-refuses")
 @pytest.mark.parametrize(
-    "values", [{"margin_nothing": 1.0}, {"margin_lung": -1.0}, {"margin_lung": np.nan}, {"skin_spacing": 4.0}]
+    "values",
+    [
+        {"margin_nothing": 1.0},
+        {"margin_lung": -1.0},
+        {"margin_lung": np.nan},
+        {"margin_lung": "wide"},
+        {"margin_lung": None},
+        {"skin_spacing": 4.0},
+        # Nothing can be divided by these, and a search steps by some of them.
+        {"deposit_spacing": 0.0},
+        {"deposit_spacing": 1e-6},
+        {"deposit_max": 0.0},
+        {"deposit_tissue_share": 0.0},
+        {"skin_sample_spacing": 0.0},
+        {"alternative_patch": 0.0},
+        {"target_sample": 0.0},
+        {"target_depth_share": 5.0},
+        # A field so wide fills any memory.
+        {"margin_bone": 1e6},
+    ],
+    ids=str,
 )
 def test_limits_that_cannot_be_changed_are_refused(opened, values):
     with pytest.raises(InputError):
         PlanSession(opened).change_limits(values)
+
+
+FAR_MM = 10_000.0
+"""As far as a page may ask: a field around such a path fills any memory."""
+
+
+@pytest.mark.requirement("B-session-refuses")
+@pytest.mark.parametrize("end", ["entry_lps_mm", "tip_lps_mm"])
+@pytest.mark.parametrize(
+    "spoil", [lambda p: np.add(p, FAR_MM), lambda p: np.full(3, np.nan), lambda p: p[:2]]
+)
+def test_a_path_with_an_end_outside_the_scan_is_refused(opened, end, spoil):
+    path = opened.document["punctures"][0]
+    ends = {"entry_lps_mm": path["entry_lps_mm"], "tip_lps_mm": path["tracks"][0]["tip_lps_mm"]}
+    with pytest.raises(GeometryError):
+        PlanSession(opened).check_path(lesion_id="L1", **{**ends, end: spoil(ends[end])})
+
+
+CHANGES = {
+    "absent": ["heart"], "placement": "stereotactic", "position": "HFP", "seed": 2, "rate_ml_per_min": 2.0,
+}  # fmt: skip
+"""What decides the plan's values, and the spread's, without being an input file."""
+
+
+@pytest.mark.requirement("B-reopen")
+@pytest.mark.parametrize("name", CHANGES)
+def test_a_manifest_with_other_parameters_is_refused(folder, tmp_path, name):
+    copy = _copy_with(folder, tmp_path, lambda manifest: manifest["parameters"].update({name: CHANGES[name]}))
+    with pytest.raises(ReplayMismatchError):
+        reopen_plan(copy, ports=make_plan_ports())
+
+
+@pytest.mark.requirement("B-reopen")
+def test_a_manifest_of_another_run_or_of_none_is_refused(folder, tmp_path):
+    for number, change in enumerate([{"run_id": "0"}, {"run_id": None}, {"command": "spread"}]):
+        copy = _copy_with(
+            folder, tmp_path / str(number), lambda manifest, change=change: manifest.update(change)
+        )
+        with pytest.raises(ReplayMismatchError):
+            reopen_plan(copy, ports=make_plan_ports())
+    copy = _copy_with(folder, tmp_path / "without", lambda manifest: manifest.pop("run_id"))
+    with pytest.raises(ReplayMismatchError):
+        reopen_plan(copy, ports=make_plan_ports())
+
+
+@pytest.mark.parametrize(
+    "values", [{"visit": float("inf")}, {"position": 5}, {"seed": float("inf")}], ids=str
+)
+def test_a_manifest_with_parameters_of_another_kind_is_refused_as_none(folder, tmp_path, values):
+    copy = _copy_with(folder, tmp_path, lambda manifest: manifest["parameters"].update(values))
+    with pytest.raises(SourceFormatError):
+        reopen_plan(copy, ports=make_plan_ports())
+
+
+def _copy_with(folder, tmp_path, change):
+    copy = tmp_path / "plan"
+    shutil.copytree(folder, copy)
+    manifest = json.loads((copy / "manifest.json").read_text())
+    change(manifest)
+    (copy / "manifest.json").write_text(json.dumps(manifest))
+    return copy

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Final
 
 from hepatica.anatomy.segments import LabelledSegment
-from hepatica.core.errors import FactsError, InputError, ModalityError
+from hepatica.core.errors import FactsError, GeometryError, InputError, ModalityError
 from hepatica.core.evidence import digest_tables
 from hepatica.core.findings import Finding
 from hepatica.core.progress import Progress
@@ -43,6 +43,10 @@ EVIDENCE: Final = ("hepatica.anatomy.tables", "hepatica.lesions.tables", "hepati
 """Packages whose tables a plan leans on."""
 LARGEST_HU: Final = 70_000.0
 """No scanner stores more: 16 bits with a slope of 1; extended scales of metal end far below."""
+LONGEST_SCAN_MM: Final = 2500.0
+"""No scanner's table goes further."""
+NARROWEST_SCAN_MM: Final = 100.0
+"""A slice with skin, liver and the way between them is wider."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
@@ -116,6 +120,7 @@ def read_case(request: PlanRequest, *, ports: PlanPorts, progress: Progress) -> 
             action="choose a CT series",
         )
     _require_ct_numbers(image)
+    _require_body_size(image)
     digests["ct"] = image.digest
     progress.stage("Reading labels")
     labels = read_label_sources(request.labels, image=image, ports=ports, progress=progress)
@@ -151,6 +156,19 @@ def _require_ct_numbers(image: ReadImage) -> None:
             given=f"{largest_hu:.6g} HU",
             where="the planning scan",
             action="export the original series: its rescale slope or intercept is damaged",
+        )
+
+
+def _require_body_size(image: ReadImage) -> None:
+    """Refuse a scan of a size no person has: its voxels are in another unit than millimetres."""
+    grid = image.volume.grid
+    extent_mm = [count * step for count, step in zip(grid.shape, grid.spacing_mm, strict=True)]
+    if max(extent_mm) > LONGEST_SCAN_MM or sorted(extent_mm)[1] < NARROWEST_SCAN_MM:
+        raise GeometryError(
+            expected=f"a trunk: no side above {LONGEST_SCAN_MM:g} mm, two of {NARROWEST_SCAN_MM:g} mm or more",
+            given=" x ".join(f"{side:.4g}" for side in extent_mm) + " mm",
+            where=PLANNING_SCAN,
+            action="check the unit of its voxels; export it in millimetres",
         )
 
 

@@ -9,14 +9,14 @@ from typing import Any
 
 from hepatica.core.errors import ReplayMismatchError, SourceFormatError
 from hepatica.core.progress import SILENT, Progress
-from hepatica.core.provenance import digest_bytes
+from hepatica.core.provenance import Manifest, digest_bytes
 from hepatica.workflows.documents import to_object
 from hepatica.workflows.input_roles import name_input
 from hepatica.workflows.plan_case import PlannedCase, plan_prepared
 from hepatica.workflows.plan_ports import PlanPorts
 from hepatica.workflows.prepare_case import PreparedCase, prepare_case
 from hepatica.workflows.read_case import Case, read_case
-from hepatica.workflows.replay_plan import read_manifest
+from hepatica.workflows.replay_plan import read_manifest, to_run_time
 from hepatica.workflows.request import PlanRequest
 from hepatica.workflows.spread_request import SpreadRequest
 
@@ -71,7 +71,8 @@ def reopen_plan(
     Raises
     ------
     ReplayMismatchError
-        If ``plan.json`` is not the one the manifest names, or an input or table has changed since.
+        If ``plan.json`` is not the one the manifest names, the manifest is not as it was written, or an input or
+        table has changed since.
     """
     manifest = read_manifest(folder, ports=ports)
     where = str(folder / "plan.json")
@@ -82,12 +83,35 @@ def reopen_plan(
     request = PlanRequest.from_manifest(manifest, where=str(folder))
     if spread is not None:
         request = replace(request, spread=_fill_rate(spread, request.rate_request))
+    _require_own_run(manifest, document, folder=folder)
     case = read_case(request, ports=ports, progress=progress)
     _require_same(case.digests, manifest["inputs"], folder=folder)
     _require_same(case.table_digests, manifest["tables"], folder=folder)
     return ReopenedPlan(
         case=case, prepared=prepare_case(case, progress=progress), document=document, manifest=manifest
     )
+
+
+def _require_own_run(manifest: Mapping[str, Any], document: Mapping[str, Any], *, folder: Path) -> None:
+    """Refuse a manifest whose parameters are not those the plan was made under: its run follows from them."""
+    made = Manifest(
+        command=str(manifest.get("command")),
+        run_time=to_run_time(manifest, folder),
+        code_version="",
+        inputs=manifest["inputs"],
+        sources={},
+        parameters=manifest["parameters"],
+        tables={},
+    )
+    written = document.get("manifest")
+    stated = (manifest.get("run_id"), written.get("run_id") if isinstance(written, Mapping) else None)
+    if stated != (made.run_id, made.run_id):
+        raise ReplayMismatchError(
+            expected="the manifest the plan was written with",
+            given="one of another run, or with other parameters",
+            where=str(folder),
+            action="plan again",
+        )
 
 
 def _fill_rate(spread: SpreadRequest, before: SpreadRequest) -> SpreadRequest:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from datetime import datetime
 from pathlib import Path
@@ -94,7 +95,7 @@ def read_manifest(folder: Path, *, ports: PlanPorts) -> dict[str, Any]:
     return document
 
 
-def to_run_time(manifest: dict[str, Any], folder: Path) -> datetime:
+def to_run_time(manifest: Mapping[str, Any], folder: Path) -> datetime:
     """Return the run time of a manifest.
 
     Raises

@@ -197,7 +197,7 @@ class PlanRequest:
                 if "rate_ml_per_min" in parameters
                 else None,
             )
-        except (KeyError, TypeError, ValueError, AttributeError) as error:
+        except (KeyError, TypeError, ValueError, AttributeError, OverflowError) as error:
             raise SourceFormatError(
                 expected="the manifest of a plan",
                 given=f"a document that is none ({type(error).__name__})",
@@ -220,7 +220,7 @@ def _require_texts(sources: Mapping[str, Any], parameters: Mapping[str, Any]) ->
     """Raise TypeError where an edited manifest holds another type than `PlanRequest` wrote."""
     optional = [parameters[key] for key in ("series", "arterial_series") if parameters[key] is not None]
     texts = [parameters["tumour_type"], parameters["needle"], *parameters["absent"], *optional]
-    texts.append(parameters.get("placement", ""))
+    texts += [parameters.get("placement", ""), parameters.get("position", "")]
     if isinstance(parameters["absent"], str) or not all(
         isinstance(text, str) for text in (*sources.values(), *texts)
     ):

@@ -17,6 +17,7 @@ from hepatica.record.item import Item
 from hepatica.record.people import Role
 from hepatica.workflows.accounts import accept_link, invite_account
 from hepatica.workflows.change_item import create_item
+from hepatica.workflows.record_ports import ItemFilter
 
 SAVED = "All entries are saved"
 
@@ -35,6 +36,24 @@ def make_items(digest: str):
         yield Item(kind=kind, item_id=f"{kind}1", site_id=site, patient_id=patient, version=1, values=fields)
 
 
+def give_to_reader(record) -> None:
+    """A reader sees no patient before a read is given to her."""
+    with record.context.store.reading() as reader:
+        found = reader.list_items(ItemFilter(kind="account", where={"login": "rea"}))
+    values = {
+        "reader_id": found.items[0].item_id,
+        "role": "reader_1",
+        "criterion": "recist-1.1",
+        "scan_ids": ["scan1"],
+        "state": "assigned",
+    }
+    item = Item(
+        kind="read", item_id="read1", site_id="site1", patient_id="patient1", version=1, values=values
+    )
+    with record.context.store.writing() as writer:
+        create_item(record.context, writer, item=item)
+
+
 @pytest.fixture(scope="module")
 def server(tmp_path_factory):
     home = tmp_path_factory.mktemp("day") / "home"
@@ -43,10 +62,12 @@ def server(tmp_path_factory):
         with record.context.store.writing() as writer:
             for item in make_items(digest):
                 create_item(record.context, writer, item=item)
-        _, secret = invite_account(
-            record.context, login="ida", display_name="Ida", roles=[Role.INVESTIGATOR], site_ids=["site1"]
-        )
-        accept_link(record.context, record.passwords, secret=secret, password=PASSWORD)
+        for login, role in (("ida", Role.INVESTIGATOR), ("rea", Role.READER_1)):
+            _, secret = invite_account(
+                record.context, login=login, display_name=login.title(), roles=[role], site_ids=["site1"]
+            )
+            accept_link(record.context, record.passwords, secret=secret, password=PASSWORD)
+        give_to_reader(record)
     running = start_server(home)
     yield running
     running.stop()
@@ -185,3 +206,13 @@ def test_entries_that_wait_survive_a_reload_of_the_page(server, browser):
         assert [entry["values"]["text"] for entry in entries if entry["kind"] == "note"].count(
             "kept on the shelf"
         ) == 1
+
+
+@pytest.mark.requirement("G-first-login")
+def test_a_blinded_reader_sees_the_patients_and_not_who_is_on_treatment(server, browser):
+    with open_case(browser, server, "day-reader") as case:
+        case.enter("rea")
+        case.go("/patients")
+        case.page.get_by_role("link", name="01-001").wait_for()
+        assert case.page.get_by_role("columnheader").all_inner_texts() == ["Subject", "Site"]
+        case.check_accessible()

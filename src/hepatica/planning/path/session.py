@@ -8,13 +8,15 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from hepatica.core.errors import GeometryError, InputError
+from hepatica.core.errors import GeometryError
 from hepatica.core.evidence import EvidenceStatus, EvidenceTable
 from hepatica.core.findings import Finding
 from hepatica.core.geometry import FloatArray
 from hepatica.core.progress import SILENT, Progress
 from hepatica.planning.path.checks import check_path
 from hepatica.planning.path.deposits import place_deposits
+from hepatica.planning.path.entry import ON_SKIN_TOLERANCE_MM
+from hepatica.planning.path.limit_values import require_limit_values
 from hepatica.planning.path.measure import measure_track
 from hepatica.planning.path.memory import MOST_BYTES, SearchMemory
 from hepatica.planning.path.pairs import LENGTH_TOLERANCE_MM
@@ -120,18 +122,10 @@ class PathSession:
         Raises
         ------
         InputError
-            If a limit is unknown, not finite or negative, or decides what the scene consists of.
+            If a limit is unknown, no number or beyond its range, or decides what the scene consists of.
         """
         table = self._first.limits
-        known = {entry.key for entry in table}
-        wrong = [key for key, value in values.items() if key not in known or not 0 <= value < np.inf]
-        if wrong:
-            raise InputError(
-                expected="known limits with numbers of at least 0",
-                given=", ".join(f"{key} = {values[key]:g}" for key in wrong),
-                where="path session",
-                action="see the table of path limits",
-            )
+        require_limit_values(values, table=table)
         return self.set_limits(
             table.replace(
                 **{
@@ -209,12 +203,13 @@ class PathSession:
         Raises
         ------
         GeometryError
-            If the ends are not finite or coincide.
+            If the ends are not finite, coincide, or lie outside the scan, where nothing can be judged.
         NotFoundError
             If there is no such lesion.
         """
         sequence, scene = self.ask()
         entry, tip = np.asarray(entry_lps_mm, np.float64), np.asarray(tip_lps_mm, np.float64)
+        _require_in_scan(scene, entry, tip, lesion_id=lesion_id)
         way = tip - entry
         if not np.isfinite(way).all() or float(np.linalg.norm(way)) < LENGTH_TOLERANCE_MM:
             raise GeometryError(
@@ -244,3 +239,19 @@ class PathSession:
         with self._lock:
             self._sequence += 1
             return self._sequence, self._scene
+
+
+def _require_in_scan(scene: Scene, *ends_lps_mm: FloatArray, lesion_id: str) -> None:
+    size_mm = np.array(scene.grid.shape) * scene.grid.spacing_mm
+    for point in ends_lps_mm:
+        if point.shape == (3,):
+            local = scene.to_local_mm(point)
+            # Written so that NaN counts as outside.
+            if (local >= -ON_SKIN_TOLERANCE_MM).all() and (local <= size_mm + ON_SKIN_TOLERANCE_MM).all():
+                continue
+        raise GeometryError(
+            expected="an entry and a tip inside the scan",
+            given=f"{point.tolist()} mm",
+            where=lesion_id,
+            action="choose points of the scan",
+        )

@@ -13,7 +13,7 @@ import { Table } from "../../ui/Table";
 
 interface PatientValues {
   subject_id: string;
-  /** Not for blinded readers. */
+  /** Absent where the person may not see it: a blinded reader is not told who is on treatment. */
   status?: string;
   simulated?: boolean;
 }
@@ -28,6 +28,7 @@ export default function PatientsPage() {
   const patients = useItems<PatientValues>("patient", { limit: AT_ONCE, search, after: trail.at(-1) ?? "" });
   const sites = useItems<{ name: string }>("site", { limit: 200 }, useMay("site.read"));
   const names = new Map(sites.data?.items.map((site) => [site.item_id, site.values.name]));
+  const me = useMe();
   const mayAdd = useMay("patient.write");
   const [adding, setAdding] = useState(false);
   const first = (trail.length - 1) * AT_ONCE;
@@ -60,7 +61,7 @@ export default function PatientsPage() {
           {(found) =>
             found.items.length === 0 ? (
               <Empty title={search ? `No patient with “${search}”` : "No patient yet"}>
-                {search ? "Subject numbers are searched, also parts of them." : mayAdd ? "Add the first, then import a scan." : "Patients of your sites appear here."}
+                {search ? "Subject numbers are searched, also parts of them." : mayAdd ? "Add the first, then import a scan." : me.blinded ? "Patients whose scans you are given to read appear here." : "Patients of your sites appear here."}
               </Empty>
             ) : (
               <Table
@@ -77,7 +78,9 @@ export default function PatientsPage() {
                       </>
                     ),
                   },
-                  { name: "status", title: "Status", cell: (row) => row.values.status?.replaceAll("_", " ") ?? "–" },
+                  ...(me.blinded
+                    ? []
+                    : [{ name: "status", title: "Status", cell: (row: Item<PatientValues>) => row.values.status?.replaceAll("_", " ") ?? "–" }]),
                   { name: "site", title: "Site", cell: (row) => names.get(row.site_id) ?? row.site_id },
                 ]}
               />
