@@ -27,6 +27,12 @@ EXCLUDED: Final = 3
 UNSCREENED: Final = 4
 """Classes of a pair; an excluded one breaks a limit of length, tilt, table or scan end."""
 
+LANES: Final = 8
+"""Paths that take turns in a march."""
+START, WAY, PER_CELL, FACE, LENGTH, AT_MM, LANE = 0, 3, 6, 9, 12, 13, 14
+"""Columns of a path in a march: start in cells, way in cells for a mm, mm along the path for a cell, which side of a
+cell it leaves by, its length and where it stands in mm; and how many columns there are."""
+
 
 @compiled
 def pool_cells(
@@ -179,55 +185,6 @@ def mark_hits(squared: NDArray[np.uint16], below: int, slack: NDArray[np.int8]) 
 
 
 @compiled
-def march(
-    p: FloatArray,
-    d: FloatArray,
-    length: float,
-    beyond: float,
-    slack: NDArray[np.int8],
-    cell: float,
-    per_mm: float,
-    wanted: int,
-) -> int:
-    """Class of a path of unit direction ``d``: free with its run-out, hit for certain, or undecided.
-
-    Free means that at least ``wanted`` units of slack are left everywhere.
-
-    Certain both ways: a cell's slack holds for all its points, a step is as long as the slack, or to the end
-    of the cell where that is further. Coordinates start at the field's own corner.
-    """
-    nx, ny, nz = slack.shape
-    px, py, pz = p[0] / cell, p[1] / cell, p[2] / cell
-    ux, uy, uz = d[0] / cell, d[1] / cell, d[2] / cell
-    # From a cell's lower side to the face a path leaves by, and millimetres along the path for a cell's edge.
-    ax, ay, az = 1.0 if ux >= 0.0 else 0.0, 1.0 if uy >= 0.0 else 0.0, 1.0 if uz >= 0.0 else 0.0
-    ix = 1.0 / ux if ux != 0.0 else 1e30
-    iy = 1.0 / uy if uy != 0.0 else 1e30
-    iz = 1.0 / uz if uz != 0.0 else 1e30
-    t, free = 0.0, True
-    while t <= length + beyond:
-        if t > length and not free:
-            return UNDECIDED
-        x, y, z = px + t * ux, py + t * uy, pz + t * uz
-        if x < 0.0 or y < 0.0 or z < 0.0 or x >= nx or y >= ny or z >= nz:
-            free = False
-            t += cell
-            continue
-        i, j, k = int(x), int(y), int(z)
-        value = slack[i, j, k]
-        if value == SURE_HIT and t <= length:
-            return BLOCKED
-        step = (value - wanted) / per_mm
-        if step < cell:
-            leave = min((i + ax - x) * ix, (j + ay - y) * iy, (k + az - z) * iz)
-            step = max(step, leave + NUDGE_MM)
-        if value < wanted:
-            free = False
-        t += step
-    return FREE if free else UNDECIDED
-
-
-@compiled
 def find_open(
     entries: FloatArray,
     tips: FloatArray,
@@ -275,33 +232,23 @@ def find_open(
 
 
 @compiled
-def march_pairs(
-    entries: FloatArray,
-    tips: FloatArray,
-    entry: NDArray[np.int32],
-    tip: NDArray[np.int32],
-    run_out: float,
-    slack: NDArray[np.int8],
-    cell: float,
-    per_mm: float,
-    classes: NDArray[np.uint8],
-) -> None:
-    """Class of pairs of an entry and a tip, given by number; see `march`."""
-    d = np.empty(3)
-    for n in range(entry.shape[0]):
-        p, q = entries[entry[n]], tips[tip[n]]
-        for axis in range(3):
-            d[axis] = q[axis] - p[axis]
-        length = math.sqrt(d[0] * d[0] + d[1] * d[1] + d[2] * d[2])
-        for axis in range(3):
-            d[axis] /= length
-        classes[n] = march(p, d, length, run_out, slack, cell, per_mm, 0)
+def begin_march(p: FloatArray, q: FloatArray, cell: float, lane: FloatArray) -> None:
+    """Fill a lane with a path from ``p`` to ``q``, in cells; see `march_paths`."""
+    lane[LENGTH] = math.sqrt((q[0] - p[0]) ** 2 + (q[1] - p[1]) ** 2 + (q[2] - p[2]) ** 2)
+    lane[AT_MM] = 0.0
+    for axis in range(3):
+        u = (q[axis] - p[axis]) / (max(lane[LENGTH], 1e-12) * cell)
+        lane[START + axis], lane[WAY + axis] = p[axis] / cell, u
+        lane[PER_CELL + axis] = 1.0 / u if u != 0.0 else 1e30
+        lane[FACE + axis] = 1.0 if u >= 0.0 else 0.0
 
 
 @compiled
 def march_paths(
     starts: FloatArray,
     ends: FloatArray,
+    start_of: NDArray[np.int32],
+    end_of: NDArray[np.int32],
     beyond: float,
     wanted: int,
     slack: NDArray[np.int8],
@@ -309,15 +256,58 @@ def march_paths(
     per_mm: float,
     classes: NDArray[np.uint8],
 ) -> None:
-    """Class of (n, 3) paths, start to end and ``beyond``, by no other limit; see `march`."""
-    d = np.empty(3)
-    for n in range(starts.shape[0]):
-        for axis in range(3):
-            d[axis] = ends[n, axis] - starts[n, axis]
-        length = math.sqrt(d[0] * d[0] + d[1] * d[1] + d[2] * d[2])
-        for axis in range(3):
-            d[axis] /= max(length, 1e-12)
-        classes[n] = march(starts[n], d, length, beyond, slack, cell, per_mm, wanted)
+    """Class of n paths, given by the numbers of their start and end: free with ``beyond`` mm of run-out, hit for
+    certain, or undecided.
+
+    Free means that at least ``wanted`` units of slack are left everywhere. Certain both ways: a cell's slack holds
+    for all its points, a step is as long as the slack, or to the end of the cell where that is further.
+    Coordinates start at the field's own corner.
+
+    Each step waits for the memory that the step before it asked for: several paths take turns, so that they
+    wait together.
+    """
+    nx, ny, nz = slack.shape
+    mm_of, cells = 1.0 / per_mm, slack.T.reshape(-1)
+    lanes, number, free = np.empty((LANES, LANE)), np.full(LANES, -1, np.int64), np.empty(LANES, np.bool_)
+    begun, left = 0, classes.shape[0]
+    while left > 0:
+        for w in range(LANES):
+            n = number[w]
+            if n < 0:
+                if begun >= classes.shape[0]:
+                    continue
+                n = number[w] = begun
+                begun += 1
+                begin_march(starts[start_of[n]], ends[end_of[n]], cell, lanes[w])
+                free[w] = True
+            t, length = lanes[w, AT_MM], lanes[w, LENGTH]
+            if t > length + beyond or (t > length and not free[w]):
+                classes[n] = FREE if free[w] else UNDECIDED
+                number[w], left = -1, left - 1
+                continue
+            x, y, z = (
+                lanes[w, START] + t * lanes[w, WAY],
+                lanes[w, START + 1] + t * lanes[w, WAY + 1],
+                lanes[w, START + 2] + t * lanes[w, WAY + 2],
+            )
+            if not (x >= 0.0 and y >= 0.0 and z >= 0.0 and x < nx and y < ny and z < nz):
+                free[w], lanes[w, AT_MM] = False, t + cell
+                continue
+            i, j, k = np.int32(x), np.int32(y), np.int32(z)
+            value = np.int32(cells[np.uint32(i + nx * (j + ny * k))])
+            if value == SURE_HIT and t <= length:
+                classes[n] = BLOCKED
+                number[w], left = -1, left - 1
+                continue
+            value -= wanted
+            free[w] &= value >= 0
+            # Both are worked out every time: guessing which is the longer costs more.
+            leave = min(
+                (i + lanes[w, FACE] - x) * lanes[w, PER_CELL],
+                (j + lanes[w, FACE + 1] - y) * lanes[w, PER_CELL + 1],
+                (k + lanes[w, FACE + 2] - z) * lanes[w, PER_CELL + 2],
+            )
+            lanes[w, AT_MM] = t + max(value * mm_of, leave + NUDGE_MM)
 
 
 @compiled

@@ -195,9 +195,12 @@ def classify_paths(
     classes = np.empty(len(starts_local_mm), np.uint8)
 
     def work(part: slice) -> None:
+        numbers = np.arange(part.stop - part.start, dtype=np.int32)
         field_kernels.march_paths(
             starts_local_mm[part] - field.corner_mm,
             ends_local_mm[part] - field.corner_mm,
+            numbers,
+            numbers,
             run_out_mm,
             math.ceil(room_mm * UNITS_PER_MM),
             field.slack,
@@ -207,7 +210,7 @@ def classify_paths(
         )
 
     step = max(MARCH_PART, -(-len(classes) // MARCH_PARTS))
-    spread_over_threads(work, [slice(a, a + step) for a in range(0, len(classes), step)])
+    spread_over_threads(work, [slice(a, min(a + step, len(classes))) for a in range(0, len(classes), step)])
     return classes
 
 

@@ -90,12 +90,13 @@ def classify_pairs(
     classes = np.empty(len(tip), np.uint8)
 
     def work(part: slice) -> None:
-        field_kernels.march_pairs(
+        field_kernels.march_paths(
             entries,
             tips,
             entry[part],
             tip[part],
             run_out,
+            0,
             field.slack,
             field.edge_mm,
             UNITS_PER_MM,
