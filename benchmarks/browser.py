@@ -25,6 +25,13 @@ PAGES: Final = (
     ("coordinator", "/patient/sim-004/events"),
     ("coordinator", "/patient/sim-004/labs"),
     ("coordinator", "/patient/sim-004/response"),
+    ("coordinator", "/patient/sim-004/import"),
+    ("coordinator", "/patient/sim-004/day"),
+    ("investigator", "/patient/sim-004/new-plan"),
+    ("reader1", "/reads"),
+    ("statistician", "/trial"),
+    ("datamanager", "/quality"),
+    ("administrator", "/people"),
     ("monitor", "/queries"),
     ("auditor", "/audit"),
 )
