@@ -59,7 +59,7 @@ def read_header(path: Path, *, role: str = "table") -> tuple[str, ...]:
         If there is no such file, or it is not UTF-8 text.
     """
     with _open_text(path, role) as stream, _refusing_bad_text(role):
-        return tuple(cell.strip() for cell in next(csv.reader(stream), []))
+        return tuple(cell.strip() for cell in next(csv.reader(stream, strict=True), []))
 
 
 def _open_text(path: Path, role: str) -> TextIO:
@@ -91,7 +91,8 @@ def _refusing_bad_text(name: str) -> Iterator[None]:
 def _read_open(
     stream: TextIO, name: str, *, required: Sequence[str], optional: Sequence[str]
 ) -> Iterator[tuple[int, Row | None]]:
-    reader = csv.reader(stream)
+    # Strict: an open quotation mark would swallow all rows after it into one cell.
+    reader = csv.reader(stream, strict=True)
     header = [cell.strip().upper() for cell in next(reader, [])]
     wanted = check_header(header, required=required, optional=optional, role=name)
     width = len(header)
