@@ -9,7 +9,8 @@ from pathlib import Path
 import pytest
 from typer.testing import CliRunner
 
-from hepatica.core.errors import InputError, NotFoundError, SourceFormatError
+from hepatica.adapters.cdisc.csv_table import write_table
+from hepatica.core.errors import InputError, NotFoundError, OutputError, SourceFormatError
 from hepatica.entrypoints.cli.response import PARTIAL, response_app
 
 TU_COLUMNS = "STUDYID,USUBJID,TULNKID,TUTESTCD,TUSTRESC,TULOC,TUEVAL,TUEVALID,VISITNUM,VISIT,TUDTC"
@@ -546,3 +547,14 @@ def test_an_unknown_word_is_a_usage_error_and_nothing_is_written(bench):
     )
     assert result.exit_code == 2
     assert list(bench.folder.iterdir()) == []
+
+
+@pytest.mark.requirement("D-bad-rows")
+def test_a_full_disk_is_told_and_leaves_nothing_half_written(tmp_path, monkeypatch):
+    def refuse(*_):
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr("hepatica.adapters.cdisc.csv_table.os.replace", refuse)
+    with pytest.raises(OutputError, match="No space left"):
+        write_table(tmp_path / "out.csv", ("a",), [{"a": "1"}])
+    assert list(tmp_path.iterdir()) == []

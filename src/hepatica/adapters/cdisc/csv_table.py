@@ -155,12 +155,7 @@ def write_rows(path: Path, columns: Sequence[str]) -> Iterator[Any]:
             prefix=f".{path.name}.", suffix=".partial", dir=path.absolute().parent
         )
     except OSError as error:
-        raise OutputError(
-            expected="to write the result",
-            given=error.strerror or type(error).__name__,
-            where=str(path),
-            action="check the folder and its permissions",
-        ) from error
+        raise _refuse_output(path, error) from error
     try:
         with os.fdopen(handle, "w", encoding="utf-8", newline="") as stream:
             writer = csv.writer(stream, lineterminator="\n")
@@ -170,10 +165,21 @@ def write_rows(path: Path, columns: Sequence[str]) -> Iterator[Any]:
         os.umask(umask)
         os.chmod(temporary, 0o666 & ~umask)
         os.replace(temporary, path)
-    except BaseException:
+    except BaseException as error:
         with suppress(FileNotFoundError):
             os.unlink(temporary)
+        if isinstance(error, OSError):
+            raise _refuse_output(path, error) from error
         raise
+
+
+def _refuse_output(path: Path, error: OSError) -> OutputError:
+    return OutputError(
+        expected="to write the result",
+        given=error.strerror or type(error).__name__,
+        where=str(path),
+        action="check the disk, the folder and its permissions",
+    )
 
 
 def write_table(path: Path, columns: Sequence[str], rows: Sequence[Mapping[str, str]]) -> None:
