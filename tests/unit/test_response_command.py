@@ -9,7 +9,8 @@ from pathlib import Path
 import pytest
 from typer.testing import CliRunner
 
-from hepatica.core.errors import InputError, NotFoundError
+from hepatica.adapters.cdisc.csv_table import write_table
+from hepatica.core.errors import InputError, NotFoundError, OutputError, SourceFormatError
 from hepatica.entrypoints.cli.response import PARTIAL, response_app
 
 TU_COLUMNS = "STUDYID,USUBJID,TULNKID,TUTESTCD,TUSTRESC,TULOC,TUEVAL,TUEVALID,VISITNUM,VISIT,TUDTC"
@@ -244,6 +245,7 @@ BAD = {
     "negative size": ([], [tr("T01", 2, -3, subject="S2")], "tr", "TRSTRESN"),
     "two baselines": ([tu("T02", "TARGET", 2, subject="S2")], [], "tu", "VISITNUM"),
     "named twice": ([tu("T01", "NON-TARGET", subject="S2")], [], "tu", "TULNKID"),
+    "size beyond a body": ([], [tr("T01", 2, 1e308, subject="S2")], "tr", "TRSTRESN"),
     "mixed units": ([], [tr("T01", 2, 3.0, subject="S2", unit="cm")], "tr", "TRSTRESU"),
     "unknown unit": ([], [tr("T01", 2, 3.0, subject="S2", unit="inch")], "tr", "TRSTRESU"),
     "unknown lesion": ([], [tr("T77", 2, 30, subject="S2")], "tr", "TRLNKID"),
@@ -266,6 +268,17 @@ def test_a_bad_row_is_named_with_row_and_column_and_good_subjects_are_still_deri
     assert bench.codes(out, USUBJID="S1") == ["PR"]
     assert bench.codes(out, USUBJID="S2") == []
     assert "S2" not in json.dumps(document["findings"])
+
+
+@pytest.mark.requirement("D-bad-rows")
+def test_a_quotation_mark_left_open_is_refused_and_swallows_no_subject(bench):
+    results = [
+        *series("T01", 40, 20),
+        tr("T01", 3, 20, status='"NOT DONE'),
+        *series("T01", 40, 60, subject="S2"),
+    ]
+    with pytest.raises(SourceFormatError, match="comma separated"):
+        bench.derive([tu("T01", "TARGET"), tu("T01", "TARGET", subject="S2")], results)
 
 
 @pytest.mark.requirement("D-bad-rows")
@@ -327,6 +340,8 @@ def test_itrecist_groups_from_exposure_or_a_table_of_injections(bench, source):
     assert bench.codes(out, RSGRPID="NON-INJECTED") == ["PD", "PD"]
     assert bench.codes(out, RSGRPID="INJECTED-A") == ["PR", "PR"]
     assert bench.codes(out, RSGRPID="INJECTED-C") == ["PR"]
+    said = {row["RSGRPID"] for row in bench.table(out / "rs.csv") if row["RSTESTCD"] == "NEWLIND"}
+    assert said == {"ALL", "NON-INJECTED"}  # new lesions do not count among the injected ones
     assert {row["RSCAT"] for row in bench.table(out / "rs.csv")} == {"itRECIST-based"}
     trail = [json.loads(line) for line in (out / "trail.jsonl").read_text().splitlines()]
     assert [e["overall"] for e in trail if e["group"] == "INJECTED-C"] == ["PR", "not applicable"]
@@ -532,3 +547,14 @@ def test_an_unknown_word_is_a_usage_error_and_nothing_is_written(bench):
     )
     assert result.exit_code == 2
     assert list(bench.folder.iterdir()) == []
+
+
+@pytest.mark.requirement("D-bad-rows")
+def test_a_full_disk_is_told_and_leaves_nothing_half_written(tmp_path, monkeypatch):
+    def refuse(*_):
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr("hepatica.adapters.cdisc.csv_table.os.replace", refuse)
+    with pytest.raises(OutputError, match="No space left"):
+        write_table(tmp_path / "out.csv", ("a",), [{"a": "1"}])
+    assert list(tmp_path.iterdir()) == []

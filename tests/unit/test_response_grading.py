@@ -76,3 +76,5 @@ def test_unknown_tests_and_impossible_numbers_are_refused():
         LabValue(test="lipase", value=1.0)
     with pytest.raises(InputError):
         LabValue(test="alt", value=-1.0)
+    with pytest.raises(InputError):
+        LabValue(test="alt", value=50.0, lower=60.0, upper=40.0)

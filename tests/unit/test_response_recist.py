@@ -9,8 +9,8 @@ from hepatica.core.errors import InputError
 from hepatica.core.findings import NotEvaluable
 from hepatica.followup.criteria.recist11 import derive_recist, read_recist_limits
 from hepatica.followup.overall import compose_overall
-from hepatica.followup.records import Reading
-from hepatica.followup.words import NewLesion, Response
+from hepatica.followup.records import Course, Reading, TrackedLesion, Visit
+from hepatica.followup.words import LesionRole, NewLesion, Response
 
 TARGETS = ("CR", "PR", "SD", "PD", "NE", "")
 # Rows: non-target response. Columns: target response in the order above, "" meaning no targets.
@@ -224,3 +224,38 @@ def test_the_noise_band_tells_which_codes_reader_variability_could_make():
 def test_a_size_that_cannot_be_is_refused(size):
     with pytest.raises(InputError):
         Reading(size=size)
+
+
+@pytest.mark.requirement("D-recist-split-merge")
+@pytest.mark.parametrize(
+    ("others", "expected"),
+    [
+        ({}, "NE"),  # both merged, nobody measured the mass
+        ({"T02": Reading(size=0.0)}, "NE"),  # what is gone carries nothing
+        ({"T02": Reading(size=35.0)}, "SD"),  # one keeps its name and carries both
+        ({"T01/T02": Reading(size=25.0)}, "PR"),
+    ],
+)
+def test_merged_lesions_whose_mass_nobody_measured_are_never_a_complete_response(others, expected):
+    merged = {"T01": Reading(merged=True), "T02": Reading(merged=True), **others}
+    first = {"T01": Reading(size=20.0), "T02": Reading(size=20.0)}
+    lesions = tuple(TrackedLesion(lesion_id=key, role=LesionRole.TARGET, site="LIVER") for key in first)
+    case = Course(
+        lesions=lesions,
+        baseline=Visit(number=1, readings=first),
+        follow_ups=(Visit(number=2, readings=merged),),
+    )
+    assert derive_recist(case)[0].overall == expected
+
+
+@pytest.mark.requirement("D-recist-split-merge")
+@pytest.mark.parametrize(("sizes", "expected"), [((6.0, 5.0), "NON-CR/NON-PD"), ((0.0, 0.0), "CR")])
+def test_measured_fragments_of_a_non_target_are_judged_by_their_sizes(sizes, expected):
+    lesion = TrackedLesion(lesion_id="NT01", role=LesionRole.NON_TARGET, site="LUNG")
+    fragments = {f"NT01.{number}": Reading(size=size) for number, size in enumerate(sizes, start=1)}
+    case = Course(
+        lesions=(lesion,),
+        baseline=Visit(number=1, readings={"NT01": Reading(size=12.0)}),
+        follow_ups=(Visit(number=2, readings=fragments),),
+    )
+    assert derive_recist(case)[0].non_target.response == expected

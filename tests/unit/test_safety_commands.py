@@ -369,3 +369,16 @@ def test_whether_a_baseline_is_abnormal_is_told_by_the_limit_of_its_own_laborato
         ("0", "within normal"),
         ("2", "multiples of normal"),
     ]
+
+
+@pytest.mark.requirement("D-safety-bad-rows")
+def test_limits_of_normal_in_the_wrong_order_are_a_bad_row(bench):
+    code, document = labs(
+        bench,
+        "S01,ALT,50,U/L,60,40,2024-02-01,1,Y",
+        "S02,ALT,50,U/L,10,40,2024-02-01,1,Y",
+    )
+    assert (code, document["subjects"]) == (PARTIAL, 1)
+    assert [(f["row"], f["column"]) for f in document["findings"] if f["severity"] == "error"] == [
+        (2, "LBSTNRLO")
+    ]

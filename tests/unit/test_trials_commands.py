@@ -313,7 +313,7 @@ def test_an_event_code_other_than_0_or_1_is_an_error_unless_competing(tmp_path):
 @pytest.fixture
 def risks(tmp_path):
     table = tmp_path / "risks.csv"
-    rows = zip(range(1, 25), [1, 2, 1, 0, 2, 1, 1, 2, 0, 1, 2, 1] * 2, "ABBABAABABBA" * 2)
+    rows = zip(range(1, 25), [1, 2, 1, 0, 2, 1, 1, 2, 0, 1, 2, 1] * 2, "ABBAAAABABBA" * 2)
     table.write_text("t,e,arm\n" + "\n".join(",".join(map(str, row)) for row in rows) + "\n")
     return str(table)
 

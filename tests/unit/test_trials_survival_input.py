@@ -49,3 +49,50 @@ def test_without_events_the_curves_are_given_and_the_model_says_why_not(tmp_path
     found = json.loads(done.stdout)
     assert done.exit_code == 0 and [g["events"] for g in found["groups"]] == [0, 0]
     assert found["cox"]["terms"] == [] and "at least one event" in found["cox"]["not_evaluable"]
+
+
+SEPARATED = "time,event,arm,kind\n310,0,A,0\n410,1,A,1\n210,1,B,1\n110,1,B,1\n60,1,B,1\n"
+
+
+@pytest.mark.requirement("E-cox")
+@pytest.mark.parametrize("options", [("--event", "event"), ("--event", "kind", "--competing")])
+def test_where_one_group_outlives_the_other_there_is_no_ratio_and_the_model_says_so(tmp_path, options):
+    table = tmp_path / "data.csv"
+    table.write_text(SEPARATED)
+    found = json.loads(ask(table, "--time", "time", *options, "--group", "arm", "--cox").stdout)
+    assert found["cox"]["terms"] == [] and "rises without end" in found["cox"]["not_evaluable"]
+    for model in found.get("fine_gray", []):
+        assert model["terms"] == [] and "rises without end" in model["not_evaluable"]
+
+
+@pytest.mark.requirement("E-impossible-input")
+@pytest.mark.parametrize(
+    ("options", "word"),
+    [
+        (("--rmst", "nan"), "tau"),
+        (("--rmst", "inf"), "tau"),
+        (("--landmark", "nan"), "time of 0 or more"),
+        (("--group", "blank"), "group for each patient"),
+    ],
+)
+def test_moments_that_are_no_time_and_patients_without_a_group_are_refused(tmp_path, options, word):
+    table = tmp_path / "data.csv"
+    table.write_text("time,event,blank\n1,1,A\n2,0, \n3,1,A\n")
+    done = ask(table, "--time", "time", "--event", "event", *options)
+    assert isinstance(done.exception, (HepaticaError, SystemExit))
+    assert word in str(done.exception) + done.output
+
+
+@pytest.mark.requirement("E-impossible-input")
+def test_a_quotation_mark_left_open_is_refused_and_swallows_no_row(tmp_path):
+    table = tmp_path / "data.csv"
+    table.write_text('time,event,arm\n1,1,A\n2,1,"A\n3,1,B\n4,0,B\n')
+    done = ask(table, "--time", "time", "--event", "event", "--group", "arm")
+    assert isinstance(done.exception, (HepaticaError, SystemExit))
+    assert "CSV file" in str(done.exception) + done.output
+
+
+def test_times_near_the_largest_number_stay_apart():
+    from hepatica.trials.endpoints.times import FollowUp
+
+    assert FollowUp.from_arrays([1e308, 9e307, 1e307], [1, 1, 1]).times.tolist() == [1e307, 9e307, 1e308]

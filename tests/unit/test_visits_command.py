@@ -11,6 +11,7 @@ import pytest
 from typer.testing import CliRunner
 
 from hepatica.core.errors import (
+    HepaticaError,
     InputError,
     NotFoundError,
     NotSetError,
@@ -263,3 +264,18 @@ def test_subjects_stand_in_the_order_of_their_identifiers(bench):
     names = [f"S{number:02d}" for number in (7, 3, 11, 1, 9, 5, 2, 8)]
     bench.run("subject,visit,date\n" + "".join(f"{name},injection,2024-01-08\n" for name in names))
     assert list(dict.fromkeys(row["subject"] for row in bench.table())) == sorted(names)
+
+
+@pytest.mark.requirement("D-visits-bad-rows")
+@pytest.mark.parametrize(
+    ("options", "word"),
+    [
+        (("--as-of", "9999-12-31"), "the year 2999"),
+        (("--as-of", "2024-03-01", "--set", "imaging.window=1e300"), "0 to 100000"),
+    ],
+)
+def test_days_beyond_the_calendar_are_refused(bench, options, word):
+    events = bench.write("subject,visit,date\nP1,injection,2024-01-01\n")
+    with pytest.raises(HepaticaError, match=word):
+        bench.call("visits", "--schedule", "tvec-liver", "--events", events, "--out", bench.out, *options)
+    assert not bench.out.exists()

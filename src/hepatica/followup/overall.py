@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Final
 
 from hepatica.core.findings import NotEvaluable
-from hepatica.followup.records import TrackedLesion, Visit
+from hepatica.followup.records import Reading, TrackedLesion, Visit
 from hepatica.followup.sums import FRAGMENT_MARK, is_gone
 from hepatica.followup.words import LesionState, NewLesion, Response
 
@@ -28,7 +28,11 @@ def find_state(lesion: TrackedLesion, visit: Visit, *, node_normal: float) -> Le
     """
     reading = visit.readings.get(lesion.lesion_id)
     if reading is None:
-        return _find_fragments(lesion, visit)
+        return _find_fragments(lesion, visit, node_normal=node_normal)
+    return _read_state(reading, lesion, node_normal=node_normal)
+
+
+def _read_state(reading: Reading, lesion: TrackedLesion, *, node_normal: float) -> LesionState | None:
     if reading.merged:
         return LesionState.PRESENT
     if reading.state is not None:
@@ -51,9 +55,13 @@ _GRAVEST_FIRST: Final = (
 )
 
 
-def _find_fragments(lesion: TrackedLesion, visit: Visit) -> LesionState | None:
+def _find_fragments(lesion: TrackedLesion, visit: Visit, *, node_normal: float) -> LesionState | None:
     start = lesion.lesion_id + FRAGMENT_MARK
-    states = [reading.state for key, reading in visit.readings.items() if key.startswith(start)]
+    states = [
+        _read_state(reading, lesion, node_normal=node_normal)
+        for key, reading in visit.readings.items()
+        if key.startswith(start)
+    ]
     return next((state for state in _GRAVEST_FIRST if state in states), None)
 
 

@@ -15,6 +15,7 @@ FRAGMENT_MARK = "."
 MERGE_MARK = "/"
 """``T01/T02`` is the mass into which ``T01`` and ``T02`` merged."""
 MERGED_ELSEWHERE = NotEvaluable(reason="merged with a lesion of the other group")
+MERGED_UNMEASURED = NotEvaluable(reason="merged, and the mass it merged into was not measured")
 FRAGMENT_MISSING = NotEvaluable(reason="a fragment of the split lesion was not measured")
 
 
@@ -65,7 +66,8 @@ def measure_lesion(
     Returns
     -------
     size
-        0 for a lesion that is absent; the sum of its fragments for one that split.
+        0 for a lesion that is absent; the sum of its fragments for one that split. A merged lesion whose mass
+        nobody measured has no size: it is there, and must not count as gone.
 
     Examples
     --------
@@ -111,7 +113,13 @@ def _share_merged(
             return MERGED_ELSEWHERE
         carrier = next((part for part in sorted(parts) if not group or part in group), lesion_id)
         return reading.size if carrier == lesion_id else 0.0
-    return 0.0
+    # No mass of a joint name: the lesion went into one that keeps its own name and carries the size of both.
+    carried = any(
+        isinstance(reading.size, float) and not is_zero(reading.size) and not reading.merged
+        for key, reading in visit.readings.items()
+        if key != lesion_id and (not group or key in group)
+    )
+    return 0.0 if carried else MERGED_UNMEASURED
 
 
 def measure_sum(

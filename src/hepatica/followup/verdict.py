@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from enum import StrEnum
 from types import MappingProxyType
 from typing import Any, Final
@@ -233,7 +233,10 @@ def _derive_itrecist(course: Course, settings: ResponseSettings) -> tuple[Verdic
                 verdicts.append(Verdict(visit=answer.visit, group=group, rule=found.reason, details=shared))
                 continue
             more = {"irecist": beside.answer.response} if group is itrecist.Group.ALL else {}
-            verdicts.append(_from_assessment(found, group=group, **shared, **more))
+            verdict = _from_assessment(found, group=group, **shared, **more)
+            # New lesions do not count among injected ones: "no new lesion" there would be said of nothing.
+            counts = group in (itrecist.Group.ALL, itrecist.Group.NON_INJECTED)
+            verdicts.append(verdict if counts else replace(verdict, new=None))
     return tuple(verdicts)
 
 

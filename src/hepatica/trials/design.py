@@ -231,7 +231,7 @@ def check_dose_count(dose_count: int, *, start_dose: int = 1) -> None:
     InputError
         If there is no level, or the start is not one of them.
     """
-    if dose_count < 1 or not 1 <= start_dose <= dose_count:
+    if dose_count < 1 or not 1 <= start_dose <= dose_count or start_dose != int(start_dose):
         raise InputError(
             expected="at least one dose level, and a start among them",
             given=f"{dose_count} levels, start at {start_dose}",

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from datetime import date, timedelta
 from itertools import pairwise
+from math import inf
 
 from hepatica.core.errors import InputError, ProtocolError
 from hepatica.trials.outcomes import Dose, Patient, TrialData
@@ -138,9 +139,9 @@ def read_patients(rows: Sequence[dict[str, str]], *, where: str = "patients") ->
                 where=f"{where}, row {number}",
                 action="correct the table",
             ) from None
-        if window <= 0 or follow_up < 0:
+        if not (0 < window < inf and 0 <= follow_up < inf):
             raise InputError(
-                expected="window above 0 and follow-up of 0 or more",
+                expected="a finite window above 0 and a finite follow-up of 0 or more",
                 given=f"follow-up {follow_up:g}, window {window:g}",
                 where=f"{where}, row {number}",
             )

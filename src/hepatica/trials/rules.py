@@ -8,6 +8,7 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from typing import ClassVar, Protocol
 
+from hepatica.core.errors import InputError
 from hepatica.trials.design import Action, DecisionTable, Design, Recommendation, StopKind
 from hepatica.trials.outcomes import Dose, TrialData
 
@@ -314,6 +315,16 @@ class ExpandCohort:
         )
 
 
+def _name_doses(rule: Rule) -> tuple[int, ...]:
+    """Return the single levels that a rule names; pairs are the matter of the design of combinations."""
+    if isinstance(rule, FollowPath):
+        return tuple(patient.dose for patient in rule.path.patients if isinstance(patient.dose, int))
+    if isinstance(rule, Rescue):
+        return (rule.dose,)
+    where = getattr(rule, "where", "any")
+    return (where,) if isinstance(where, int) else ()
+
+
 @dataclass(frozen=True, kw_only=True)
 class RuledDesign:
     """A design with rules around it.
@@ -337,6 +348,18 @@ class RuledDesign:
     name: ClassVar[str] = ""
     design: Design
     rules: tuple[Rule, ...]
+
+    def __post_init__(self) -> None:
+        """Refuse rules about levels that the trial does not have; they would never act."""
+        for rule in self.rules:
+            for dose in _name_doses(rule):
+                if dose > self.dose_count:
+                    raise InputError(
+                        expected=f"dose levels 1 to {self.dose_count}",
+                        given=f"dose {dose}",
+                        where=f"rule {type(rule).__name__}",
+                        action="correct the rule or the number of doses",
+                    )
 
     @property
     def dose_count(self) -> int:

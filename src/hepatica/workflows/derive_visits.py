@@ -36,6 +36,8 @@ COLUMNS: Final = (
 )  # fmt: skip
 REQUIRED: Final = ("subject", "visit", "date")
 OPTIONAL: Final = ("status", "number")
+LAST_YEAR: Final = 2999
+"""Last year of a report; steps from it stay inside the calendar, which ends in 9999."""
 LIKE_A_NAME: Final = re.compile(r"[\s,^@]")
 """Trial identifiers have none of these; names and addresses do."""
 
@@ -114,6 +116,10 @@ def derive_visit_table(
     schedule = _read_schedule(request, ports=ports)
     schedule.require_timing()
     as_of = request.as_of or ports.clock.now().date()
+    if as_of.year > LAST_YEAR:
+        raise UsageError(
+            expected=f"a day up to the year {LAST_YEAR}", given=as_of.isoformat(), where="--as-of"
+        )
     desk = RowDesk(table="events", family="visits")
     subjects = _read_events(request.events, schedule, desk=desk, ports=ports)
     about_schedule = RowDesk(table="schedule", family="visits")

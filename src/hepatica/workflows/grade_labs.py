@@ -178,6 +178,10 @@ def _read_result(named: Mapping[str, str], *, line: int, desk: RowDesk) -> _Resu
             desk.refuse(line, column, "The cell is no number of 0 or more.", subject=subject)
             return None
         numbers.append(number)
+    low, high = numbers[1:]
+    if low is not None and high is not None and low > high:
+        desk.refuse(line, "LBSTNRLO", "The lower limit of normal is above the upper one.", subject=subject)
+        return None
     if numbers[0] is None or named["LBSTAT"]:
         return replace(result, problem=NO_RESULT)
     factor = test.units.get(named["LBSTRESU"]) if test.units else 1.0

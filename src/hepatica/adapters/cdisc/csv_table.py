@@ -59,7 +59,7 @@ def read_header(path: Path, *, role: str = "table") -> tuple[str, ...]:
         If there is no such file, or it is not UTF-8 text.
     """
     with _open_text(path, role) as stream, _refusing_bad_text(role):
-        return tuple(cell.strip() for cell in next(csv.reader(stream), []))
+        return tuple(cell.strip() for cell in next(csv.reader(stream, strict=True), []))
 
 
 def _open_text(path: Path, role: str) -> TextIO:
@@ -91,7 +91,8 @@ def _refusing_bad_text(name: str) -> Iterator[None]:
 def _read_open(
     stream: TextIO, name: str, *, required: Sequence[str], optional: Sequence[str]
 ) -> Iterator[tuple[int, Row | None]]:
-    reader = csv.reader(stream)
+    # Strict: an open quotation mark would swallow all rows after it into one cell.
+    reader = csv.reader(stream, strict=True)
     header = [cell.strip().upper() for cell in next(reader, [])]
     wanted = check_header(header, required=required, optional=optional, role=name)
     width = len(header)
@@ -154,12 +155,7 @@ def write_rows(path: Path, columns: Sequence[str]) -> Iterator[Any]:
             prefix=f".{path.name}.", suffix=".partial", dir=path.absolute().parent
         )
     except OSError as error:
-        raise OutputError(
-            expected="to write the result",
-            given=error.strerror or type(error).__name__,
-            where=str(path),
-            action="check the folder and its permissions",
-        ) from error
+        raise _refuse_output(path, error) from error
     try:
         with os.fdopen(handle, "w", encoding="utf-8", newline="") as stream:
             writer = csv.writer(stream, lineterminator="\n")
@@ -169,10 +165,21 @@ def write_rows(path: Path, columns: Sequence[str]) -> Iterator[Any]:
         os.umask(umask)
         os.chmod(temporary, 0o666 & ~umask)
         os.replace(temporary, path)
-    except BaseException:
+    except BaseException as error:
         with suppress(FileNotFoundError):
             os.unlink(temporary)
+        if isinstance(error, OSError):
+            raise _refuse_output(path, error) from error
         raise
+
+
+def _refuse_output(path: Path, error: OSError) -> OutputError:
+    return OutputError(
+        expected="to write the result",
+        given=error.strerror or type(error).__name__,
+        where=str(path),
+        action="check the disk, the folder and its permissions",
+    )
 
 
 def write_table(path: Path, columns: Sequence[str], rows: Sequence[Mapping[str, str]]) -> None:

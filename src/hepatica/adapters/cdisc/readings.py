@@ -46,6 +46,9 @@ DIAMETERS: Final = ("DIAMETER", "LPERP", "LDIAM")
 LENGTH_UNITS: Final = {"mm": 1.0, "cm": 10.0}
 VOLUME_UNITS: Final = {"mm3": 1.0, "cm3": 1000.0, "ml": 1000.0, "mm^3": 1.0, "cm^3": 1000.0}
 
+LARGEST: Final = {False: 3e3, True: 1e9}
+"""Largest size in mm, and in mm3 for volumes: three metres and one cubic metre; a slip of the keyboard lies beyond."""
+
 
 def list_size_tests(criterion: Criterion) -> tuple[str, ...]:
     """Return the tests of TR that carry the sizes of a criterion."""
@@ -104,7 +107,11 @@ def to_size(row: ResultRow, *, units: Mapping[str, float], report: Report) -> fl
     if unit and unit not in units:
         report("response.unit", row, "TRSTRESU", f"The unit is none of {', '.join(units)}.")
         return NOT_MEASURED
-    return value * units[unit] if unit else value
+    size = value * units[unit] if unit else value
+    if size > LARGEST[units is VOLUME_UNITS]:
+        report("response.size", row, column, "The size is larger than a body.")
+        return NOT_MEASURED
+    return size
 
 
 def to_state(row: ResultRow, *, report: Report) -> LesionState | None:

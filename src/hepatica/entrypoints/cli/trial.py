@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, Final
 
 import typer
 
@@ -29,6 +29,10 @@ app.command(name="simulate", cls=DesignCommand, epilog=EPILOG)(simulate)
 app.command(name="compare", cls=DesignCommand, epilog=EPILOG)(compare)
 app.command(name="report")(report)
 
+MOST_TABLED: Final = 1000
+"""Largest decision table; its making grows with the square."""
+MOST_COUNTED: Final = 100_000
+"""Most patients at a level; each is a record of its own."""
 DesignName = Annotated[
     str, typer.Argument(metavar="DESIGN", help="3+3, rolling6, tpi, mtpi, mtpi2, keyboard, boin, ...")
 ]
@@ -95,7 +99,9 @@ def table(
     ctx: typer.Context,
     design: DesignName,
     target: Target = None,
-    max_n: Annotated[int, typer.Option("--max-n", min=1, help="Most patients at a dose.")] = 30,
+    max_n: Annotated[
+        int, typer.Option("--max-n", min=1, max=MOST_TABLED, help="Most patients at a dose.")
+    ] = 30,
     doses: Doses = None,
     as_json: Json = False,
 ) -> None:
@@ -140,6 +146,8 @@ def select_mtd(
         raise InputError(
             expected="as many DLT counts as patient counts", given=f"{n} and {x}", where="--n, --x"
         )
+    if any(count > MOST_COUNTED for row in counts for count in row):
+        raise InputError(expected=f"at most {MOST_COUNTED} patients at a level", given=n, where="--n")
     if any(b > a for row, hits in zip(counts, dlts) for a, b in zip(row, hits)):
         raise InputError(expected="at most as many DLTs as patients", given=f"{x} of {n}", where="--n, --x")
     pair = design == "boin-combination"

@@ -132,7 +132,10 @@ def read_doses(name: str, text: str) -> dict[str, Any]:
 
     pair = name == "boin-combination"
     parts = text.lower().split("x")
-    if not all(part.strip().isdigit() and int(part) > 0 for part in parts) or len(parts) != 1 + pair:
+    if (
+        not all(part.strip().isascii() and part.strip().isdigit() and int(part) > 0 for part in parts)
+        or len(parts) != 1 + pair
+    ):
         raise InputError(
             expected="two numbers of levels such as 3x4" if pair else "a number of dose levels such as 5",
             given=f"'{text}'",
@@ -149,14 +152,21 @@ def read_numbers(text: str, *, where: str) -> tuple[float, ...]:
     Raises
     ------
     InputError
-        If one is not a number.
+        If one is not a finite number.
     """
+    from math import isfinite
+
     from hepatica.core.errors import InputError
 
     try:
-        return tuple(float(part) for part in text.split(","))
+        numbers = tuple(float(part) for part in text.split(","))
+        if not all(isfinite(number) for number in numbers):
+            raise ValueError
     except ValueError:
-        raise InputError(expected="numbers separated by commas", given=f"'{text}'", where=where) from None
+        raise InputError(
+            expected="finite numbers separated by commas", given=f"'{text}'", where=where
+        ) from None
+    return numbers
 
 
 def read_counts(text: str, *, where: str) -> tuple[int, ...]:
@@ -241,7 +251,7 @@ def _read_csv(path: Any) -> list[dict[str, str]]:
 
     try:
         with open(path, newline="", encoding="utf-8-sig") as file:
-            lines = [cells for cells in csv.reader(file) if cells]
+            lines = [cells for cells in csv.reader(file, strict=True) if cells]
     except csv.Error:
         raise SourceFormatError(
             expected="a CSV file in UTF-8 with one heading line", given="something else", where="table"
@@ -295,4 +305,6 @@ def _read_value(name: str, text: str, kind: str) -> Any:
     if kind.strip().startswith("str"):
         return text
     value = read_numbers(text, where=f"--{name}")[0]
+    if set(kind.split()) == {"int"} and value != int(value):
+        raise BadParameter(f"--{name} needs a whole number")
     return int(value) if "int" in kind and value == int(value) else value

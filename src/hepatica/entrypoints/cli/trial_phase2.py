@@ -14,7 +14,7 @@ P0 = Annotated[float, typer.Option("--p0", help="Response probability that is no
 P1 = Annotated[float, typer.Option("--p1", help="Response probability that is of interest.")]
 Alpha = Annotated[float, typer.Option("--alpha", help="Largest type I error.")]
 Beta = Annotated[float, typer.Option("--beta", help="Largest type II error.")]
-Nmax = Annotated[int, typer.Option("--nmax", min=2, help="Most patients searched.")]
+Nmax = Annotated[int, typer.Option("--nmax", min=2, max=1000, help="Most patients searched.")]
 Json = Annotated[bool, typer.Option("--json", help="Print exactly one JSON document on stdout.")]
 
 

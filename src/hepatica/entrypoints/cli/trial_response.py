@@ -55,6 +55,7 @@ def response(
     """Response rates with exact limits: injected, non-injected and extrahepatic lesions apart."""
     from hepatica.entrypoints.cli.screen import print_json
     from hepatica.entrypoints.cli.trial_options import read_table
+    from hepatica.entrypoints.cli.trial_survival import _read_labels
 
     columns = dict(zip(KINDS, (overall, injected, non_injected, extrahepatic)))
     chosen = {kind: name for kind, name in columns.items() if name is not None}
@@ -65,7 +66,7 @@ def response(
     rows = read_table(table)
     _check_columns(rows, [subject, *chosen.values(), *([group] if group else [])])
     _check_subjects(rows, subject)
-    names = sorted({row[group] for row in rows}) if group else ["all"]
+    labels = _read_labels(rows, group) if group else ["all"] * len(rows)
     document: dict[str, Any] = {
         "method": method,
         "conf": conf,
@@ -73,12 +74,12 @@ def response(
         "groups": [
             _describe(
                 name,
-                [row for row in rows if group is None or row[group] == name],
+                [row for row, label in zip(rows, labels) if label == name],
                 chosen,
                 method=method,
                 conf=conf,
             )
-            for name in names
+            for name in sorted(set(labels))
         ],
     }
     follow = (time, event, censor, response_time)

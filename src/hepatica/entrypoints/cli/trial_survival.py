@@ -56,7 +56,7 @@ def survival(
         raise NotFoundError(
             expected=f"one of {', '.join(rows[0])}", given=f"column '{group}'", where="--group"
         )
-    labels = np.array([row[group] if group else "all" for row in rows])
+    labels = np.array(_read_labels(rows, group) if group else ["all"] * len(rows))
     _check(times, codes, competing=competing)
     names = sorted(set(labels.tolist()))
     settings = {"conf_type": conf_type, "conf": conf}
@@ -249,6 +249,18 @@ def _read_column(rows: list[dict[str, str]], name: str) -> Any:
                 action="correct the table",
             ) from None
     return np.array(values)
+
+
+def _read_labels(rows: list[dict[str, str]], group: str) -> list[str]:
+    labels = [row[group].strip() for row in rows]
+    if "" in labels:
+        raise InputError(
+            expected="a group for each patient",
+            given="an empty cell",
+            where=f"column {group}, row {labels.index('') + 1}",
+            action="fill the cell, or leave the patient out",
+        )
+    return labels
 
 
 def _read_codes(rows: list[dict[str, str]], *, event: str | None, censor: str | None) -> Any:

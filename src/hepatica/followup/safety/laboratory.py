@@ -70,6 +70,12 @@ class LabValue:
             number = getattr(self, name)
             if number is not None and not (isfinite(number) and number >= 0):
                 raise InputError(expected="a finite number of 0 or more", given=f"{number:g}", where=name)
+        if self.lower is not None and self.upper is not None and self.lower > self.upper:
+            raise InputError(
+                expected="a lower limit of normal at or below the upper one",
+                given=f"{self.lower:g} and {self.upper:g}",
+                where="limits of normal",
+            )
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -15,6 +15,8 @@ from hepatica.core.evidence import Evidence
 from hepatica.followup.dates import PartialDate
 
 STEP_UNITS: Final = ("days", "weeks", "months")
+MOST_STEPS: Final = 100_000
+"""Longest step; no calendar day lies so far from a trial, and the calendar ends in the year 9999."""
 DAYS_PER_WEEK: Final = 7
 MONTHS_PER_YEAR: Final = 12
 
@@ -43,9 +45,11 @@ class Step:
 
     def __post_init__(self) -> None:
         """Refuse unknown units and steps back."""
-        if self.unit not in STEP_UNITS or self.count < 0:
+        if self.unit not in STEP_UNITS or not 0 <= self.count <= MOST_STEPS:
             raise InputError(
-                expected=f"0 or more {', '.join(STEP_UNITS)}", given=f"{self.count} {self.unit}", where="step"
+                expected=f"0 to {MOST_STEPS} {', '.join(STEP_UNITS)}",
+                given=f"{self.count:g} {self.unit}",
+                where="step",
             )
 
     def __str__(self) -> str:

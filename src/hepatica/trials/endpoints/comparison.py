@@ -18,6 +18,12 @@ MOST_STEPS: Final = 50
 """Newton needs about five steps; more means that the likelihood has no maximum."""
 FLAT_LIMIT: Final = 20.0
 """Coefficient, per standard deviation of its covariate, beyond which the maximum lies at infinity."""
+LEAST_INFORMATION: Final = 1e-6
+"""Information per standardised covariate below which the likelihood is flat: a standard error above 1,000.
+
+Where one group is never at risk at another's events the likelihood rises without end, and Newton stops on
+its rounding before the coefficient is large.
+"""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -181,7 +187,7 @@ def fit_cox(times: Any, events: Any, covariates: Any, *, ties: str = "efron", co
             break
     else:
         _refuse_cox()
-    if np.abs(beta).max() > FLAT_LIMIT:
+    if np.abs(beta).max() > FLAT_LIMIT or is_flat(information):
         _refuse_cox()
     se = np.sqrt(np.diag(_solve_or_refuse(information, np.eye(x.shape[1])))) / scale
     beta = beta / scale
@@ -203,6 +209,19 @@ def measure_chi2_tail(value: float, *, df: int) -> float:
     from scipy.special import chdtrc
 
     return float(chdtrc(df, value))
+
+
+def is_flat(information: Any) -> bool:
+    """Whether the information of standardised covariates says next to nothing in some direction.
+
+    Examples
+    --------
+    >>> is_flat(np.array([[2.0]])), is_flat(np.array([[1e-9]]))
+    (False, True)
+    """
+    if not np.isfinite(information).all():
+        return True
+    return bool(np.linalg.eigvalsh(information).min() < LEAST_INFORMATION)
 
 
 def _solve_or_refuse(information: Any, score: Any) -> Any:

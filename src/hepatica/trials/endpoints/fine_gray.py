@@ -16,7 +16,7 @@ import numpy as np
 from hepatica.core.errors import InputError, NotConvergedError, NotFoundError
 from hepatica.trials.beta_distribution import measure_normal_quantile
 from hepatica.trials.design import check_probability
-from hepatica.trials.endpoints.comparison import FLAT_LIMIT, MOST_STEPS, measure_chi2_tail
+from hepatica.trials.endpoints.comparison import FLAT_LIMIT, MOST_STEPS, is_flat, measure_chi2_tail
 from hepatica.trials.endpoints.times import FollowUp
 
 STEP_TOLERANCE: Final = 1e-9
@@ -139,7 +139,7 @@ def _maximise(risk: _RiskSets, x: Any) -> tuple[Any, float, float]:
         likelihood, score, information = following, new_score, new_information
         if np.abs(beta).max() > FLAT_LIMIT:
             break
-        if np.abs(step).max() < STEP_TOLERANCE:
+        if np.abs(step).max() < STEP_TOLERANCE and not is_flat(information):
             return beta, start, likelihood
     _refuse()
 

@@ -74,7 +74,7 @@ class SurvivalCurve:
         InputError
             If the time lies after the last follow-up while the curve is above 0: nobody was watched so long.
         """
-        if moment < 0:
+        if not moment >= 0:
             raise InputError(expected="a time of 0 or more", given=f"{moment:g}", where="landmark")
         if moment > self.time[-1] and self.survival[-1] > 0:
             raise InputError(
@@ -101,8 +101,8 @@ class SurvivalCurve:
         >>> estimate_survival([1.0, 2.0, 3.0, 4.0], [1, 1, 1, 1]).restricted_mean(3.0)[0]
         2.25
         """
-        if tau <= 0:
-            raise InputError(expected="tau above 0", given=f"{tau:g}", where="restricted mean")
+        if not 0 < tau < np.inf:
+            raise InputError(expected="a finite tau above 0", given=f"{tau:g}", where="restricted mean")
         self.at(tau)
         inside = self.time < tau
         edges = np.concatenate([[0.0], self.time[inside], [tau]])
@@ -216,7 +216,7 @@ def start_at_landmark(times: Any, events: Any, *, landmark: float, status_times:
     """
     time, event, reached = (np.asarray(values, float) for values in (times, events, status_times))
     FollowUp.from_arrays(time, event)
-    if landmark < 0 or reached.shape != time.shape:
+    if not landmark >= 0 or reached.shape != time.shape:
         raise InputError(
             expected="a landmark of 0 or more and one status time for each patient",
             given=f"{landmark:g}, {reached.size} status times",

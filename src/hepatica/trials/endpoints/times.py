@@ -85,7 +85,8 @@ def _merge_close(times: Any) -> Any:
     distinct = np.unique(times)
     if distinct.size < 2:
         return times
-    scale = TIME_TOLERANCE * max(float(np.abs(distinct).mean()), np.finfo(float).tiny)
+    largest = max(float(np.abs(distinct).max()), np.finfo(float).tiny)
+    scale = TIME_TOLERANCE * max(largest * float((np.abs(distinct) / largest).mean()), np.finfo(float).tiny)
     if (np.diff(distinct) > scale).all():
         return times
     start = np.concatenate([[True], np.diff(distinct) > scale])

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from itertools import pairwise
-from math import log
+from math import inf, log
 from typing import Any, ClassVar, Final
 
 from hepatica.core.errors import InputError
@@ -31,6 +31,8 @@ FINE_POINTS: Final = 281
 """Points along each parameter; the fine grid covers only where the posterior lives."""
 GRID_SDS: Final = 8.0
 """Prior standard deviations on each side of the coarse grid; beyond lies less than 1e-14 of the prior."""
+LARGEST_PRIOR: Final = 50.0
+"""Prior mean or standard deviation beyond which exp(beta) overflows on the grid."""
 NEGLIGIBLE: Final = 1e-14
 """Posterior density, relative to its top, below which a grid point is left out of the fine grid."""
 
@@ -84,27 +86,39 @@ class Blrm:
         if not self.dose_amounts:
             object.__setattr__(self, "dose_amounts", tuple(float(d) for d in range(1, self.dose_count + 1)))
         amounts = self.dose_amounts
-        if len(amounts) != self.dose_count or amounts[0] <= 0 or any(a >= b for a, b in pairwise(amounts)):
+        if (
+            len(amounts) != self.dose_count
+            or not 0 < amounts[0] <= amounts[-1] < inf
+            or any(a >= b for a, b in pairwise(amounts))
+        ):
             raise InputError(
-                expected=f"{self.dose_count} increasing amounts above 0",
+                expected=f"{self.dose_count} finite increasing amounts above 0",
                 given=", ".join(f"{a:g}" for a in amounts),
                 where="dose amounts",
             )
         if self.reference_amount is None:
             object.__setattr__(self, "reference_amount", amounts[(self.dose_count - 1) // 2])
-        if self.reference_amount is None or self.reference_amount <= 0:
+        if (
+            self.reference_amount is None
+            or self.reference_amount <= 0
+            or not 0 < amounts[0] / self.reference_amount <= amounts[-1] / self.reference_amount < inf
+        ):
             raise InputError(
-                expected="a reference above 0", given=str(self.reference_amount), where="reference amount"
+                expected="a reference above 0, of the size of the amounts",
+                given=str(self.reference_amount),
+                where="reference amount",
             )
         for value in (*self.interval, self.overdose_limit):
             check_probability(value, name="interval and overdose limit")
         if (
             self.interval[0] >= self.interval[1]
-            or min(self.prior_sd) <= 0
-            or abs(self.prior_correlation) >= 1
+            or not 0 < min(self.prior_sd) <= max(self.prior_sd) <= LARGEST_PRIOR
+            or not max(abs(mean) for mean in self.prior_mean) <= LARGEST_PRIOR
+            or not abs(self.prior_correlation) < 1
         ):
             raise InputError(
-                expected="an increasing interval, positive prior SDs, a correlation inside -1 to 1",
+                expected="an increasing interval, prior means and positive SDs of at most "
+                f"{LARGEST_PRIOR:g}, a correlation inside -1 to 1",
                 given=f"{self.interval}, {self.prior_sd}, {self.prior_correlation:g}",
                 where="BLRM",
             )

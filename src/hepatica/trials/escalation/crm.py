@@ -29,6 +29,10 @@ GRID_POINTS: Final = 1201
 """Spacing prior_sd / 60: fine enough for posteriors that are thirty times narrower than the prior."""
 GRID_SDS: Final = 10.0
 """Prior standard deviations on each side; the prior beyond weighs less than 1e-22."""
+LARGEST_PRIOR_SD: Final = 50.0
+"""Beyond, exp(b) overflows on the grid; dfcrm uses 1.1576."""
+LARGEST_INTERCEPT: Final = 100.0
+"""Beyond, the logistic model rounds every probability to 0 or 1; dfcrm uses 3."""
 LIKELIHOOD_RANGE: Final = (-10.0, 10.0)
 """Range in which the maximum of the likelihood is sought, as in dfcrm."""
 MLE_TOLERANCE: Final = 1e-10
@@ -151,9 +155,17 @@ class Crm:
         ):
             if word not in allowed:
                 raise InputError(expected=" or ".join(allowed), given=f"'{word}'", where=what)
-        if self.prior_sd <= 0:
+        if not 0 < self.prior_sd <= LARGEST_PRIOR_SD:
             raise InputError(
-                expected="a prior standard deviation above 0", given=f"{self.prior_sd:g}", where="prior sd"
+                expected=f"a prior standard deviation above 0, at most {LARGEST_PRIOR_SD:g}",
+                given=f"{self.prior_sd:g}",
+                where="prior sd",
+            )
+        if not abs(self.intercept) <= LARGEST_INTERCEPT:
+            raise InputError(
+                expected=f"an intercept from {-LARGEST_INTERCEPT:g} to {LARGEST_INTERCEPT:g}",
+                given=f"{self.intercept:g}",
+                where="intercept",
             )
         if self.model == "logistic" and any(x >= 0 for x in self.scaled):
             raise InputError(

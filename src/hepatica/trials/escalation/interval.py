@@ -102,7 +102,7 @@ class IntervalDesign:
         """Refuse impossible settings."""
         check_dose_count(self.dose_count, start_dose=self.start_dose)
         check_probability(self.target, name="target")
-        if self.exclusion_certainty <= 0.0:
+        if not self.exclusion_certainty > 0.0:
             check_probability(self.exclusion_certainty, name="exclusion certainty")
 
     @property

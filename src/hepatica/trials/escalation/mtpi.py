@@ -7,12 +7,15 @@ length, decides among (0, target - e1), [target - e1, target + e2] and (target +
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import ClassVar
+from typing import ClassVar, Final
 
 from hepatica.core.errors import InputError
 from hepatica.trials.beta_distribution import measure_beta_cdf, measure_beta_survival
 from hepatica.trials.design import Action
 from hepatica.trials.escalation.interval import IntervalDesign
+
+LEAST_INTERVAL: Final = 1e-3
+"""Narrowest target interval: below it no trial can tell the pieces apart, and they fill the memory."""
 
 
 def check_margins(target: float, *, epsilon1: float, epsilon2: float, where: str) -> None:
@@ -21,20 +24,20 @@ def check_margins(target: float, *, epsilon1: float, epsilon2: float, where: str
     Raises
     ------
     InputError
-        If a margin is negative, both are zero, or the interval leaves 0 to 1.
+        If a margin is negative, both together are below 0.001, or the interval leaves 0 to 1.
     """
     if (
         epsilon1 < 0
         or epsilon2 < 0
-        or epsilon1 + epsilon2 == 0
+        or not epsilon1 + epsilon2 >= LEAST_INTERVAL
         or target - epsilon1 <= 0
         or target + epsilon2 >= 1
     ):
         raise InputError(
-            expected="margins that keep the interval inside 0 to 1",
+            expected=f"margins that keep the interval inside 0 to 1 and at least {LEAST_INTERVAL:g} wide",
             given=f"{target - epsilon1:g} to {target + epsilon2:g}",
             where=where,
-            action="choose smaller margins",
+            action="choose other margins",
         )
 
 

@@ -7,6 +7,7 @@ above target + k1 sd decides, sd being the posterior standard deviation.
 from __future__ import annotations
 
 from dataclasses import dataclass
+from math import inf
 from typing import ClassVar
 
 from hepatica.core.errors import InputError
@@ -37,8 +38,10 @@ class Tpi(IntervalDesign):
     def __post_init__(self) -> None:
         """Refuse impossible settings."""
         super().__post_init__()
-        if self.k1 <= 0 or self.k2 <= 0:
-            raise InputError(expected="k1 and k2 above 0", given=f"{self.k1:g}, {self.k2:g}", where="TPI")
+        if not (0 < self.k1 < inf and 0 < self.k2 < inf):
+            raise InputError(
+                expected="finite k1 and k2 above 0", given=f"{self.k1:g}, {self.k2:g}", where="TPI"
+            )
 
     @property
     def prior(self) -> tuple[float, float]:

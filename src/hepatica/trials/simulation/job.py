@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from math import ceil
+from math import ceil, inf
 from typing import Any, Final
 
 from hepatica.core.errors import InputError
@@ -15,6 +15,8 @@ from hepatica.trials.rules import RuledDesign
 
 TIMED_DESIGNS: Final = ("tite-boin", "tite-crm")
 """Designs that use the follow-up of patients whose window is open."""
+RESPONSE_DESIGNS: Final = ("boin12",)
+"""Designs that find no dose where nobody responds."""
 BLOCK_TRIALS: Final = 4096
 """Trials in one block: small enough to share among workers, large enough to hide the cost of starting one."""
 CRM_GRID_POINTS: Final = 241
@@ -76,14 +78,15 @@ class SimulationJob:
             )
         if (
             min(self.trials, self.cohort_size, self.cohorts) < 1
-            or self.window <= 0
-            or self.gap < 0
+            or not 0 < self.window < inf
+            or not 0 <= self.gap < inf
             or self.seed < 0
         ):
             raise InputError(
-                expected="trials, cohorts and their size of at least 1, a window above 0, a seed of 0 or "
-                "more",
-                given=f"{self.trials}, {self.cohorts}, {self.cohort_size}, {self.window:g}, {self.seed}",
+                expected="trials, cohorts and their size of at least 1, a finite window above 0, a finite "
+                "gap and a seed of 0 or more",
+                given=f"{self.trials}, {self.cohorts}, {self.cohort_size}, {self.window:g}, {self.gap:g}, "
+                f"{self.seed}",
                 where="simulation",
             )
 
@@ -102,6 +105,14 @@ class SimulationJob:
         options = dict(self.options)
         options.setdefault("dose_count", len(self.truth))
         design = find_design(self.design, **options)
+        if self.design in RESPONSE_DESIGNS and not self.response:
+            raise InputError(
+                expected="a true response probability for each dose",
+                given="none",
+                where="response",
+                action=f"give them: {self.design} weighs response against toxicity, and without them every "
+                "dose is futile",
+            )
         if design.dose_count != len(self.truth):
             raise InputError(
                 expected=f"{design.dose_count} true probabilities", given=str(len(self.truth)), where="truth"
