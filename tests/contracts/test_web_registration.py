@@ -8,11 +8,12 @@ from types import SimpleNamespace
 
 import numpy as np
 import pytest
-from registered_pairs import list_liver_points, make_pair_items
+from registered_pairs import list_liver_points, make_pair_items, make_sides
 from web_jobs import open_world, run_next
 from web_record import open_web_record
 
 from hepatica.adapters.nifti.view_volumes import to_view_nifti
+from hepatica.imaging.scan_registration import register_scans
 from hepatica.record.event import Action
 from hepatica.record.job import JobState
 from hepatica.record.people import Role
@@ -56,7 +57,12 @@ def done(tmp_path_factory):
 
 
 def assign(case, role, scans=("base", "follow")):
-    body = {"patient_id": "p1", "reader_id": case.ids[role], "criterion": "recist-1.1", "scan_ids": list(scans)}
+    body = {
+        "patient_id": "p1",
+        "reader_id": case.ids[role],
+        "criterion": "recist-1.1",
+        "scan_ids": list(scans),
+    }
     answer = case.people[Role.COORDINATOR].post("/api/read", json=body)
     assert answer.status_code == 201, answer.text
     return answer.json()["item_id"]
@@ -115,9 +121,6 @@ def test_the_kept_map_leads_where_the_library_leads_and_near_where_the_anatomy_r
     kept = unpack_map(answer.content)
     points = list_liver_points(done.pair)
     there = kept.to_moving(points)
-    from registered_pairs import make_sides
-    from hepatica.imaging.scan_registration import register_scans
-
     found = register_scans(*make_sides(done.pair), same_phase=True).scan_map
     assert np.linalg.norm(there - found.to_moving(points), axis=1).max() < SAME_MM
     assert np.linalg.norm(kept.to_fixed(there) - points, axis=1).max() < 0.1 * SAME_MM
@@ -151,7 +154,10 @@ def test_a_blinded_reader_registers_the_scans_he_was_given_and_no_others(case):
     read_id = assign(case, Role.READER_1, scans=("base",))
     client = case.people[Role.READER_1]
     body = {"kind": "registration", "patient_id": "p1", "request": {"baseline_scan_id": "base", "followup_scan_id": "follow"}}  # fmt: skip
-    assert client.post(f"/api/read/{read_id}/registration", json={"followup_scan_id": "follow"}).status_code == 404
+    assert (
+        client.post(f"/api/read/{read_id}/registration", json={"followup_scan_id": "follow"}).status_code
+        == 404
+    )
     assert client.post("/api/job", json=body).status_code == 202
     state, job = run_next(case.web, case.world)
     assert state is JobState.FAILED and job.result["error"]["code"] == "not_found"
@@ -191,7 +197,13 @@ def use_quick(monkeypatch, *, outcome, before=None):
     def quick(_baseline, _followup, **_more):
         if before is not None:
             before()
-        values = {"outcome": outcome, "reason": "quick", "stage": "rigid", "region": "body", "code_version": "0"}
+        values = {
+            "outcome": outcome,
+            "reason": "quick",
+            "stage": "rigid",
+            "region": "body",
+            "code_version": "0",
+        }
         return module.PairOutcome(values=values, packed=None)
 
     monkeypatch.setattr(module, "register_pair", quick)
@@ -227,7 +239,9 @@ def test_a_registration_of_other_bytes_is_not_shown_for_the_scan_as_it_is_now(ca
     run_next(case.web, case.world)
     with case.web.context.store.writing() as writer:
         scan = writer.find_item("scan", "follow")
-        writer.write_item(replace(scan, values={**scan.values, "content_digest": "1" * 64}, version=scan.version + 1))
+        writer.write_item(
+            replace(scan, values={**scan.values, "content_digest": "1" * 64}, version=scan.version + 1)
+        )
     (row,) = look(case.people[Role.READER_1], read_id)
     assert row["state"] == "none" and "changed" in row["reason"]
 
@@ -239,7 +253,9 @@ def test_a_scan_barred_while_it_is_registered_is_not_kept(case, monkeypatch):
     def bar():
         with case.web.context.store.writing() as writer:
             scan = writer.find_item("scan", "follow")
-            writer.write_item(replace(scan, values={**scan.values, "state": "rejected"}, version=scan.version + 1))
+            writer.write_item(
+                replace(scan, values={**scan.values, "state": "rejected"}, version=scan.version + 1)
+            )
 
     use_quick(monkeypatch, outcome="accepted", before=bar)
     state, job = run_next(case.web, case.world)
@@ -275,10 +291,15 @@ def test_a_registration_in_a_process_of_its_own_reports_and_is_cancelled_without
     (job,) = list_registration_jobs(case)
     coordinator = case.people[Role.COORDINATOR]
     assert coordinator.post(f"/api/job/{job.job_id}/cancel").json()["state"] == "cancelled"
-    assert json.loads(coordinator.get(f"/api/job/{job.job_id}/events").text.split("data: ")[1])["state"] == "cancelled"
+    assert (
+        json.loads(coordinator.get(f"/api/job/{job.job_id}/events").text.split("data: ")[1])["state"]
+        == "cancelled"
+    )
     (row,) = look(case.people[Role.READER_1], read_id)
     assert (row["state"], row["job_state"]) == ("none", "")
-    again = case.people[Role.READER_1].post(f"/api/read/{read_id}/registration", json={"followup_scan_id": "follow"})
+    again = case.people[Role.READER_1].post(
+        f"/api/read/{read_id}/registration", json={"followup_scan_id": "follow"}
+    )
     assert again.json()["job_state"] == "queued"
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import numpy as np
-from tracked_pairs import make_pair
+from tracked_pairs import make_pair, to_sides
 
 from hepatica.adapters.nifti.view_volumes import to_view_nifti
 
@@ -55,6 +55,4 @@ def list_liver_points(pair, *, every: int = 97) -> np.ndarray:
 
 def make_sides(pair):
     """What registration takes of the pair as the record holds it."""
-    from tracked_pairs import to_sides
-
     return to_sides(pair)

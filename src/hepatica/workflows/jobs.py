@@ -81,12 +81,22 @@ def submit_job(
             action="wait, or cancel one",
         )
     return _write_job(
-        context, writer, kind=kind, site_id=site_id, patient_id=patient_id if rule.of_patient else "", asked=asked
+        context,
+        writer,
+        kind=kind,
+        site_id=site_id,
+        patient_id=patient_id if rule.of_patient else "",
+        asked=asked,
     )
 
 
 def queue_job(
-    context: RecordContext, writer: RecordWriter, *, kind: str, patient: Item, request: Mapping[str, JsonValue]
+    context: RecordContext,
+    writer: RecordWriter,
+    *,
+    kind: str,
+    patient: Item,
+    request: Mapping[str, JsonValue],
 ) -> Job:
     """Queue work that the program asks for in somebody's name, however many of his jobs are open.
 

@@ -137,9 +137,7 @@ def _make_side(
 ) -> ScanSide:
     volume = image.volume
     if volume.modality != "CT":
-        raise ModalityError(
-            expected="two CTs to register", given=f"modality {volume.modality}", where=role
-        )
+        raise ModalityError(expected="two CTs to register", given=f"modality {volume.modality}", where=role)
     liver: Mask | None = None
     lesions: tuple[Mask, ...] = ()
     for label in labels:

@@ -130,9 +130,7 @@ def queue_registrations(
         if pair is None or is_current(writer.find_item(KIND, pair.registration_id), pair):
             continue
         if _find_job(writer, pair, OPEN) is None:
-            queued.append(
-                queue_job(context, writer, kind=KIND, patient=pair.baseline, request=pair.request)
-            )
+            queued.append(queue_job(context, writer, kind=KIND, patient=pair.baseline, request=pair.request))
     return queued
 
 

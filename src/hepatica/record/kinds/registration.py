@@ -1,4 +1,4 @@
-"""A follow-up scan registered to its baseline: where the points of the one lie in the other, and how far to trust it."""
+"""A follow-up scan registered to its baseline: where points of the one lie in the other, and how far to trust it."""
 
 from __future__ import annotations
 
@@ -57,7 +57,12 @@ KIND: Final = Kind(
             sight=Sight.READERS,
         ),
         FieldRule(
-            name="residual_mm", label="Residual", type=FieldType.NUMBER, least=0, most=500, sight=Sight.READERS
+            name="residual_mm",
+            label="Residual",
+            type=FieldType.NUMBER,
+            least=0,
+            most=500,
+            sight=Sight.READERS,
         ),
         FieldRule(
             name="uncertainty_mm",

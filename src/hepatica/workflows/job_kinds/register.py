@@ -69,9 +69,7 @@ def _run(run: JobRun) -> Commit:
     return commit
 
 
-def _keep(
-    context: RecordContext, writer: RecordWriter, pair: ScanPair, values: dict[str, JsonValue]
-) -> Item:
+def _keep(context: RecordContext, writer: RecordWriter, pair: ScanPair, values: dict[str, JsonValue]) -> Item:
     """Write the registration of a pair in the place of an earlier one; the trail keeps both."""
     if context.actor.is_blinded:
         # A blinded reader may ask, and does not see every field: the program writes, and the request names the job.
