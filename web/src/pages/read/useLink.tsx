@@ -4,7 +4,7 @@ import { Button } from "../../ui/Button";
 import { SelectField } from "../../ui/Field";
 import { norm } from "../../viewer/space";
 import { quantity } from "../../ui/numbers";
-import { toSentence } from "../../api/problem";
+import { Problem, toSentence } from "../../api/problem";
 import styles from "./ReadPage.module.css";
 import type { TwinHandle } from "./Twin";
 import { type ReadRegistration, isUnderWay, useRegister, useRegistrations, useScanMap } from "./hooks";
@@ -82,7 +82,9 @@ export function useLink(twin: RefObject<TwinHandle | null>, { readId, followUpId
     { value: "hand", label: "By hand" },
   ].filter((one) => (one.value === "registration" ? found : one.value !== "hand" || choice === "hand"));
   const isPoor = row !== undefined && !isUnderWay(row) && row.state !== "accepted";
-  const problem = asked.error ?? map.error ?? ask.error;
+  // Who may see a read and no scans is not told of their registration either.
+  const isBarred = asked.error instanceof Problem && asked.error.status === 403;
+  const problem = (isBarred ? null : asked.error) ?? map.error ?? ask.error;
   const controls = (
     <div className={styles.linkBar} data-link={link.how} data-registration={row ? (isUnderWay(row) ? row.job_state : row.state) : "unknown"}>
       <SelectField label="Linked by" className={styles.inline ?? ""} value={wanted === "registration" && !found ? "table" : wanted} options={options} disabled={!isOn} onChange={(event) => setChoice(event.target.value as Choice)} />
