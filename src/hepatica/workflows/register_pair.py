@@ -137,7 +137,9 @@ def _make_side(
 ) -> ScanSide:
     volume = image.volume
     if volume.modality != "CT":
-        raise ModalityError(expected="two CTs to register", given=f"modality {volume.modality}", where=role)
+        raise ModalityError(
+            expected="two CTs to register", given=f"a scan of modality {volume.modality}", where=role
+        )
     liver: Mask | None = None
     lesions: tuple[Mask, ...] = ()
     for label in labels:
@@ -159,17 +161,17 @@ def _make_side(
 
 def _to_values(registration: ScanRegistration, *, is_liver: bool) -> dict[str, Any]:
     residual = registration.residual_mm
-    known = not isinstance(residual, NotEvaluable)
-    good = known and residual < ACCEPTED_BELOW_MM
+    residual_mm = None if isinstance(residual, NotEvaluable) else float(residual)
+    is_good = residual_mm is not None and residual_mm < ACCEPTED_BELOW_MM
     reason = registration.reason
-    if known and not good:
+    if residual_mm is not None and not is_good:
         reason += f"; {ACCEPTED_BELOW_MM:g} mm or more are left"
     return {
-        "outcome": "accepted" if good else "doubtful",
+        "outcome": "accepted" if is_good else "doubtful",
         "reason": reason,
         "stage": registration.chosen,
         "region": "liver" if is_liver else "body",
-        "residual_mm": round(float(residual), MM_DIGITS) if known else None,
+        "residual_mm": None if residual_mm is None else round(residual_mm, MM_DIGITS),
         "uncertainty_mm": round(registration.uncertainty_mm, MM_DIGITS),
         "smallest_jacobian": round(registration.smallest_jacobian, 3),
         "followup_from_baseline": registration.scan_map.moving_from_fixed.ravel().tolist(),

@@ -123,7 +123,7 @@ def test_a_read_is_linked_by_registration_and_matches_of_the_readers_own_marks_a
             page.get_by_label("Linked by").locator('option[value="registration"]').wait_for(state="attached")
             page.keyboard.press("g")
         page.locator('[data-link="registration"]').wait_for()
-        page.get_by_text("linked by deformable registration").first.wait_for()
+        page.get_by_text("linked by registration (deformable)").first.wait_for()
         (row,) = case.ask(f"/api/read/{first}/registrations")
         shown = page.locator("[data-registration]").inner_text()
         assert f"residual {row['residual_mm']:.1f}\u202fmm" in shown and "deformable" in shown
@@ -138,6 +138,7 @@ def test_a_read_is_linked_by_registration_and_matches_of_the_readers_own_marks_a
                 left, right = read_places(page)
                 found = library.to_moving(left)[0] if side == "left" else library.to_fixed(right)[0]
                 assert np.linalg.norm(found - (right if side == "left" else left)) < SAME_MM, (side, across)
+        assert page.locator("[data-cross]").count() == 2, "the crosshair is seen in both"
         case.shot("linked")
         case.check_accessible()
         for number, (_, after) in enumerate(list_known(pair), start=1):

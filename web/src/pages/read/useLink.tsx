@@ -13,7 +13,7 @@ import { AT_TABLE, type Link } from "./marks";
 /** What links the scans, in a few words. */
 export function toLinkWords(link: Link, row?: ReadRegistration): string {
   if (link.how === "off") return "not linked";
-  if (link.how === "registration") return `linked by ${row?.stage ?? ""} registration`;
+  if (link.how === "registration") return `linked by registration (${row?.stage ?? ""})`;
   if (link.how === "hand") return `linked by hand, ${quantity(norm(link.shift), "mm")} from the table position`;
   return row?.map_address ? "linked by table position" : "linked by table position, not registered";
 }
@@ -24,13 +24,17 @@ export function toQualityWords(row: ReadRegistration | undefined): string {
   if (row.job_state === "queued") return "The registration waits for its turn.";
   if (row.job_state === "running") return `Being registered: ${row.job_stage || "starting"} …`;
   const residual = row.residual_mm === null ? "residual not known" : `residual ${quantity(row.residual_mm, "mm")}`;
-  const where = row.region === "liver" ? "in the liver" : "over the body, the liver is not labelled";
-  if (row.state === "accepted") return `Registered (${row.stage}), ${residual} ${where}; a place may be off by ${quantity(row.uncertainty_mm, "mm")} (1 SD).`;
-  if (row.state === "doubtful") return `The registration is doubtful: ${residual} ${where}. Look at vessels in both before you use it.`;
+  const where = row.region === "liver" ? "in the liver" : "over the body (the liver is not labelled)";
+  if (row.state === "accepted") return `Registration: ${residual} ${where}; a place may be off by ${quantity(row.uncertainty_mm, "mm")} (1 SD).`;
+  if (row.state === "doubtful") return `The registration is doubtful: ${residual} ${where}. Compare vessels before you use it.`;
   if (row.state === "not_evaluable") return `Registration failed: ${row.reason}.`;
   if (row.job_state === "failed") return "Registration failed.";
   if (row.job_state === "interrupted") return "Registration was interrupted.";
-  return row.reason ? `Not registered: ${row.reason}.` : "Not registered.";
+  return row.reason ? `Not registered: ${row.reason}.` : "";
+}
+
+function capitalise(words: string): string {
+  return words.charAt(0).toUpperCase() + words.slice(1);
 }
 
 interface Wanted {
@@ -97,8 +101,7 @@ export function useLink(twin: RefObject<TwinHandle | null>, { readId, followUpId
         </Button>
       )}
       <span className={styles.linkWords} role="status">
-        <span data-link-words={link.how}>{toLinkWords(link, row)}</span>
-        {". "}
+        <span data-link-words={link.how}>{capitalise(toLinkWords(link, row))}.</span>{" "}
         <span className={isPoor ? styles.warns : styles.quiet}>{toQualityWords(row)}</span>
         {problem ? <span className={styles.warns}> {toSentence(problem)}</span> : null}
       </span>
