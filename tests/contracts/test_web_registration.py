@@ -212,7 +212,7 @@ def use_quick(monkeypatch, *, outcome, before=None):
 @pytest.mark.requirement("G-registration-kept")
 @pytest.mark.parametrize("wrong", ["modality", "elsewhere", "damaged"])
 def test_what_cannot_be_registered_is_kept_with_its_reason(tmp_path, wrong):
-    case = open_case(tmp_path, labelled=False, phase="")
+    case = open_case(tmp_path, labelled=(), phase="")
     files = case.web.context.files
     grid = case.pair.baseline.grid
     rng = np.random.default_rng(3)
@@ -229,6 +229,19 @@ def test_what_cannot_be_registered_is_kept_with_its_reason(tmp_path, wrong):
     (row,) = look(case.people[Role.READER_1], read_id)
     assert row["state"] == "not_evaluable" and row["map_address"] == "" and row["reason"]
     assert row["residual_mm"] is None and row["job_state"] == ""
+    case.web.home.close()
+
+
+@pytest.mark.requirement("G-registration-map")
+def test_labels_of_the_baseline_alone_are_enough_to_register_the_liver(tmp_path):
+    case = open_case(tmp_path, labelled=("base",))
+    read_id = assign(case, Role.READER_1)
+    assert run_next(case.web, case.world)[0] is JobState.DONE
+    (row,) = look(case.people[Role.READER_1], read_id)
+    assert (row["state"], row["region"]) == ("accepted", "liver")
+    points = list_liver_points(case.pair)
+    there = unpack_map(case.people[Role.READER_1].get(row["map_address"]).content).to_moving(points)
+    assert np.median(np.linalg.norm(there - case.pair.truth.to_followup(points), axis=1)) < CENTRE_MM
     case.web.home.close()
 
 

@@ -21,8 +21,8 @@ def to_labels(volume, liver, lesions) -> bytes:
     return to_view_nifti(values, grid=volume.grid)
 
 
-def make_pair_items(files, *, labelled: bool = True, phase: str = PHASE, names=("base", "follow")):
-    """The pair, and the items of its scans as (kind, item_id, values)."""
+def make_pair_items(files, *, labelled=("base", "follow"), phase: str = PHASE, names=("base", "follow")):
+    """The pair, and the items of its scans as (kind, item_id, values); ``labelled`` names those with labels."""
     pair = make_pair(SEED)
     items = []
     sides = (
@@ -36,7 +36,7 @@ def make_pair_items(files, *, labelled: bool = True, phase: str = PHASE, names=(
             "acquired_date": f"2026-0{number}-03", "image_count": volume.grid.shape[2],
         }  # fmt: skip
         items.append(("scan", name, values | ({"phase_hint": phase} if phase else {})))
-        if labelled:
+        if name in labelled:
             drawn = {
                 "series_uid": f"2.25.{number}0", "modality": "SEG", "state": "accepted", "labels_of": name,
                 "label_names": NAMES, "title": "drawn", "content_digest": files.keep_bytes(to_labels(volume, liver, lesions)),
