@@ -123,7 +123,7 @@ def test_a_read_is_linked_by_registration_and_matches_of_the_readers_own_marks_a
             page.get_by_label("Linked by").locator('option[value="registration"]').wait_for(state="attached")
             page.keyboard.press("g")
         page.locator('[data-link="registration"]').wait_for()
-        page.get_by_text("linked by registration (deformable)").first.wait_for()
+        page.get_by_text("linked by registration, deformable").first.wait_for()
         (row,) = case.ask(f"/api/read/{first}/registrations")
         shown = page.locator("[data-registration]").inner_text()
         assert f"residual {row['residual_mm']:.1f}\u202fmm" in shown and "deformable" in shown

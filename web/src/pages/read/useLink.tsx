@@ -13,7 +13,7 @@ import { AT_TABLE, type Link } from "./marks";
 /** What links the scans, in a few words. */
 export function toLinkWords(link: Link, row?: ReadRegistration): string {
   if (link.how === "off") return "not linked";
-  if (link.how === "registration") return `linked by registration (${row?.stage ?? ""})`;
+  if (link.how === "registration") return `linked by registration, ${row?.stage ?? ""}`;
   if (link.how === "hand") return `linked by hand, ${quantity(norm(link.shift), "mm")} from the table position`;
   return row?.map_address ? "linked by table position" : "linked by table position, not registered";
 }
