@@ -115,28 +115,32 @@ def count_wanted_stops(volume_ml: float, limits: EvidenceTable) -> int:
     return math.ceil(volume_ml / limits["deposit_max"].number - VOLUME_TOLERANCE_ML)
 
 
-def count_stops(scene: Scene, table: PairTable, *, lesion_id: str, up_to: int) -> NDArray[np.int64]:
+def count_stops(scene: Scene, table: PairTable, *, lesion_id: str, up_to: int) -> NDArray[np.int16]:
     """Return for all pairs of a table how many of the stops that `find_stops` would give exist, up to a number."""
     target, spacing_mm = scene.find_lesion(lesion_id)[1], scene.limits["deposit_spacing"].number
     crop, corner = np.asfortranarray(target.crop), np.array(target.start_ijk, np.int64)
-    count = np.empty(len(table), np.int64)
 
-    def work(part: slice) -> None:
-        field_kernels.count_stops(
-            table.entries_mm,
-            table.tips_mm,
-            table.entry[part],
-            table.tip[part],
-            crop,
-            corner,
-            scene.grid.spacing_mm,
-            spacing_mm,
-            up_to,
-            count[part],
-        )
+    def count() -> NDArray[np.int16]:
+        counts = np.empty(len(table), np.int16)
 
-    spread_over_threads(work, split_rows(len(table)))
-    return count
+        def work(part: slice) -> None:
+            field_kernels.count_stops(
+                table.entries_mm,
+                table.tips_mm,
+                table.entry[part],
+                table.tip[part],
+                crop,
+                corner,
+                scene.grid.spacing_mm,
+                spacing_mm,
+                up_to,
+                counts[part],
+            )
+
+        spread_over_threads(work, split_rows(len(table)))
+        return counts
+
+    return table.recall_stops((spacing_mm, up_to), count)
 
 
 def split_volume(volume_ml: float, count: int) -> list[float]:

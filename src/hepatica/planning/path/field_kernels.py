@@ -164,24 +164,100 @@ def spread_rows(  # noqa: C901
 
 
 @compiled
-def lower_slack(squared: NDArray[np.uint16], table: NDArray[np.int8], slack: NDArray[np.int8]) -> None:
-    """Lower each cell's slack to what ``table`` says of its squared distance; the last entry holds beyond."""
+def fill_slack(
+    squared: NDArray[np.uint16],
+    table: NDArray[np.int8],
+    whole: NDArray[np.uint16],
+    below: int,
+    slack: NDArray[np.int8],
+) -> None:
+    """Fill in what ``table`` says of each cell's squared distance, its last entry beyond; cells nearer than ``below``
+    to one that is wholly inside a structure are sure hits."""
     end = table.shape[0] - 1
     for z in range(slack.shape[2]):
         for y in range(slack.shape[1]):
             for x in range(slack.shape[0]):
                 value = table[min(int(squared[x, y, z]), end)]
-                slack[x, y, z] = min(slack[x, y, z], value)
+                slack[x, y, z] = SURE_HIT if whole[x, y, z] < below else value
 
 
 @compiled
-def mark_hits(squared: NDArray[np.uint16], below: int, slack: NDArray[np.int8]) -> None:
-    """Mark cells nearer than a squared distance to a cell that is wholly inside a structure."""
-    for z in range(slack.shape[2]):
-        for y in range(slack.shape[1]):
-            for x in range(slack.shape[0]):
-                if squared[x, y, z] < below:
-                    slack[x, y, z] = SURE_HIT
+def begin_march(p: FloatArray, q: FloatArray, corner: FloatArray, cell: float, lane: FloatArray) -> None:
+    """Fill a lane with a path from ``p`` to ``q``, in cells from the field's corner; see `march_paths`."""
+    lane[LENGTH] = math.sqrt((q[0] - p[0]) ** 2 + (q[1] - p[1]) ** 2 + (q[2] - p[2]) ** 2)
+    lane[AT_MM] = 0.0
+    for axis in range(3):
+        u = (q[axis] - p[axis]) / (max(lane[LENGTH], 1e-12) * cell)
+        lane[START + axis], lane[WAY + axis] = (p[axis] - corner[axis]) / cell, u
+        lane[PER_CELL + axis] = 1.0 / u if u != 0.0 else 1e30
+        lane[FACE + axis] = 1.0 if u >= 0.0 else 0.0
+
+
+@compiled
+def march_paths(
+    starts: FloatArray,
+    ends: FloatArray,
+    start_of: NDArray[np.int32],
+    end_of: NDArray[np.int32],
+    beyond: float,
+    wanted: int,
+    slack: NDArray[np.int8],
+    corner: FloatArray,
+    cell: float,
+    per_mm: float,
+    classes: NDArray[np.uint8],
+) -> None:
+    """Class of n paths, given by the numbers of their start and end: free with ``beyond`` mm of run-out, hit for
+    certain, or undecided.
+
+    Free means that at least ``wanted`` units of slack are left everywhere. Certain both ways: a cell's slack holds
+    for all its points, a step is as long as the slack, or to the end of the cell where that is further.
+
+    Each step waits for the memory that the step before it asked for: several paths take turns, so that they
+    wait together.
+    """
+    nx, ny, nz = slack.shape
+    mm_of, cells = 1.0 / per_mm, slack.T.reshape(-1)
+    lanes, number, free = np.empty((LANES, LANE)), np.full(LANES, -1, np.int64), np.empty(LANES, np.bool_)
+    begun, left = 0, classes.shape[0]
+    while left > 0:
+        for w in range(LANES):
+            n = number[w]
+            if n < 0:
+                if begun >= classes.shape[0]:
+                    continue
+                n = number[w] = begun
+                begun += 1
+                begin_march(starts[start_of[n]], ends[end_of[n]], corner, cell, lanes[w])
+                free[w] = True
+            t, length = lanes[w, AT_MM], lanes[w, LENGTH]
+            if t > length + beyond or (t > length and not free[w]):
+                classes[n] = FREE if free[w] else UNDECIDED
+                number[w], left = -1, left - 1
+                continue
+            x, y, z = (
+                lanes[w, START] + t * lanes[w, WAY],
+                lanes[w, START + 1] + t * lanes[w, WAY + 1],
+                lanes[w, START + 2] + t * lanes[w, WAY + 2],
+            )
+            if not (x >= 0.0 and y >= 0.0 and z >= 0.0 and x < nx and y < ny and z < nz):
+                free[w], lanes[w, AT_MM] = False, t + cell
+                continue
+            i, j, k = np.int32(x), np.int32(y), np.int32(z)
+            value = np.int32(cells[np.uint32(i + nx * (j + ny * k))])
+            if value == SURE_HIT and t <= length:
+                classes[n] = BLOCKED
+                number[w], left = -1, left - 1
+                continue
+            value -= wanted
+            free[w] &= value >= 0
+            # Both are worked out every time: guessing which is the longer costs more.
+            leave = min(
+                (i + lanes[w, FACE] - x) * lanes[w, PER_CELL],
+                (j + lanes[w, FACE + 1] - y) * lanes[w, PER_CELL + 1],
+                (k + lanes[w, FACE + 2] - z) * lanes[w, PER_CELL + 2],
+            )
+            lanes[w, AT_MM] = t + max(value * mm_of, leave + NUDGE_MM)
 
 
 @compiled
@@ -232,85 +308,6 @@ def find_open(
 
 
 @compiled
-def begin_march(p: FloatArray, q: FloatArray, cell: float, lane: FloatArray) -> None:
-    """Fill a lane with a path from ``p`` to ``q``, in cells; see `march_paths`."""
-    lane[LENGTH] = math.sqrt((q[0] - p[0]) ** 2 + (q[1] - p[1]) ** 2 + (q[2] - p[2]) ** 2)
-    lane[AT_MM] = 0.0
-    for axis in range(3):
-        u = (q[axis] - p[axis]) / (max(lane[LENGTH], 1e-12) * cell)
-        lane[START + axis], lane[WAY + axis] = p[axis] / cell, u
-        lane[PER_CELL + axis] = 1.0 / u if u != 0.0 else 1e30
-        lane[FACE + axis] = 1.0 if u >= 0.0 else 0.0
-
-
-@compiled
-def march_paths(
-    starts: FloatArray,
-    ends: FloatArray,
-    start_of: NDArray[np.int32],
-    end_of: NDArray[np.int32],
-    beyond: float,
-    wanted: int,
-    slack: NDArray[np.int8],
-    cell: float,
-    per_mm: float,
-    classes: NDArray[np.uint8],
-) -> None:
-    """Class of n paths, given by the numbers of their start and end: free with ``beyond`` mm of run-out, hit for
-    certain, or undecided.
-
-    Free means that at least ``wanted`` units of slack are left everywhere. Certain both ways: a cell's slack holds
-    for all its points, a step is as long as the slack, or to the end of the cell where that is further.
-    Coordinates start at the field's own corner.
-
-    Each step waits for the memory that the step before it asked for: several paths take turns, so that they
-    wait together.
-    """
-    nx, ny, nz = slack.shape
-    mm_of, cells = 1.0 / per_mm, slack.T.reshape(-1)
-    lanes, number, free = np.empty((LANES, LANE)), np.full(LANES, -1, np.int64), np.empty(LANES, np.bool_)
-    begun, left = 0, classes.shape[0]
-    while left > 0:
-        for w in range(LANES):
-            n = number[w]
-            if n < 0:
-                if begun >= classes.shape[0]:
-                    continue
-                n = number[w] = begun
-                begun += 1
-                begin_march(starts[start_of[n]], ends[end_of[n]], cell, lanes[w])
-                free[w] = True
-            t, length = lanes[w, AT_MM], lanes[w, LENGTH]
-            if t > length + beyond or (t > length and not free[w]):
-                classes[n] = FREE if free[w] else UNDECIDED
-                number[w], left = -1, left - 1
-                continue
-            x, y, z = (
-                lanes[w, START] + t * lanes[w, WAY],
-                lanes[w, START + 1] + t * lanes[w, WAY + 1],
-                lanes[w, START + 2] + t * lanes[w, WAY + 2],
-            )
-            if not (x >= 0.0 and y >= 0.0 and z >= 0.0 and x < nx and y < ny and z < nz):
-                free[w], lanes[w, AT_MM] = False, t + cell
-                continue
-            i, j, k = np.int32(x), np.int32(y), np.int32(z)
-            value = np.int32(cells[np.uint32(i + nx * (j + ny * k))])
-            if value == SURE_HIT and t <= length:
-                classes[n] = BLOCKED
-                number[w], left = -1, left - 1
-                continue
-            value -= wanted
-            free[w] &= value >= 0
-            # Both are worked out every time: guessing which is the longer costs more.
-            leave = min(
-                (i + lanes[w, FACE] - x) * lanes[w, PER_CELL],
-                (j + lanes[w, FACE + 1] - y) * lanes[w, PER_CELL + 1],
-                (k + lanes[w, FACE + 2] - z) * lanes[w, PER_CELL + 2],
-            )
-            lanes[w, AT_MM] = t + max(value * mm_of, leave + NUDGE_MM)
-
-
-@compiled
 def count_stops(
     entries_mm: FloatArray,
     tips_mm: FloatArray,
@@ -321,7 +318,7 @@ def count_stops(
     spacing: FloatArray,
     pull_back: float,
     up_to: int,
-    counts: NDArray[np.int64],
+    counts: NDArray[np.int16],
 ) -> None:
     """Count, for n pairs of an entry and a tip, the points at whole pull-back steps from the tip that lie in the
     target.

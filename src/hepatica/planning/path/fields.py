@@ -7,6 +7,7 @@ settled with exact distances. Reported clearances never come from here.
 from __future__ import annotations
 
 import math
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Final
 
@@ -129,7 +130,38 @@ def derive_squared_distance(
     return rows
 
 
-def derive_slack_field(cells: Cells, *, needed_mm: FloatArray) -> SlackField:
+class SlackParts:
+    """The slack that layers of one needed distance leave, kept so that a changed margin asks only for its own.
+
+    Holds what the latest field was made of.
+    """
+
+    def __init__(self) -> None:
+        self._parts: dict[tuple[float, int], NDArray[np.int8]] = {}
+
+    def count_bytes(self) -> int:
+        """Return the memory that the parts hold."""
+        return sum(part.nbytes for part in self._parts.values())
+
+    def find(self, cells: Cells, groups: Mapping[float, int]) -> list[NDArray[np.int8]]:
+        """Return the part of each group of layers, given as needed distance and layers as bits.
+
+        Parameters
+        ----------
+        cells
+            The same for every question.
+        groups
+            Groups.
+        """
+        known = self._parts
+        parts = {key: known[key] for key in groups.items() if key in known}
+        new = [key for key in groups.items() if key not in known]
+        parts.update(_derive_parts(cells, new))
+        self._parts = parts
+        return list(parts.values())
+
+
+def derive_slack_field(cells: Cells, *, needed_mm: FloatArray, parts: SlackParts | None = None) -> SlackField:
     """Return what each cell leaves beyond the distance each layer needs.
 
     Layers that need the same distance share one transform. A cell's slack is the least distance between its
@@ -143,32 +175,45 @@ def derive_slack_field(cells: Cells, *, needed_mm: FloatArray) -> SlackField:
         Pooled layers.
     needed_mm
         (layers,) margin plus needle radius.
+    parts
+        What earlier fields of the same cells were made of; what is new is kept there.
     """
-    edge = cells.edge_mm
     slack = np.full(cells.some.shape, int(SLACK_CAP_MM * UNITS_PER_MM), np.int8, order="F")
     groups: dict[float, int] = {}
     for number, needed in enumerate(needed_mm.tolist()):
         groups[needed] = groups.get(needed, 0) | 1 << number
-    fields: dict[tuple[float, bool], NDArray[np.uint16]] = {}
+    for part in (parts or SlackParts()).find(cells, groups):
+        # A sure hit is the least there is.
+        np.minimum(slack, part, out=slack)
+    slack.setflags(write=False)
+    return SlackField(corner_mm=cells.corner_mm, edge_mm=cells.edge_mm, slack=slack)
 
-    def work(part: tuple[float, bool]) -> None:
-        needed, whole = part
+
+def _derive_parts(
+    cells: Cells, groups: Sequence[tuple[float, int]]
+) -> dict[tuple[float, int], NDArray[np.int8]]:
+    edge = cells.edge_mm
+    parts: dict[tuple[float, int], NDArray[np.int8]] = {}
+    fields: dict[tuple[float, int, bool], NDArray[np.uint16]] = {}
+
+    def work(part: tuple[float, int, bool]) -> None:
+        needed, layers, whole = part
         window = math.ceil((needed if whole else needed + SLACK_CAP_MM) / edge)
         fields[part] = derive_squared_distance(
-            cells.every if whole else cells.some, mask=groups[needed], window=window, gap=0 if whole else 1
+            cells.every if whole else cells.some, mask=layers, window=window, gap=0 if whole else 1
         )
 
-    spread_over_threads(work, [(needed, whole) for needed in sorted(groups) for whole in (False, True)])
-    for needed in groups:
+    spread_over_threads(work, [(*group, whole) for group in groups for whole in (False, True)])
+    for needed, layers in groups:
         window = math.ceil((needed + SLACK_CAP_MM) / edge)
         room = np.floor((np.sqrt(np.arange(window * window + 1)) * edge - needed) * UNITS_PER_MM)
         table = np.clip(room, LOWEST, SLACK_CAP_MM * UNITS_PER_MM).astype(np.int8)
-        field_kernels.lower_slack(fields[needed, False], table, slack)
-    for needed in groups:
+        part = parts[needed, layers] = np.empty(cells.some.shape, np.int8, order="F")
         below = math.ceil(needed * needed / edge**2 - ROUNDING)
-        field_kernels.mark_hits(fields[needed, True], below, slack)
-    slack.setflags(write=False)
-    return SlackField(corner_mm=cells.corner_mm, edge_mm=edge, slack=slack)
+        field_kernels.fill_slack(
+            fields[needed, layers, False], table, fields[needed, layers, True], below, part
+        )
+    return parts
 
 
 def classify_paths(
@@ -197,13 +242,14 @@ def classify_paths(
     def work(part: slice) -> None:
         numbers = np.arange(part.stop - part.start, dtype=np.int32)
         field_kernels.march_paths(
-            starts_local_mm[part] - field.corner_mm,
-            ends_local_mm[part] - field.corner_mm,
+            starts_local_mm[part],
+            ends_local_mm[part],
             numbers,
             numbers,
             run_out_mm,
             math.ceil(room_mm * UNITS_PER_MM),
             field.slack,
+            field.corner_mm,
             field.edge_mm,
             UNITS_PER_MM,
             classes[part],

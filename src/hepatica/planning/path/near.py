@@ -5,7 +5,6 @@ from __future__ import annotations
 from typing import Final
 
 import numpy as np
-from numpy.typing import NDArray
 
 from hepatica.core.geometry import FloatArray
 from hepatica.planning.path.fields import SLACK_CAP_MM
@@ -36,15 +35,11 @@ def find_changed_boxes(scene: Scene, *, earlier_mm: FloatArray) -> FloatArray | 
     obstacles, comfort = scene.obstacles, scene.limits["comfort_clearance"].number
     boxes = []
     for layer in changed:
-        voxels = _list_voxels(scene, int(layer))
-        if len(voxels):
+        bounds = obstacles.bounds[layer]
+        if bounds[0, 0] <= bounds[1, 0]:
             reach = max(scene.needed_mm[layer], earlier_mm[layer])
             far = reach + max(SLACK_CAP_MM, comfort) + CELLS_ASIDE * obstacles.cells.edge_mm
-            low = voxels.min(axis=0) * scene.grid.spacing_mm - far
-            high = (voxels.max(axis=0) + 1) * scene.grid.spacing_mm + far
+            low = bounds[0] * scene.grid.spacing_mm - far
+            high = (bounds[1] + 1) * scene.grid.spacing_mm + far
             boxes.append((low, high))
     return np.array(boxes, dtype=np.float64).reshape(-1, 2, 3)
-
-
-def _list_voxels(scene: Scene, layer: int) -> NDArray[np.int16]:
-    return np.asarray(scene.obstacles.voxels[scene.obstacles.layer_of_voxel == layer])

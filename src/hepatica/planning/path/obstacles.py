@@ -92,6 +92,9 @@ class Obstacles:
         (n, 3) indices and (n,) layer.
     cells
         The same layers, whole, on a coarse grid: for screening only.
+    bounds
+        (32, 2, 3) first and last voxel of a box that holds each layer; the last is before the first where there is
+        none.
     """
 
     layers: tuple[Layer, ...]
@@ -101,6 +104,7 @@ class Obstacles:
     voxels: NDArray[np.int16]
     layer_of_voxel: NDArray[np.uint8]
     cells: Cells
+    bounds: NDArray[np.int64]
 
     def margins_mm(self) -> FloatArray:
         """Return the (n,) margin of each layer."""
@@ -163,7 +167,7 @@ def derive_obstacles(
     )
     _keep_wide(layer_bits, layers=layers, boxes=boxes, spacing_mm=grid.spacing_mm)
     cells = derive_cells(layer_bits, spacing_mm=grid.spacing_mm, box=box)
-    return _collect(layer_bits, layers=layers, spacing_mm=grid.spacing_mm, cells=cells)
+    return _collect(layer_bits, layers=layers, spacing_mm=grid.spacing_mm, cells=cells, bounds=boxes)
 
 
 def _assign(
@@ -236,7 +240,12 @@ def derive_ball(radius_mm: float, spacing_mm: FloatArray) -> NDArray[np.int64]:
 
 
 def _collect(
-    bits: NDArray[np.uint32], *, layers: tuple[Layer, ...], spacing_mm: FloatArray, cells: Cells
+    bits: NDArray[np.uint32],
+    *,
+    layers: tuple[Layer, ...],
+    spacing_mm: FloatArray,
+    cells: Cells,
+    bounds: NDArray[np.int64],
 ) -> Obstacles:
     block = np.maximum(1, np.round(BLOCK_EDGE_MM / spacing_mm)).astype(np.int64)
     shape = tuple(int(n) for n in -(-np.array(bits.shape) // block))
@@ -266,4 +275,5 @@ def _collect(
         voxels=voxels,
         layer_of_voxel=of_voxel,
         cells=cells,
+        bounds=bounds,
     )

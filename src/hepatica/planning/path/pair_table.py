@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Hashable
 from typing import Final
 
 import numpy as np
@@ -13,6 +14,7 @@ from hepatica.core.geometry import FloatArray
 from hepatica.planning.path import field_kernels, kernels
 from hepatica.planning.path.angles import derive_side_lps
 from hepatica.planning.path.clearance import measure_segment_distance_mm
+from hepatica.planning.path.measure import TrackMeasure
 from hepatica.planning.path.near import find_changed_boxes
 from hepatica.planning.path.scene import Scene
 from hepatica.planning.path.screen import classify_pairs, find_open_pairs
@@ -20,6 +22,8 @@ from hepatica.planning.path.threads import split_rows, spread_over_threads
 
 ROUNDING_MM: Final = 1e-6
 """Around the box and the ball that hold a target."""
+MOST_TRACKS: Final = 256
+"""Paths whose measures are kept, some kilobytes each."""
 FIRST_ROWS: Final = 4096
 """Rows made at first for what is measured exactly; doubled when full."""
 
@@ -83,6 +87,9 @@ class PairTable:
         self._needed_mm = scene.needed_mm.copy()
         self._bound = np.empty(0)
         self._bound_of: tuple[float, ...] = ()
+        self._stops = np.empty(0, np.int16)
+        self._stops_of: tuple[float, int] = (0.0, 0)
+        self._tracks: dict[Hashable, TrackMeasure] = {}
         self._row = np.full(len(tip), -1, np.int32)
         self._count = 0
         self._metrics = np.empty((FIRST_ROWS, kernels.N_METRICS))
@@ -92,7 +99,10 @@ class PairTable:
         return len(self.tip)
 
     def follow(self, scene: Scene) -> None:
-        """Take a scene's margins: what is known of pairs that come near a changed layer is forgotten.
+        """Take a scene's margins: of pairs that come near a changed layer only what still holds is kept.
+
+        What broke a margin breaks a wider one. Slack is at most what it was, and where margins became narrower by
+        some distance, that much more.
 
         Parameters
         ----------
@@ -103,14 +113,19 @@ class PairTable:
         if boxes is None:
             return
         run_out = scene.limits["run_out"].number
+        narrower_mm = float((self._needed_mm - scene.needed_mm).max())
+        wider = narrower_mm <= 0.0
 
         def work(part: slice) -> None:
             near = np.empty(len(self.tip[part]), bool)
             kernels.find_near_boxes(
                 self.entries_mm, self.tips_mm, self.entry[part], self.tip[part], run_out, boxes, near
             )
-            self.classes[part][near] = field_kernels.UNSCREENED
-            self.cleared[part][near], self.slack[part][near] = False, np.inf
+            holds = self.cleared[part] & self.broken[part] if wider else np.zeros(len(near), bool)
+            self.cleared[part][near & ~holds] = False
+            self.slack[part][near] += max(0.0, narrower_mm)
+            stays = (self.classes[part] == field_kernels.BLOCKED) & wider
+            self.classes[part][near & ~stays] = field_kernels.UNSCREENED
 
         spread_over_threads(work, split_rows(len(self)))
         self._needed_mm = scene.needed_mm.copy()
@@ -127,7 +142,7 @@ class PairTable:
         """
         todo = pairs[self.classes[pairs] == field_kernels.UNSCREENED]
         if len(todo):
-            self.classes[todo] = classify_pairs(scene, self.tips_lps_mm, self.tip[todo], self.entry[todo])
+            self.classes[todo] = classify_pairs(scene, self.tips_mm, self.tip[todo], self.entry[todo])
 
     def bound_scores(self, limits: EvidenceTable) -> FloatArray:
         """Return (k,) what each pair's score is at least, by its geometry alone; no margin changes it.
@@ -160,6 +175,38 @@ class PairTable:
             spread_over_threads(work, split_rows(len(self)))
             self._bound, self._bound_of = bound, numbers
         return self._bound
+
+    def recall_stops(
+        self, key: tuple[float, int], count: Callable[[], NDArray[np.int16]]
+    ) -> NDArray[np.int16]:
+        """Return (k,) how many stops each pair has room for; no margin changes it.
+
+        Parameters
+        ----------
+        key
+            Spacing in mm, and up to how many are counted.
+        count
+            Counts them.
+        """
+        if self._stops_of != key:
+            self._stops, self._stops_of = count(), key
+        return self._stops
+
+    def recall_track(self, key: Hashable, measure: Callable[[], TrackMeasure]) -> TrackMeasure:
+        """Return the measures of one pair's path.
+
+        Parameters
+        ----------
+        key
+            Everything they depend on beside the table.
+        measure
+            Takes them.
+        """
+        if key not in self._tracks:
+            while len(self._tracks) >= MOST_TRACKS:
+                del self._tracks[next(iter(self._tracks))]
+            self._tracks[key] = measure()
+        return self._tracks[key]
 
     def count_bytes(self) -> int:
         """Return the memory that the table's arrays hold."""

@@ -38,6 +38,7 @@ GEOMETRY_LIMITS: Final = (
 FIRST_LAYER_BIT: Final = 16
 CHUNK: Final = 8192
 """Pairs between two looks at progress and cancellation."""
+ALL_LAYERS: Final = 0xFFFFFFFF
 PARTS: Final = 4
 """Parts of them for threads."""
 LENGTH_TOLERANCE_MM: Final = 1e-6
@@ -98,15 +99,18 @@ class TracedPairs:
 
     Attributes
     ----------
-    traced, cleared, angled
+    traced, angled
         (n,) what is known of each.
+    unknown
+        (n,) bits of the layers of which it is not known whether they are too near.
     metrics, layers, sines
         (n, `kernels.N_METRICS`) as `trace_pairs` gives them, (n,) bits of the layers too near under these margins, and
         (n,) sines of the capsule angle.
     """
 
     def __init__(self, count: int, *, needed_mm: FloatArray) -> None:
-        self.traced, self.cleared, self.angled = np.zeros((3, count), bool)
+        self.traced, self.angled = np.zeros((2, count), bool)
+        self.unknown = np.full(count, ALL_LAYERS, np.uint32)
         self.metrics = np.full((count, kernels.N_METRICS), np.nan)
         self.layers, self.sines = np.zeros(count, np.uint32), np.full(count, np.nan)
         self._needed_mm = needed_mm.copy()
@@ -131,8 +135,36 @@ class TracedPairs:
         number, near = np.arange(len(starts_mm), dtype=np.int32), np.empty(len(starts_mm), bool)
         run_out = scene.limits["run_out"].number
         kernels.find_near_boxes(starts_mm, ends_mm, number, number, run_out, boxes, near)
-        self.cleared[near] = False
+        changed = np.flatnonzero(scene.needed_mm != self._needed_mm)
+        self.unknown[near] |= np.bitwise_or.reduce(np.uint32(1) << changed.astype(np.uint32))
         self._needed_mm = scene.needed_mm.copy()
+
+    def clear(
+        self,
+        scene: Scene,
+        tissue: NDArray[np.uint8],
+        pairs: NDArray[np.int64],
+        *,
+        ends_mm: tuple[FloatArray, FloatArray],
+    ) -> None:
+        """Find the layers that are too near, of those of which that is not known.
+
+        Parameters
+        ----------
+        scene, tissue
+            Scene of the latest `follow`, and `Scene.paint_target` of the lesion.
+        pairs
+            Numbers of pairs.
+        ends_mm
+            (n, 3) starts and ends of all pairs in local millimetres.
+        """
+        new = pairs[self.unknown[pairs] != 0]
+        asked = np.bitwise_or.reduce(self.unknown[new])
+        found = clear_pairs(
+            scene, tissue, ends_mm[0][new], ends_mm[1][new], comfort_mm=0.0, of_layers=int(asked)
+        )[0]
+        self.layers[new] = (self.layers[new] & ~asked) | found
+        self.unknown[new] = 0
 
 
 def judge_pairs(
@@ -256,9 +288,8 @@ def _trace(
     def work(part: NDArray[np.int64]) -> None:
         new = part[~known.traced[part]]
         known.metrics[new] = trace_pairs(scene, tissue, starts_mm[new], ends_mm[new])
-        new = part[~known.cleared[part]]
-        known.layers[new] = clear_pairs(scene, tissue, starts_mm[new], ends_mm[new], comfort_mm=0.0)[0]
-        known.traced[part], known.cleared[part] = True, True
+        known.traced[part] = True
+        known.clear(scene, tissue, part, ends_mm=(starts_mm, ends_mm))
         # The angle is dear: not for paths that two limits close already.
         closed = np.bitwise_count(known.layers[part]) + np.bitwise_count(cheap[part]) > 1
         new = part[~closed & ~known.angled[part]]
@@ -307,15 +338,17 @@ def clear_pairs(
     *,
     comfort_mm: float,
     least_mm: FloatArray | None = None,
+    of_layers: int = ALL_LAYERS,
 ) -> tuple[NDArray[np.uint32], FloatArray, NDArray[np.bool_]]:
     """Return (n,) bits of the obstacle layers that are too near, (n,) exact slack up to a comfort, and done.
 
     With a comfort the judgement of a path ends with the first layer found too near: then some bit is set,
     and slack is 0. It also ends where slack is found to be less than the (n,) least that matters: such a path is
     not done, its bits say nothing, and its slack is at most what is given. Stretches that the slack field vouches for
-    are not measured.
+    are not measured. Without a comfort it may be asked of some layers alone, given as bits.
     """
     obstacles = scene.obstacles
+    asked = (of_layers >> np.arange(len(obstacles.layers))) & 1
     layers, slack = np.zeros(len(starts_mm), np.uint32), np.full(len(starts_mm), comfort_mm)
     done = np.ones(len(starts_mm), np.bool_)
     if obstacles.layers:
@@ -331,7 +364,7 @@ def clear_pairs(
             obstacles.starts,
             obstacles.voxels,
             obstacles.layer_of_voxel,
-            scene.needed_mm,
+            np.where(asked, scene.needed_mm, 0.0),
             field.slack,
             field.corner_mm,
             field.edge_mm,

@@ -48,7 +48,8 @@ def derive_terms(values: RankInput, *, limits: EvidenceTable) -> dict[str, Float
             "in_plane": np.abs(values.in_plane_deg) / 90.0,
             "deposit_room": 1.0 - values.viable_mm / limits["comfort_deposit_room"].number,
         }
-    return {name: np.clip(np.nan_to_num(term, nan=0.0), 0.0, 1.0) for name, term in terms.items()}
+    # Of NaN and a number these take the number.
+    return {name: np.fmin(np.fmax(term, 0.0), 1.0) for name, term in terms.items()}
 
 
 def derive_clearance_term(slack_mm: float, *, limits: EvidenceTable) -> float:
@@ -60,7 +61,7 @@ def derive_clearance_terms(slack_mm: FloatArray, *, limits: EvidenceTable) -> Fl
     """Return (n,) clearance terms; infinite slack gives 0."""
     with np.errstate(divide="ignore", invalid="ignore"):
         share = np.round(slack_mm / limits["comfort_clearance"].number, 9)
-    return np.clip(np.nan_to_num(1.0 - share, nan=0.0), 0.0, 1.0)
+    return np.fmin(np.fmax(1.0 - share, 0.0), 1.0)
 
 
 def find_front(terms: Mapping[str, FloatArray]) -> BoolArray:

@@ -19,7 +19,7 @@ from hepatica.core.progress import SILENT, Progress
 from hepatica.imaging.mask import Mask
 from hepatica.imaging.volume import Volume
 from hepatica.planning.path import kernels, obstacle_kernels
-from hepatica.planning.path.fields import SlackField, derive_slack_field, find_crop
+from hepatica.planning.path.fields import SlackField, SlackParts, derive_slack_field, find_crop
 from hepatica.planning.path.memory import SearchMemory
 from hepatica.planning.path.obstacles import Obstacles, derive_obstacles, to_layers
 from hepatica.planning.path.skin import Skin, derive_skin, find_outside, thin_skin
@@ -99,7 +99,8 @@ class Scene:
     @cached_property
     def slack(self) -> SlackField:
         """Room beyond every margin on the coarse grid; made when first asked for."""
-        return derive_slack_field(self.obstacles.cells, needed_mm=self.needed_mm)
+        parts = self.memory.recall("slack", SlackParts) if self.memory else None
+        return derive_slack_field(self.obstacles.cells, needed_mm=self.needed_mm, parts=parts)
 
     @cached_property
     def skin_local_mm(self) -> FloatArray:

@@ -40,7 +40,9 @@ def screen_pairs(scene: Scene, tips_lps_mm: FloatArray) -> NDArray[np.uint8]:
     """
     tip, entry = np.nonzero(find_open_pairs(scene, tips_lps_mm))
     classes = np.full((len(tips_lps_mm), len(scene.skin.points_lps_mm)), field_kernels.EXCLUDED, np.uint8)
-    classes[tip, entry] = classify_pairs(scene, tips_lps_mm, tip.astype(np.int32), entry.astype(np.int32))
+    classes[tip, entry] = classify_pairs(
+        scene, scene.to_local_mm(tips_lps_mm), tip.astype(np.int32), entry.astype(np.int32)
+    )
     return classes
 
 
@@ -80,24 +82,24 @@ def find_open_pairs(scene: Scene, tips_lps_mm: FloatArray) -> BoolArray:
 
 
 def classify_pairs(
-    scene: Scene, tips_lps_mm: FloatArray, tip: NDArray[np.int32], entry: NDArray[np.int32]
+    scene: Scene, tips_mm: FloatArray, tip: NDArray[np.int32], entry: NDArray[np.int32]
 ) -> NDArray[np.uint8]:
-    """Return the (k,) classes of pairs, given by number, under the scene's margins."""
-    field = scene.slack
-    entries = scene.to_local_mm(scene.skin.points_lps_mm) - field.corner_mm
-    tips = scene.to_local_mm(tips_lps_mm) - field.corner_mm
+    """Return the (k,) classes of pairs under the scene's margins, given by the numbers of a tip of (m, 3), in local
+    millimetres, and of a skin point."""
+    field, entries = scene.slack, scene.skin_local_mm
     run_out = scene.limits["run_out"].number
     classes = np.empty(len(tip), np.uint8)
 
     def work(part: slice) -> None:
         field_kernels.march_paths(
             entries,
-            tips,
+            tips_mm,
             entry[part],
             tip[part],
             run_out,
             0,
             field.slack,
+            field.corner_mm,
             field.edge_mm,
             UNITS_PER_MM,
             classes[part],

@@ -225,7 +225,7 @@ def _find_roomy(
 
     Room counts up to ``wanted`` stops and must be more than ``above``.
     """
-    stops = candidates.count_stops(wanted) if wanted else np.zeros(len(candidates), np.int64)
+    stops = candidates.count_stops(wanted) if wanted else np.zeros(len(candidates), np.int16)
     for room in range(min(wanted, int(stops.max(initial=0))), above, -1):
         chosen = np.flatnonzero(stops >= room)
         best = find_puncture(candidates, chosen, name="P1", progress=progress)
@@ -240,15 +240,26 @@ def find_puncture(
     """Return the best of the chosen pairs that also passes every check from scratch, as a puncture."""
     scene = candidates.scene
     while (index := candidates.find_best(chosen, progress=progress)) is not None:
-        entry, tip = candidates.find_ends_lps_mm(index)
-        measure = measure_track(
-            scene, candidates.tissue, lesion_id=candidates.lesion_id, entry_lps_mm=entry, tip_lps_mm=tip
-        )
+        measure = _measure_pair(candidates, index)
         puncture = to_puncture(scene, measure, name=name, slack_mm=None)
         if not any(finding.severity is Severity.ERROR for finding in puncture.findings):
             return puncture
         candidates.refuse(index)
     return None
+
+
+def _measure_pair(candidates: Candidates, index: int) -> TrackMeasure:
+    """Measure a pair's path from scratch, once: of all limits only the margins play no part in it."""
+    scene = candidates.scene
+
+    def measure() -> TrackMeasure:
+        entry, tip = candidates.find_ends_lps_mm(index)
+        return measure_track(
+            scene, candidates.tissue, lesion_id=candidates.lesion_id, entry_lps_mm=entry, tip_lps_mm=tip
+        )
+
+    others = tuple(entry.value for entry in scene.limits if not entry.key.startswith("margin_"))
+    return candidates.table.recall_track((index, others), measure)
 
 
 def find_alternatives(

@@ -127,7 +127,7 @@ class Candidates:
         """(m, n) classes of every tip with every skin point, as `screen_pairs` gives them."""
         return screen_pairs(self.scene, self.tips_lps_mm)
 
-    def count_stops(self, up_to: int) -> NDArray[np.int64]:
+    def count_stops(self, up_to: int) -> NDArray[np.int16]:
         """Return how many stops each pair has room for, at most a number."""
         return count_stops(self.scene, self.table, lesion_id=self.lesion_id, up_to=up_to)
 

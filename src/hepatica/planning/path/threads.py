@@ -22,18 +22,62 @@ SLABS: Final = 8
 
 
 _own = threading.local()
-"""Whether this thread is one of several already: then what it spreads runs in it."""
+"""In a thread that is one of several already, ``spare``: the processors that nobody uses."""
 
 
 def spread_over_threads(work: Callable[[T], None], parts: Sequence[T]) -> None:
-    """Run independent parts, each of which writes only to its own place, on as many threads as processors."""
-    count = min(len(parts), os.cpu_count() or 1)
-    if count <= 1 or getattr(_own, "busy", False):
+    """Run independent parts, each of which writes only to its own place, on as many threads as processors.
+
+    In a thread of `map_over_threads` these are its own processor and those that no item is left for.
+    """
+    spare: _Spare | None = getattr(_own, "spare", None)
+    if spare is None:
+        _run_parts(work, parts, count=min(len(parts), os.cpu_count() or 1))
+        return
+    taken = spare.take(len(parts) - 1)
+    try:
+        _run_parts(work, parts, count=1 + taken)
+    finally:
+        spare.give(taken)
+
+
+def _run_parts(work: Callable[[T], None], parts: Sequence[T], *, count: int) -> None:
+    if count <= 1:
         for part in parts:
             work(part)
         return
     with ThreadPoolExecutor(max_workers=count) as pool:
         list(pool.map(work, parts))
+
+
+class _Spare:
+    """Processors that nobody uses, and items that nobody has begun."""
+
+    def __init__(self, *, items: int) -> None:
+        self._waiting, self._free = items, 0
+        self._lock = threading.Lock()
+
+    def begin(self) -> None:
+        """Note that an item was begun."""
+        with self._lock:
+            self._waiting -= 1
+
+    def end(self) -> None:
+        """Note that an item was ended: its processor is free where no other item waits for it."""
+        with self._lock:
+            self._free += self._waiting <= 0
+
+    def take(self, most: int) -> int:
+        """Take free processors, and return how many."""
+        with self._lock:
+            taken = max(0, min(most, self._free))
+            self._free -= taken
+            return taken
+
+    def give(self, taken: int) -> None:
+        """Give them back."""
+        with self._lock:
+            self._free += taken
 
 
 class _Watch:
@@ -63,7 +107,7 @@ def map_over_threads(
     ----------
     work
         Called with an item and a progress; items must not depend on each other. What it spreads over threads itself
-        runs in its own thread.
+        runs in its own thread, and on the processors of items that are done.
     items
         A single one runs in the calling thread, and may use all processors.
     progress
@@ -72,11 +116,15 @@ def map_over_threads(
     count = min(len(items), os.cpu_count() or 1)
     if count <= 1:
         return [work(item, progress) for item in items]
-    watch = _Watch()
+    watch, spare = _Watch(), _Spare(items=len(items))
 
     def run(item: T) -> R:
-        _own.busy = True
-        return work(item, watch)
+        _own.spare = spare
+        spare.begin()
+        try:
+            return work(item, watch)
+        finally:
+            spare.end()
 
     with ThreadPoolExecutor(max_workers=count) as pool:
         running = [pool.submit(run, item) for item in items]
