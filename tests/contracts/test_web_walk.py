@@ -42,6 +42,10 @@ VALUES = {
     "lesion": {"lesion_label": "L1", "tracking_uid": "2.25.2", "location": "LIVER"},
     "measurement": {"read_id": "read1", "lesion_id": "lesion1", "longest_diameter_mm": 12.0},
     "read": {"role": "reader_1", "criterion": "recist-1.1", "scan_ids": ["scan1"], "state": "assigned"},
+    "registration": {
+        "baseline_scan_id": "scan1", "followup_scan_id": "scan1", "baseline_digest": "0" * 64, "followup_digest": "0" * 64,
+        "outcome": "not_evaluable", "reason": "an example", "code_version": "0",
+    },
     "adverse_event": {"term": "Fever", "start_date": "2026-01-02", "serious": False},
     "laboratory": {"test_code": "ALT", "value": 30.0, "unit": "U/L", "date": "2026-01-02"},
     "query": {"about_kind": "lesion", "about_item_id": "lesion1", "question": "?", "state": "open"},
@@ -116,6 +120,7 @@ def body_of(web, method, path, kind):
         "/api/read/{read_id}/measurement/{measurement_id}": {"longest_diameter_mm": 13.0, "reason": "again"},
         "/api/read/{read_id}/signed-lock": {"meaning": "read", "password": PASSWORD},
         "/api/read/{read_id}/lesion": {"location": "LIVER"},
+        "/api/read/{read_id}/registration": {"followup_scan_id": "scan1"},
         "/api/read/{read_id}/choice": {"chosen_read_id": "read1", "reason": "clear"},
         "/api/signatures/{kind}/{item_id}": {"meaning": "read", "password": PASSWORD},
         "/api/locks/{kind}/{item_id}": {"locked": True, "reason": ""},

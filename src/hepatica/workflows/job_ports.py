@@ -136,6 +136,9 @@ class JobKind:
         Computes, and returns what writes the result.
     clean
         Called once the job is over, however it ended; None where nothing is left behind.
+    starts_by_itself
+        Whether the program asks for it in somebody's name: it waits for what people asked for, and counts by itself
+        among the open jobs of a person.
     """
 
     name: str
@@ -145,3 +148,4 @@ class JobKind:
     check: Callable[[Request], dict[str, Any]]
     run: Callable[[JobRun], Commit]
     clean: Callable[[JobWorld, Job], None] | None = None
+    starts_by_itself: bool = False

@@ -7,9 +7,11 @@ from dataclasses import replace
 
 from hepatica.core.errors import ConflictError, NotFoundError
 from hepatica.record.event import JsonValue
+from hepatica.record.item import Item
 from hepatica.record.job import Job, JobState
 from hepatica.record.people import Actor, require_right
 from hepatica.record.sign_in import make_secret
+from hepatica.workflows.blinded_view import find_own_reads
 from hepatica.workflows.job_catalogue import find_job_kind
 from hepatica.workflows.record_ports import RecordContext, RecordReader, RecordWriter
 
@@ -55,7 +57,7 @@ def submit_job(
     site_id = ""
     if rule.of_patient:
         patient = writer.find_item("patient", patient_id)
-        if patient is None or not _is_at(context.actor, patient.site_id):
+        if patient is None or not _is_given(context.actor, writer, patient):
             raise NotFoundError(
                 expected="a patient of the record", given="an unknown identifier", where="patient"
             )
@@ -65,7 +67,12 @@ def submit_job(
         # Work about one site is that site's: others neither ask for it nor see it.
         site_id = str(asked["site_id"])
         require_right(context.actor, rule.right, site_id=site_id)
-    own = [job for job in writer.jobs.list_jobs(states=OPEN) if job.account_id == context.actor.account_id]
+    own = [
+        job
+        for job in writer.jobs.list_jobs(states=OPEN, limit=10_000)
+        if job.account_id == context.actor.account_id
+        and find_job_kind(job.kind).starts_by_itself == rule.starts_by_itself
+    ]
     if len(own) >= OPEN_MOST:
         raise ConflictError(
             expected=f"at most {OPEN_MOST} open jobs of one person",
@@ -73,13 +80,70 @@ def submit_job(
             where="job",
             action="wait, or cancel one",
         )
+    return _write_job(
+        context,
+        writer,
+        kind=kind,
+        site_id=site_id,
+        patient_id=patient_id if rule.of_patient else "",
+        asked=asked,
+    )
+
+
+def queue_job(
+    context: RecordContext,
+    writer: RecordWriter,
+    *,
+    kind: str,
+    patient: Item,
+    request: Mapping[str, JsonValue],
+) -> Job:
+    """Queue work that the program asks for in somebody's name, however many of his jobs are open.
+
+    Parameters
+    ----------
+    context, writer
+        In whose name, and the change in the making.
+    kind
+        Kind of work that starts by itself.
+    patient
+        An item of the patient, at his site.
+    request
+        What is asked.
+
+    Raises
+    ------
+    ForbiddenError
+        Without the kind's right at that site.
+    """
+    rule = find_job_kind(kind)
+    require_right(context.actor, rule.right, site_id=patient.site_id)
+    return _write_job(
+        context,
+        writer,
+        kind=kind,
+        site_id=patient.site_id,
+        patient_id=patient.patient_id,
+        asked=rule.check(request),
+    )
+
+
+def _write_job(
+    context: RecordContext,
+    writer: RecordWriter,
+    *,
+    kind: str,
+    site_id: str,
+    patient_id: str,
+    asked: dict[str, JsonValue],
+) -> Job:
     now = context.now_utc()
     job = Job(
         job_id=make_secret()[:16],
         kind=kind,
         account_id=context.actor.account_id,
         site_id=site_id,
-        patient_id=patient_id if rule.of_patient else "",
+        patient_id=patient_id,
         request=asked,
         created_at=now,
         seen_at=now,
@@ -188,7 +252,17 @@ def _require_job(context: RecordContext, reader: RecordReader, job_id: str) -> J
 
 
 def _sees(actor: Actor, job: Job) -> bool:
+    if actor.is_blinded and job.account_id != actor.account_id:
+        # What others have computed, and when, is not for a blinded reader.
+        return False
     return actor.may(find_job_kind(job.kind).right) and _is_at(actor, job.site_id)
+
+
+def _is_given(actor: Actor, reader: RecordReader, patient: Item) -> bool:
+    """Return whether a patient is there for a person: of a blinded reader's, only those he was given to read."""
+    if actor.is_blinded and patient.item_id not in find_own_reads(reader, actor).patients:
+        return False
+    return _is_at(actor, patient.site_id)
 
 
 def _is_at(actor: Actor, site_id: str) -> bool:

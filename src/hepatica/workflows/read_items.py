@@ -149,6 +149,11 @@ def _is_for(item: Item, actor: Actor, own: OwnReads) -> bool:
         return False
     if actor.is_blinded and item.kind == "scan" and item.item_id not in own.scans:
         return False
+    if actor.is_blinded and item.kind == "registration":
+        # That two scans were registered tells of both.
+        pair = {str(item.values[name]) for name in ("baseline_scan_id", "followup_scan_id")}
+        if not pair <= own.scans:
+            return False
     # A blinded reader sees the patients he was given to read, and nobody else's.
     return not actor.is_blinded or not item.patient_id or item.patient_id in own.patients
 

@@ -111,7 +111,7 @@ def read_visit(
     progress.stage(f"Reading labels of the {role}")
     with name_input(role):
         read = read_label_sources(labels, image=image, ports=ports, progress=progress)
-        segments, liver, findings = _sort_out(image.volume, read.segments, needs_lesion=needs_lesion)
+        segments, liver, findings = sort_segments(image.volume, read.segments, needs_lesion=needs_lesion)
         lesions, told = measure_lesions(segments)
     digests = {role: image.digest, **{f"{role} {name}": digest for name, digest in read.digests.items()}}
     masks = tuple(lesion.mask for lesion in lesions)
@@ -126,7 +126,7 @@ def read_visit(
         )
     side = ScanSide(
         volume=image.volume,
-        region=liver or _find_body(image.volume),
+        region=liver or find_body(image.volume),
         is_liver=liver is not None,
         lesions=masks,
     )
@@ -140,10 +140,20 @@ def read_visit(
     )
 
 
-def _sort_out(
+def sort_segments(
     volume: Volume, segments: tuple[LabelledSegment, ...], *, needs_lesion: bool
 ) -> tuple[list[tuple[str, Mask]], Mask | None, list[Finding]]:
-    """Return lesion segments, the whole liver where it is labelled, and findings."""
+    """Return lesion segments, the whole liver where it is labelled, and findings.
+
+    Parameters
+    ----------
+    volume
+        The scan.
+    segments
+        Everything that is labelled on it.
+    needs_lesion
+        As in `read_visit`.
+    """
     kinds = [to_structure_kind(segment.name, hint=segment.hint) for segment in segments]
     has_liver = StructureKind.LIVER in kinds
     if StructureKind.LESION in kinds and has_liver:
@@ -174,7 +184,14 @@ def _unite(volume: Volume, segments: tuple[LabelledSegment, ...], kinds: list[St
     return Mask.from_full(full, grid=volume.grid, where="liver")
 
 
-def _find_body(volume: Volume) -> Mask:
+def find_body(volume: Volume) -> Mask:
+    """Return the body, derived from the values: what is registered where the liver is not labelled.
+
+    Parameters
+    ----------
+    volume
+        A CT.
+    """
     limits = read_evidence_table("hepatica.anatomy.tables", "derivation.toml")
     body = derive_body(volume.values.T, volume.grid.spacing_mm[::-1], limits).T
     return Mask.from_full(np.asfortranarray(body), grid=volume.grid, where="body")

@@ -12,6 +12,7 @@ from hepatica.record.sign_in import make_secret
 from hepatica.workflows.account_entry import to_actor
 from hepatica.workflows.change_item import change_item, create_item, require_item, set_lock
 from hepatica.workflows.record_ports import ItemFilter, RecordContext, RecordWriter
+from hepatica.workflows.registrations import queue_registrations
 
 
 def assign_read(
@@ -71,7 +72,7 @@ def assign_read(
             "state": "assigned",
             "adjudicates": list(adjudicates) or None,
         }
-        return create_item(
+        created = create_item(
             context,
             writer,
             item=Item(
@@ -84,6 +85,9 @@ def assign_read(
             ),
             right="read.assign",
         )
+        # Follow-ups are linked to the baseline before the reader looks; whoever assigns asks for it.
+        queue_registrations(context, writer, patient_id=patient_id, scan_ids=scan_ids)
+        return created
 
 
 def lock_read(context: RecordContext, *, read_id: str, expected_version: int) -> Item:

@@ -16,6 +16,8 @@ from hepatica.workflows.record_ports import RecordContext, RecordReader
 
 REPORT_EVERY_S = 0.5
 """Seconds between two looks at whether the job was cancelled, and two reports of how far it is."""
+QUEUE_SEEN = 1000
+"""Waiting jobs among which the next one is looked for."""
 
 
 def interrupt_left(record: RecordContext) -> int:
@@ -34,7 +36,7 @@ def interrupt_left(record: RecordContext) -> int:
 
 
 def claim_job(record: RecordContext) -> Job | None:
-    """Take the job that has waited longest, or None.
+    """Take the job that has waited longest, those that started by themselves last, or None.
 
     Parameters
     ----------
@@ -46,7 +48,9 @@ def claim_job(record: RecordContext) -> Job | None:
         if not reader.jobs.list_jobs(states=queued, limit=1):
             return None
     with record.store.writing() as writer:
-        for job in writer.jobs.list_jobs(states=queued, limit=1):
+        waiting = writer.jobs.list_jobs(states=queued, limit=QUEUE_SEEN)
+        # What nobody waits for lets pass what somebody asked for; the order stays within each.
+        for job in sorted(waiting, key=lambda job: find_job_kind(job.kind).starts_by_itself):
             claimed = replace(
                 job.step(JobState.RUNNING, now=record.now_utc()), run_id=make_secret()[:16], stage="Starting"
             )

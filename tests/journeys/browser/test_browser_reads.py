@@ -192,7 +192,9 @@ def test_two_blinded_readers_measure_lock_and_sign_and_an_adjudicator_decides(se
         told, page = Listener(case), case.page
         case.enter("rea")
         first = open_read(case)
-        page.get_by_text("linked by table position, not registered").wait_for()
+        # Balls in a cylinder say nothing of how it is turned: this journey links by the table.
+        page.get_by_label("Linked by").select_option("table")
+        page.get_by_text("linked by table position").first.wait_for()
         for lesion in LESIONS_MM:
             draw(page, lesion, "left")
         case.shot("baseline")

@@ -32,7 +32,7 @@ from hepatica.workflows.repeat_safely import do_once
 OWN_ROUTES: Final = frozenset(
     {
         "account", "signature", "scan", "plan", "procedure", "read", "measurement",
-        "consent", "query", "verification", "spread", "report",
+        "consent", "query", "verification", "spread", "report", "registration",
     }
 )  # fmt: skip
 """Kinds that are changed by use cases of their own; here they are only read."""

@@ -7,7 +7,7 @@ from typing import Annotated, Any
 from fastapi import APIRouter, Response
 from pydantic import Field
 
-from hepatica.entrypoints.web.depends import Context, ExpectedVersion
+from hepatica.entrypoints.web.depends import Context, ExpectedVersion, Services
 from hepatica.entrypoints.web.models import ItemAnswer, Strict, to_answer
 from hepatica.entrypoints.web.rights import needs
 from hepatica.record.item import Item
@@ -49,9 +49,11 @@ class Choice(Strict):
 
 
 @router.post("/read", response_model=ItemAnswer, status_code=201, openapi_extra=needs("read.assign"))
-def assign(body: Assignment, context: Context, response: Response) -> Any:
+def assign(body: Assignment, context: Context, services: Services, response: Response) -> Any:
     """Give a patient's scans to a reader, or two locked reads to an adjudicator."""
-    return _answer(response, assign_read(context, **body.model_dump()))
+    item = assign_read(context, **body.model_dump())
+    services.jobs.wake()
+    return _answer(response, item)
 
 
 @router.post(

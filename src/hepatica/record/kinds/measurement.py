@@ -77,7 +77,7 @@ KIND: Final = Kind(
             name="match_basis",
             label="How the lesion was found again",
             type=FieldType.CODE,
-            codes=("label", "position", "reader"),
+            codes=("label", "position", "registration", "reader"),
             sight=Sight.READERS,
         ),
     ),

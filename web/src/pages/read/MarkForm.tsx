@@ -6,7 +6,7 @@ import { Failure } from "../../ui/States";
 import { quantity } from "../../ui/numbers";
 import styles from "./ReadPage.module.css";
 import type { ReadLesion, ReadMark, ReadScan } from "./hooks";
-import { type Draft, type Proposal, ROLES, STATES } from "./marks";
+import { type Basis, type Draft, type Proposal, ROLES, STATES } from "./marks";
 
 interface Props {
   scan: ReadScan;
@@ -22,7 +22,9 @@ interface Props {
   error: unknown;
   linkWords: string;
   onChange: (draft: Draft) => void;
-  onLesion: (lesionId: string, basis: "position" | "reader") => void;
+  /** How the nearer lesion was found. */
+  nearerBasis: "position" | "registration";
+  onLesion: (lesionId: string, basis: Basis) => void;
   onConfirm: () => void;
   onRemove: () => void;
 }
@@ -69,7 +71,7 @@ export function MarkForm(props: Props) {
       {!isBaseline && proposal ? (
         <div className={styles.match} data-match={proposal.nearer ? "doubtful" : "proposed"}>
           <span>
-            Proposed match: {lesion?.name}, the same label
+            Proposed match: {lesion?.name}, {proposal.basis === "registration" ? "the nearest by registration, and the same label" : "the same label"}
             {proposal.distance_mm === null ? "" : `; ${quantity(proposal.distance_mm, "mm")} from its baseline line (${props.linkWords})`}.
           </span>
           {nearer && proposal.nearer ? (
@@ -80,7 +82,7 @@ export function MarkForm(props: Props) {
           {isLocked ? null : (
             <span className={styles.row}>
               {nearer ? (
-                <Button className={styles.small ?? ""} onClick={() => props.onLesion(nearer.lesion_id, "position")}>
+                <Button className={styles.small ?? ""} onClick={() => props.onLesion(nearer.lesion_id, props.nearerBasis)}>
                   It is {nearer.name}
                 </Button>
               ) : null}

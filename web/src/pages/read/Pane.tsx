@@ -1,5 +1,5 @@
 /** One scan of a read, one plane: lines over it, scrolled together with the other. */
-import { type ReactNode, useEffect, useRef, useState } from "react";
+import { type ReactNode, memo, useEffect, useRef, useState } from "react";
 import { Planes, type Window } from "../../viewer/planes";
 import { type Point, type Tile, place, toSides } from "../../viewer/space";
 import { Failure } from "../../ui/States";
@@ -40,6 +40,7 @@ export function Pane(props: Props) {
   const canvas = useRef<HTMLCanvasElement>(null);
   const [planes, setPlanes] = useState<Planes | null>(null);
   const [tiles, setTiles] = useState<Tile[]>([]);
+  const [at, setAt] = useState<Point | null>(null);
   const told = useRef(props);
   told.current = props;
   const bytes = volume.data;
@@ -56,8 +57,10 @@ export function Pane(props: Props) {
             if (!gone && opened) setTiles(made.listTiles());
           });
       },
-      moved: (at) => {
-        if (opened && !gone) told.current.onMoved(at);
+      moved: (to) => {
+        if (!opened || gone) return;
+        setAt(to);
+        told.current.onMoved(to);
       },
       measured: ({ start, end }) => {
         // The page draws the line itself, with its name; the viewer's own would stay on every slice.
@@ -72,6 +75,7 @@ export function Pane(props: Props) {
         opened = true;
         setPlanes(made);
         setTiles(made.listTiles());
+        setAt(made.readAt());
         told.current.onOpened(made);
       });
     return () => {
@@ -96,6 +100,7 @@ export function Pane(props: Props) {
       <div ref={box} className={styles.picture} data-measures={measures}>
         <canvas key={address} ref={canvas} className={styles.canvas} role="img" aria-label={`Axial plane, ${props.label}`} />
         {planes && size ? <PaneOverlay tile={tiles[0]} width={size.width} height={size.height} lines={props.lines} side={props.side} /> : null}
+        {planes && size && at && tiles[0] && !measures ? <Crosshair tile={tiles[0]} width={size.width} height={size.height} at={at} side={props.side} /> : null}
         {state === "waits" ? (
           <p className={styles.over} role="status">
             Reading the scan …
@@ -113,7 +118,30 @@ export function Pane(props: Props) {
   );
 }
 
-function PaneOverlay({ tile, width, height, lines, side }: { tile: Tile | undefined; width: number; height: number; lines: readonly DrawnLine[]; side: string }) {
+/** Free of ink around the point itself: what lies there is what one looks at. */
+const CROSS_FROM = 7;
+const CROSS_TO = 16;
+
+function Crosshair({ tile, width, height, at, side }: { tile: Tile; width: number; height: number; at: Point; side: string }) {
+  const { x, y } = place(tile, at);
+  const path = [
+    [1, 0],
+    [-1, 0],
+    [0, 1],
+    [0, -1],
+  ]
+    .map(([a = 0, b = 0]) => `M${x + a * CROSS_FROM} ${y + b * CROSS_FROM} L${x + a * CROSS_TO} ${y + b * CROSS_TO}`)
+    .join(" ");
+  return (
+    <svg className={styles.overlay} width={width} height={height} viewBox={`0 0 ${width} ${height}`} data-cross={side} aria-hidden="true">
+      <path d={path} className={styles.crossCasing} />
+      <path d={path} className={styles.cross} />
+    </svg>
+  );
+}
+
+/** Drawn again only when something of it changed: the crosshair moves often. */
+const PaneOverlay = memo(function PaneOverlay({ tile, width, height, lines, side }: { tile: Tile | undefined; width: number; height: number; lines: readonly DrawnLine[]; side: string }) {
   if (!tile) return null;
   const sides = toSides(tile);
   const clip = `clip-${side}`;
@@ -143,7 +171,7 @@ function PaneOverlay({ tile, width, height, lines, side }: { tile: Tile | undefi
       </g>
     </svg>
   );
-}
+});
 
 function Drawn({ tile, drawn }: { tile: Tile; drawn: DrawnLine }) {
   const [a, b] = [place(tile, drawn.line[0]), place(tile, drawn.line[1])];

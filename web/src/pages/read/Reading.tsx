@@ -7,7 +7,6 @@ import { SelectField } from "../../ui/Field";
 import { Empty } from "../../ui/States";
 import { day, instant } from "../../ui/numbers";
 import { useShortcut } from "../../shell/shortcuts";
-import { add } from "../../viewer/space";
 import { LesionList } from "./LesionList";
 import { LockDialog } from "./LockDialog";
 import { MarkForm } from "./MarkForm";
@@ -17,7 +16,7 @@ import styles from "./ReadPage.module.css";
 import { type Side, Twin, type TwinHandle } from "./Twin";
 import { Verdicts, nameCriterion } from "./Verdicts";
 import { type MarkBody, type ReadPageAnswer, type ReadScan, useMarks, useSignatures } from "./hooks";
-import { type Axis, type Draft, type Line, findMark, findMiddle, listLesions, measureLine, proposeMatch, toDraft, toEnds, toLines, toNumber } from "./marks";
+import { type Axis, type Basis, type Draft, type Line, findMark, findMiddle, listLesions, measureLine, proposeMatch, toDraft, toEnds, toFollowUp, toLines, toNumber } from "./marks";
 import { toLinkWords, useLink } from "./useLink";
 import { WINDOWS, type WindowName } from "./windows";
 
@@ -55,7 +54,7 @@ export function Reading({ page }: { page: ReadPageAnswer }) {
   const [active, setActive] = useState<Side>(marks.length > 0 && right ? "right" : "left");
   const [axis, setAxis] = useState<Axis | null>(null);
   const [changed, setChanged] = useState<Draft | null>(null);
-  const [basis, setBasis] = useState<"position" | "reader" | null>(null);
+  const [basis, setBasis] = useState<Basis | null>(null);
   const [shades, setShades] = useState<WindowName>("soft tissue");
   const [tab, setTab] = useState<"mark" | "verdict">(isLocked ? "verdict" : "mark");
   const [dialog, setDialog] = useState<"lock" | "sign" | "lesion" | "remove" | null>(null);
@@ -63,7 +62,7 @@ export function Reading({ page }: { page: ReadPageAnswer }) {
   const [shown, setShown] = useState(0);
   const onShown = useCallback(() => setShown((count) => count + 1), []);
   const twin = useRef<TwinHandle>(null);
-  const { link, toggle, linkHere, controls } = useLink(twin);
+  const { link, toggle, linkHere, turn, controls, row } = useLink(twin, { readId: read.item_id, followUpId: right?.scan_id ?? "", mayAsk: page.is_own || !page.is_blinded });
   const { save, remove } = useMarks(read.item_id);
 
   const scan = active === "left" || !right ? baseline : right;
@@ -91,7 +90,7 @@ export function Reading({ page }: { page: ReadPageAnswer }) {
     const own = toLines(findMark(marks, (side === "left" ? baseline : right)?.scan_id ?? "", lesionId)?.values.ends_lps_mm).long;
     if (own) return findMiddle(own);
     const first = toLines(findMark(marks, baseline?.scan_id ?? "", lesionId)?.values.ends_lps_mm).long;
-    return first && side === "right" && link.how !== "off" ? add(findMiddle(first), link.shift) : null;
+    return first && side === "right" && link.how !== "off" ? toFollowUp(link, findMiddle(first)) : null;
   }
   function walk(by: number) {
     const number = lesions.findIndex((one) => one.lesion_id === lesion?.lesion_id);
@@ -112,7 +111,7 @@ export function Reading({ page }: { page: ReadPageAnswer }) {
   async function confirm() {
     if (!draft || isLocked || save.isPending || (mark && !isDirty)) return;
     const before = mark;
-    const way = isBaseline || draft.role === "NEW" ? null : (basis ?? "label");
+    const way = isBaseline || draft.role === "NEW" ? null : (basis ?? proposal?.basis ?? "label");
     const answer = await save.mutateAsync({ body: toBody(draft, way), mark: before, reason: "measured again" }).catch(() => null);
     if (!answer) return;
     setChanged(null);
@@ -130,7 +129,7 @@ export function Reading({ page }: { page: ReadPageAnswer }) {
       },
     });
   }
-  function rematch(lesionId: string, how: "position" | "reader") {
+  function rematch(lesionId: string, how: Basis) {
     if (!draft) return;
     const to = lesions.find((one) => one.lesion_id === lesionId);
     setChosen(lesionId);
@@ -151,6 +150,7 @@ export function Reading({ page }: { page: ReadPageAnswer }) {
   useShortcut("f", "Work on the follow-up", () => setActive(right ? "right" : "left"));
   useShortcut("l", "Scroll together, or not", toggle);
   useShortcut("h", "Link the scans as they stand", linkHere);
+  useShortcut("g", "Link by registration, or by table position", turn);
   useShortcut("v", "Verdict, or measurement", () => setTab(tab === "mark" ? "verdict" : "mark"));
 
   function listLines(on: ReadScan | undefined, side: Side): DrawnLine[] {
@@ -165,7 +165,7 @@ export function Reading({ page }: { page: ReadPageAnswer }) {
     const first = lesion && side === "right" ? toLines(findMark(marks, baseline?.scan_id ?? "", lesion.lesion_id)?.values.ends_lps_mm).long : null;
     const has = drawn.some((one) => one.name === lesion?.name);
     if (first && lesion && !has && link.how !== "off") {
-      drawn.push({ name: lesion.name, axis: "long", line: [add(first[0], link.shift), add(first[1], link.shift)], look: "ghost" });
+      drawn.push({ name: lesion.name, axis: "long", line: [toFollowUp(link, first[0]), toFollowUp(link, first[1])], look: "ghost" });
     }
     return drawn;
   }
@@ -196,8 +196,8 @@ export function Reading({ page }: { page: ReadPageAnswer }) {
           </>
         )}
         <SelectField label="Window" className={styles.inline ?? ""} value={shades} options={Object.keys(WINDOWS).map((value) => ({ value, label: value }))} onChange={(event) => setShades(event.target.value as WindowName)} />
-        {controls}
       </div>
+      {right ? controls : null}
       <div className={styles.work}>
         <Twin
           left={{ head: <strong>Baseline: {nameScan(baseline)}</strong>, label: `visit ${baseline.visit_number}`, address: baseline.address, lines: listLines(baseline, "left"), measures: axis !== null }}
@@ -283,7 +283,8 @@ export function Reading({ page }: { page: ReadPageAnswer }) {
                 criterion={read.criterion}
                 busy={save.isPending}
                 error={save.error ?? remove.error}
-                linkWords={toLinkWords(link)}
+                linkWords={toLinkWords(link, row)}
+                nearerBasis={link.how === "registration" ? "registration" : "position"}
                 onChange={setChanged}
                 onLesion={rematch}
                 onConfirm={() => void confirm()}

@@ -1,11 +1,11 @@
 /** Two scans side by side that scroll together. */
 import { type ReactNode, type Ref, useCallback, useEffect, useImperativeHandle, useRef, useState } from "react";
 import type { Planes, Window } from "../../viewer/planes";
-import { type Point, add, subtract } from "../../viewer/space";
+import { type Point, subtract } from "../../viewer/space";
 import { quantity } from "../../ui/numbers";
 import { type DrawnLine, Pane } from "./Pane";
 import styles from "./ReadPage.module.css";
-import type { Line, Link } from "./marks";
+import { type Line, type Link, toBaseline, toFollowUp } from "./marks";
 
 export type Side = "left" | "right";
 
@@ -41,6 +41,7 @@ const OTHER = { left: "right", right: "left" } as const;
 
 export function Twin({ left, right, active, link, window: shades, handle, onActive, onMeasured, onShown }: Props) {
   const held = useRef<Record<Side, Planes | null>>({ left: null, right: null });
+  const places = useRef<Record<Side, HTMLElement | null>>({ left: null, right: null });
   const follows = useRef(false);
   const latest = useRef(link);
   latest.current = link;
@@ -48,10 +49,12 @@ export function Twin({ left, right, active, link, window: shades, handle, onActi
 
   const follow = useCallback((side: Side, at: Point) => {
     setHeights((all) => (all[side] === at[2] ? all : { ...all, [side]: at[2] }));
-    const { how, shift } = latest.current;
-    if (follows.current || how === "off") return;
+    // For who wants to know exactly where both stand.
+    places.current[side]?.setAttribute("data-at", at.map((value) => value.toFixed(3)).join(" "));
+    const known = latest.current;
+    if (follows.current || known.how === "off") return;
     follows.current = true;
-    held.current[OTHER[side]]?.moveTo(side === "left" ? add(at, shift) : subtract(at, shift));
+    held.current[OTHER[side]]?.moveTo(side === "left" ? toFollowUp(known, at) : toBaseline(known, at));
     follows.current = false;
   }, []);
   const open = useCallback(
@@ -85,7 +88,13 @@ export function Twin({ left, right, active, link, window: shades, handle, onActi
         head={
           <>
             {scan.head}
-            <span className={styles.height} data-height={side}>
+            <span
+              className={styles.height}
+              data-height={side}
+              ref={(element) => {
+                places.current[side] = element;
+              }}
+            >
               {heights[side] === null ? "" : `z ${quantity(heights[side], "mm")}`}
             </span>
           </>

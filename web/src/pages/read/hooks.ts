@@ -1,9 +1,10 @@
 /** What the page of one read asks the server for, and how it changes marks. */
 import { useMutation, useQuery, useQueryClient } from "@tanstack/react-query";
-import { CSRF_HEADER, client, readBytes, sendPatiently, unwrap } from "../../api/client";
+import { CSRF_HEADER, client, readBytes, readDocument, sendPatiently, unwrap } from "../../api/client";
 import { sendChange } from "../../api/items";
 import { toProblem } from "../../api/problem";
 import type { components } from "../../api/schema";
+import { type MapAnswer, toScanMap } from "./scanMap";
 
 export type ReadPageAnswer = components["schemas"]["ReadPage"];
 export type ReadScan = components["schemas"]["ReadScan"];
@@ -17,6 +18,47 @@ export function useReadPage(readId: string) {
   return useQuery({
     queryKey: ["read-page", readId],
     queryFn: async () => unwrap(client.GET("/api/read/{read_id}/page", { params: { path: { read_id: readId } } })),
+  });
+}
+
+export type ReadRegistration = components["schemas"]["ReadRegistration"];
+
+const UNDER_WAY = new Set(["queued", "running"]);
+/** A registration takes some ten seconds; asked this often while one is made. */
+const LOOK_EVERY_MS = 2000;
+
+export function isUnderWay(row: ReadRegistration | undefined): boolean {
+  return row !== undefined && UNDER_WAY.has(row.job_state);
+}
+
+/** How the follow-ups of a read are registered to its baseline. */
+export function useRegistrations(readId: string) {
+  return useQuery({
+    queryKey: ["read-registrations", readId],
+    queryFn: async () => unwrap(client.GET("/api/read/{read_id}/registrations", { params: { path: { read_id: readId } } })),
+    refetchInterval: (query) => (query.state.data?.some(isUnderWay) ? LOOK_EVERY_MS : false),
+    retry: 0,
+  });
+}
+
+/** The map of a registration; its address names the bytes. */
+export function useScanMap(address: string) {
+  return useQuery({
+    queryKey: ["scan-map", address],
+    queryFn: async ({ signal }) => toScanMap(await readDocument<MapAnswer>(address, signal)),
+    enabled: address !== "",
+    staleTime: Number.POSITIVE_INFINITY,
+    retry: 0,
+    structuralSharing: false,
+  });
+}
+
+/** Ask for the registration of a follow-up. */
+export function useRegister(readId: string) {
+  const cache = useQueryClient();
+  return useMutation({
+    mutationFn: (followUpId: string) => sendChange({ method: "POST", path: `/api/read/${readId}/registration`, body: { followup_scan_id: followUpId } }),
+    onSettled: () => cache.invalidateQueries({ queryKey: ["read-registrations", readId] }),
   });
 }
 

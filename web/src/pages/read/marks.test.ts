@@ -1,6 +1,7 @@
 import { describe, expect, it } from "vitest";
 import type { ReadPageAnswer } from "./hooks";
 import { AT_TABLE, measureLine, proposeMatch, toEnds, toLines, toNumber } from "./marks";
+import { toScanMap } from "./scanMap";
 
 function toMark(lesionId: string, x: number) {
   return { measurement_id: lesionId, version: 1, etag: "", scan_id: "s1", values: { lesion_id: lesionId, ends_lps_mm: [[x - 5, 0, 0], [x + 5, 0, 0]] } };
@@ -33,6 +34,13 @@ describe("the proposed match", () => {
 
   it("names the lesion that lies nearer", () => {
     expect(proposeMatch(PAGE, "a", [[34, 0, 0], [44, 0, 0]], AT_TABLE).nearer).toEqual({ lesionId: "b", distance_mm: 1 });
+  });
+
+  it("is found by registration where one links the scans, and by label where another lies nearer", () => {
+    const map = toScanMap({ format: "hepatica-registration-map-1", followup_from_baseline: [[1, 0, 0, 100], [0, 1, 0, 0], [0, 0, 1, 0], [0, 0, 0, 1]], field: null });
+    const link = { how: "registration", shift: [0, 0, 0], map } as const;
+    expect(proposeMatch(PAGE, "a", [[96, 2, 0], [104, 2, 0]], link)).toEqual({ lesionId: "a", basis: "registration", distance_mm: 2, nearer: null });
+    expect(proposeMatch(PAGE, "a", [[134, 0, 0], [144, 0, 0]], link)).toMatchObject({ basis: "label", nearer: { lesionId: "b" } });
   });
 
   it("follows the link that was set by hand, and says nothing without one", () => {

@@ -1,6 +1,7 @@
 /** Lines, drafts and matches: positions on the screen and words, no verdicts. */
 import { type Point, add, norm, scale, subtract, toPoint } from "../../viewer/space";
 import type { ReadLesion, ReadMark, ReadPageAnswer } from "./hooks";
+import type { ScanMap } from "./scanMap";
 
 export type Axis = "long" | "short";
 export type Line = readonly [Point, Point];
@@ -80,17 +81,30 @@ export function toNumber(text: string): number | null {
   return text.trim() === "" || !Number.isFinite(value) ? null : value;
 }
 
-/** How a follow-up lies to the baseline: a shift of the table, found or set by hand. */
+/** How a follow-up lies to the baseline: by registration, or by a shift of the table, found or set by hand. */
 export interface Link {
-  how: "table" | "hand" | "off";
+  how: "registration" | "table" | "hand" | "off";
   shift: Point;
+  map?: ScanMap;
 }
 
 export const AT_TABLE: Link = { how: "table", shift: [0, 0, 0] };
 
+/** Where a point of the baseline lies in the follow-up, as far as the link knows. */
+export function toFollowUp(link: Link, point: Point): Point {
+  return link.map ? link.map.toFollowUp(point) : add(point, link.shift);
+}
+
+export function toBaseline(link: Link, point: Point): Point {
+  return link.map ? link.map.toBaseline(point) : subtract(point, link.shift);
+}
+
+/** How a lesion was found again, where it was not by its label alone. */
+export type Basis = "position" | "registration" | "reader";
+
 export interface Proposal {
   lesionId: string;
-  basis: "label" | "position";
+  basis: "label" | "registration";
   /** Distance from where the baseline line lies, in mm. */
   distance_mm: number | null;
   /** The lesion that lies nearer than the chosen one, if there is one. */
@@ -105,7 +119,7 @@ export function proposeMatch(page: ReadPageAnswer, chosen: string, line: Line | 
   const baseline = page.scans[0]?.scan_id ?? "";
   const found = { lesionId: chosen, basis: "label", distance_mm: null, nearer: null } as const;
   if (!line || link.how === "off") return found;
-  const middle = subtract(findMiddle(line), link.shift);
+  const middle = toBaseline(link, findMiddle(line));
   const distances = page.marks
     .filter((mark) => mark.scan_id === baseline)
     .flatMap((mark) => {
@@ -116,7 +130,8 @@ export function proposeMatch(page: ReadPageAnswer, chosen: string, line: Line | 
   const own = distances.find((one) => one.lesionId === chosen);
   const nearest = distances[0];
   const nearer = nearest && nearest.lesionId !== chosen && nearest.distance_mm < NEAR_MM && nearest.distance_mm < (own?.distance_mm ?? Number.POSITIVE_INFINITY) ? nearest : null;
-  return { ...found, distance_mm: own?.distance_mm ?? null, nearer };
+  const basis = link.how === "registration" && own && !nearer ? "registration" : "label";
+  return { ...found, basis, distance_mm: own?.distance_mm ?? null, nearer };
 }
 
 /** Lesions that this read has to do with: marked ones, those of the baseline, and the new ones it found. */
