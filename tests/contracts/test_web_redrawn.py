@@ -73,7 +73,14 @@ def room(tmp_path_factory):
 
     first, document = plan()
     yield SimpleNamespace(
-        web=web, doctor=doctor, case=case, plan=plan, labels=labels, world=world, first=first, document=document
+        web=web,
+        doctor=doctor,
+        case=case,
+        plan=plan,
+        labels=labels,
+        world=world,
+        first=first,
+        document=document,
     )
     web.home.close()
 
@@ -89,6 +96,15 @@ def draw(room, mask, name, **over):
     )  # fmt: skip
 
 
+def count_liver(room, plan_id):
+    """Voxels of liver and lesions on the map that a viewer is shown."""
+    scene = room.doctor.get(f"/api/plan/{plan_id}/scene").json()
+    wanted = [row["value"] for row in scene["labels"] if row["kind"] in ("liver", "lesion")]
+    content = room.doctor.get(scene["volumes"]["labels"]["address"]).content
+    painted = np.asarray(nibabel.Nifti1Image.from_bytes(gzip.decompress(content)).dataobj)
+    return int(np.isin(painted, wanted).sum())
+
+
 def find_lesion(room):
     return np.asarray(nibabel.load(room.case["labels"]).dataobj) == LESION
 
@@ -100,7 +116,9 @@ def shrink(mask, times=2):
 
 
 @pytest.mark.requirement("G-plan-redraw")
-def test_a_lesion_drawn_smaller_is_measured_smaller_by_the_next_plan_and_the_old_one_stays_in_the_record(room):
+def test_a_lesion_drawn_smaller_is_measured_smaller_by_the_next_plan_and_the_old_one_stays_in_the_record(
+    room,
+):
     smaller = shrink(find_lesion(room))
     answer = draw(room, smaller, "lesion", plan_id=room.first, lesion_id="L1")
     assert answer.status_code == 201, answer.text
@@ -116,8 +134,7 @@ def test_a_lesion_drawn_smaller_is_measured_smaller_by_the_next_plan_and_the_old
     assert after["longest_diameter_mm"] < before["longest_diameter_mm"]
     assert "labels.redrawn" in [finding["rule"] for finding in document["findings"]]
     # The liver has no hole where the lesion was, and a later visit sees which labels it was made from.
-    liver_ml = [[s["volume_ml"] for s in d["structures"] if s["kind"] == "liver"] for d in (room.document, document)]
-    assert liver_ml[0] == pytest.approx(liver_ml[1])
+    assert count_liver(room, plan_id) == count_liver(room, room.first)
     request = room.doctor.get(f"/api/plan/{plan_id}").json()["values"]["request"]
     assert [label["scan_id"] for label in request["labels"]] == [drawn["item_id"], "labels"]
     assert room.doctor.get("/api/scan/labels").status_code == 200

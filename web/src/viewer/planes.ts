@@ -226,6 +226,34 @@ export class Planes {
     this.nv.drawScene();
   }
 
+  /** Width of brush and eraser, in voxels of the plane. */
+  setPenSize(voxels: number): void {
+    this.nv.opts.penSize = voxels;
+  }
+
+  /** Begin the drawing with what a label holds: it is then brushed on or erased from. */
+  takeIntoDrawing(value: number, penValue = 1): void {
+    const { labels, values, nv } = this;
+    const { dimsRAS, img2RASstep: step, img2RASstart: start } = labels ?? {};
+    if (!values || !dimsRAS || !step || !start) return;
+    if (!nv.drawBitmap) nv.createEmptyDrawing();
+    const drawn = nv.drawBitmap;
+    if (!drawn) return;
+    const [, nx = 0, ny = 0, nz = 0] = dimsRAS;
+    const [sx = 0, sy = 0, sz = 0] = step;
+    const from = (start[0] ?? 0) + (start[1] ?? 0) + (start[2] ?? 0);
+    // The map lies as it was stored, a drawing lies in RAS.
+    let at = 0;
+    for (let z = 0; z < nz; z += 1) {
+      for (let y = 0; y < ny; y += 1) {
+        let there = from + y * sy + z * sz;
+        for (let x = 0; x < nx; x += 1, there += sx, at += 1) if (values[there] === value) drawn[at] = penValue;
+      }
+    }
+    nv.drawAddUndoBitmap();
+    nv.refreshDrawing(true);
+  }
+
   setGrowing(percent: number): void {
     this.nv.opts.clickToSegmentPercent = percent;
   }
