@@ -35,10 +35,11 @@ class PlanShape:
     """Lesions with a path of their own; the others say why they have none."""
 
 
-def add_plan(
-    record, base: dict, shape: PlanShape, *, patient_id: str, plan_id: str, site_id: str = "s1", **files
-):
-    """Put a patient's scan and a plan of it into a record, with what the viewer asks for."""
+def add_plan(record, base: dict, shape: PlanShape, *, patient_id: str, plan_id: str, scan=None, files=None):
+    """Put a patient's scan and a plan of it into a record, with what the viewer asks for.
+
+    ``scan`` are more values of the scan, ``files`` more files of the plan, bytes by name.
+    """
     grid = Grid.from_axes(
         shape=shape.shape_ijk,
         spacing_mm=shape.spacing_mm,
@@ -48,16 +49,16 @@ def add_plan(
     context = record.context
     scan_digest = context.files.keep_bytes(f"scan of {plan_id}".encode())
     names = {"plan.json": context.files.keep_bytes(json.dumps(document).encode())}
-    names |= {name: context.files.keep_bytes(data) for name, data in files.items()}
-    scan = {
+    names |= {name: context.files.keep_bytes(data) for name, data in (files or {}).items()}
+    image = {
         "series_uid": "2.25.77", "modality": "CT", "state": "accepted", "content_digest": scan_digest,
-        "image_count": shape.shape_ijk[2],
+        "image_count": shape.shape_ijk[2], **(scan or {}),
     }  # fmt: skip
     plan = {"scan_id": f"{plan_id}-scan", "visit_number": 1, "status": document["status"], "files": names}
     with context.store.writing() as writer:
-        for kind, item_id, values in (("scan", f"{plan_id}-scan", scan), ("plan", plan_id, plan)):
+        for kind, item_id, values in (("scan", f"{plan_id}-scan", image), ("plan", plan_id, plan)):
             item = Item(
-                kind=kind, item_id=item_id, site_id=site_id, patient_id=patient_id, version=1, values=values
+                kind=kind, item_id=item_id, site_id="s1", patient_id=patient_id, version=1, values=values
             )
             create_item(context, writer, item=item)
     keep_views(record, document, grid, volume_key=to_volume_key(scan_digest), files=names)

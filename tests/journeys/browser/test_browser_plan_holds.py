@@ -4,10 +4,14 @@ from __future__ import annotations
 
 import json
 import re
+import shutil
 
 import pytest
 from browser_case import LAPTOP, TABLET, open_case
+from cases import write_phantom
+from dicom_cases import write_study
 from live_server import PASSWORD, start_server
+from phantom import make_phantom
 from plan_pages import PlanShape, add_plan
 from shared_plans import share_two_lesions
 
@@ -21,6 +25,7 @@ pytestmark = [pytest.mark.xdist_group("browser-plan-holds"), pytest.mark.require
 LONG = "SUBJECT-" + "0123456789" * 7
 LABEL = "segment-VIII-subcapsular-beside-the-right-hepatic-vein-" + "x" * 40
 SIXTY, SLICES = 60, 1000
+SOAK_PATIENCE_MS = 9 * 60_000
 WIDER_PX = 1
 """A pixel of rounding is no sideways scrolling."""
 PLANS = {
@@ -191,3 +196,48 @@ def test_a_change_of_a_dose_reads_the_plan_again_but_no_byte_of_its_volumes(case
     assert [path for path in before if path.endswith("volume.nii.gz")] == ["plan/sixty/volume.nii.gz"]
     assert page.locator('canvas[data-same="yes"]').count() == 1, "the viewer was not opened again"
     assert case.ask("/api/plan/sixty")["values"]["dose_changes"][-1]["volume_ml"] == 0.4
+
+
+@pytest.mark.soak
+@pytest.mark.parametrize("case", [LAPTOP], indirect=True, ids=["laptop"])
+def test_a_scan_of_a_thousand_slices_goes_through_import_and_planning_to_the_page(case, tmp_path):
+    page = case.page
+    phantom = make_phantom(spacing_mm=(6.0, 6.0, 240.0 / SLICES))
+    study = write_study(tmp_path, phantom=phantom)
+    upload = shutil.make_archive(str(tmp_path / "scan"), "zip", study["ct"])
+    made = write_phantom(tmp_path / "labels", phantom=phantom)
+    case.go("/patient/p/import")
+    page.get_by_label("Zip or DICOM file").set_input_files(upload)
+    page.locator('[data-job="done"]').wait_for(timeout=SOAK_PATIENCE_MS)
+    page.get_by_role("cell", name=str(SLICES), exact=True).wait_for()
+    (scan,) = [
+        row for row in case.ask("/api/patient/p/timeline")["rows"]
+        if row["kind"] == "scan" and row["values"].get("study_uid") and row["values"].get("image_count") == SLICES
+    ]  # fmt: skip
+    if scan["values"]["state"] != "accepted":
+        case.go("/patient/p")
+        page.locator(f'[data-item="{scan["item_id"]}"]').get_by_role(
+            "button", name="Accept", exact=True
+        ).click()
+        page.get_by_label("Reason").fill("made for a test")
+        page.get_by_role("dialog").get_by_role("button", name="Accept").click()
+        page.locator(f'[data-item="{scan["item_id"]}"]').get_by_text("accepted").wait_for()
+    case.go("/patient/p/new-plan")
+    page.get_by_label("Scan to plan on").select_option(scan["item_id"])
+    page.get_by_role("button", name="Add a map of labels").click()
+    page.get_by_label("NIfTI file").set_input_files(made["labels"])
+    names = made["names"].read_text().splitlines()[1:]
+    page.get_by_label("Names by value").fill(
+        ", ".join(row.replace(",", " ", 1).replace("_", " ") for row in names)
+    )
+    page.get_by_role("button", name="Add", exact=True).click()
+    page.get_by_label(re.compile("portal vein")).first.wait_for(timeout=SOAK_PATIENCE_MS)
+    page.get_by_label("Dose protocol").select_option("tvec-label")
+    page.get_by_role("button", name="Plan", exact=True).click()
+    page.get_by_role("button", name="Open the plan").click(timeout=SOAK_PATIENCE_MS)
+    page.locator('[data-viewer="overlays"]').wait_for(timeout=SOAK_PATIENCE_MS)
+    page.locator('[data-session="open"]').wait_for(timeout=SOAK_PATIENCE_MS)
+    check_width(case, "soak")
+    plan = re.search(r"/plan/([^/]+)", page.url).group(1)
+    assert case.ask(f"/api/plan/{plan}/scene")["grid"]["shape_ijk"][2] == SLICES
+    case.shot("imported")
