@@ -325,9 +325,10 @@ export class Planes {
     if (!map.img || !this.values) return;
     const shown = new Set(colours.filter((one) => one.rgba[3] > 0).map((one) => one.value));
     const most = colours.reduce((all, one) => Math.max(all, one.value), 0);
-    const kept = Array.from({ length: most + 1 }, (_, value) => (shown.has(value) ? value : 0));
+    const kept = Uint16Array.from({ length: most + 1 }, (_, value) => (shown.has(value) ? value : 0));
     const { img } = map;
-    for (let n = 0; n < img.length; n += 1) img[n] = kept[this.values[n] ?? 0] ?? 0;
+    const { values } = this;
+    for (let n = 0, count = img.length; n < count; n += 1) img[n] = kept[values[n] as number] as number;
   }
 
   /**
