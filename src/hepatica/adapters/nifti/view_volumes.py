@@ -24,9 +24,9 @@ PERCENT: Final = 100.0
 MOST: Final = 1000
 """Label values of one file; more are an image."""
 MOST_VOXELS: Final = 1 << 26
-"""Voxels of a view: 512 x 512 x 256. A viewer keeps some ten bytes for each; a browser ends before a thousand slices do."""
-SLICE_MOST_MM: Final = 3.0
-"""Slices are put together up to about the thickness that radiologists read."""
+"""Voxels of a view: 512 x 512 x 256. A viewer keeps some ten bytes for each, and a browser has no more room."""
+SLICE_MOST_MM: Final = 5.0
+"""Slices are put together up to a thickness that radiologists read."""
 GZIP_START: Final = b"\x1f\x8b"
 
 
@@ -102,11 +102,9 @@ def choose_pooling(grid: Grid, *, most_voxels: int = MOST_VOXELS) -> tuple[int, 
     factors = [1, 1, 1]
     while math.prod(-(-n // f) for n, f in zip(grid.shape, factors, strict=True)) > most_voxels:
         # The plane that was scanned keeps its pixels as long as slices can be put together.
-        axis = (
-            2
-            if factors[2] * grid.spacing_mm[2] < SLICE_MOST_MM
-            else int(np.argmin(np.array(factors) * grid.spacing_mm))
-        )
+        slices = grid.slice_axis
+        thin = (factors[slices] + 1) * grid.spacing_mm[slices] <= SLICE_MOST_MM
+        axis = slices if thin else int(np.argmin(np.array(factors) * grid.spacing_mm))
         factors[axis] += 1
     return factors[0], factors[1], factors[2]
 
