@@ -115,9 +115,9 @@ export class Planes {
       this.nv.addColormap(SPREAD_COLOURS, { R: [0, r, r], G: [0, g, g], B: [0, b, b], A: [0, 60, 190], I: [0, 26, 255] } as Parameters<Niivue["addColormap"]>[1]);
     }
     const [scan, map, share] = await Promise.all([
-      toImage(volume, "volume.nii.gz", "gray", window),
-      labels ? toImage(labels, "labels.nii.gz", "gray", null) : null,
-      spread ? toImage(spread, "spread.nii.gz", SPREAD_COLOURS, { level: 0.5, width: 1 }) : null,
+      toImage(volume, "volume.nii", "gray", window),
+      labels ? toImage(labels, "labels.nii", "gray", null) : null,
+      spread ? toImage(spread, "spread.nii", SPREAD_COLOURS, { level: 0.5, width: 1 }) : null,
     ]);
     performance.mark("viewer: unpacked");
     await this.attached;

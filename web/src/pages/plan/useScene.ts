@@ -24,7 +24,8 @@ export function usePlanDocument(planId: string) {
 export function useBytes(address: string | undefined) {
   return useQuery({
     queryKey: ["bytes", address],
-    queryFn: ({ signal }) => readBytes(address ?? "", signal),
+    // Unpacked by the browser on the way, beside the page.
+    queryFn: ({ signal }) => readBytes(`${address}&form=unpacked`, signal),
     enabled: Boolean(address),
     staleTime: Number.POSITIVE_INFINITY,
     gcTime: 60_000,
