@@ -1,5 +1,6 @@
 /** Three planes of one scan in NiiVue: radiological, with windows, labels, spread, drawing and measuring. */
 import { DRAG_MODE, NVImage, Niivue, SLICE_TYPE } from "@niivue/niivue";
+import { type Overlay, fillTexture, isSoftware, paintGreys, paintOverlay, toGreys, toLayout, withoutPasses } from "./painter";
 import { type Point, type Tile, add, flip, scale, subtract, toPoint } from "./space";
 
 export interface Window {
@@ -56,6 +57,10 @@ export class Planes {
   private window: Window | null = null;
   private colours: readonly LabelColour[] = [];
   private closed = false;
+  private spreadColour: readonly [number, number, number] = [0, 0, 0];
+  private hasSpread = false;
+  /** Whether the processor fills the textures; decided once the context is there. */
+  private paints = false;
   private readonly attached: Promise<unknown>;
 
   constructor(canvas: HTMLCanvasElement, told: { drawn: () => void; moved: (at: Point) => void; measured: (found: Measured) => void }) {
@@ -68,8 +73,8 @@ export class Planes {
       isColorbar: false,
       backColor: [0.043, 0.055, 0.067, 1],
       crosshairColor: [0.55, 0.62, 0.68, 0.7],
-      crosshairWidth: 1,
-      crosshairWidthUnit: "voxels",
+      crosshairWidth: 0.7,
+      crosshairWidthUnit: "mm",
       crosshairGap: 8,
       show3Dcrosshair: false,
       dragMode: DRAG_MODE.pan,
@@ -131,7 +136,9 @@ export class Planes {
     this.labels = map;
     this.spread = share;
     this.colours = given.colours;
+    this.spreadColour = given.spreadColour;
     this.window = window;
+    this.paints = isSoftware(this.nv.gl) && canPaint(scan, map, share);
     this.nv.opts.atlasOutline = OUTLINE;
     this.skipGradients();
     this.nv.opts.sliceType = SLICE_TYPE.MULTIPLANAR;
@@ -150,7 +157,12 @@ export class Planes {
     this.nv.volumes = map ? [scan, map] : [scan];
     this.nv.back = scan;
     this.nv.overlays = map ? [map] : [];
-    this.nv.updateGLVolume();
+    if (this.paints) {
+      withoutPasses(this.nv, () => this.nv.volumes.forEach((image, number) => this.nv.refreshLayers(image, number)));
+      this.paintScan();
+      this.paintLabels();
+    }
+    else this.nv.updateGLVolume();
     performance.mark("viewer: asked");
     await this.waitForPicture();
     performance.mark("viewer: drawn");
@@ -159,6 +171,13 @@ export class Planes {
   /** Lay the spread over what stands. */
   addSpread(): void {
     if (!this.spread || this.nv.volumes.includes(this.spread)) return;
+    if (this.paints) {
+      this.hasSpread = true;
+      this.paintLabels();
+      this.nv.drawScene();
+      performance.mark("viewer: spread");
+      return;
+    }
     this.nv.volumes = [...this.nv.volumes, this.spread];
     this.nv.overlays = this.nv.volumes.slice(1);
     this.nv.refreshLayers(this.spread, this.nv.volumes.length - 1);
@@ -187,7 +206,8 @@ export class Planes {
     volume.cal_min = window.level - window.width / 2;
     volume.cal_max = window.level + window.width / 2;
     // Only the scan: overlays stay as they are.
-    this.nv.refreshLayers(volume, 0);
+    if (this.paints) this.paintScan();
+    else this.nv.refreshLayers(volume, 0);
     this.nv.drawScene();
   }
 
@@ -371,7 +391,32 @@ export class Planes {
     });
   }
 
+  private paintScan(): void {
+    const { nv } = this;
+    const scan = nv.volumes[0];
+    const layout = scan ? toLayout(scan) : null;
+    if (!scan || !layout || !nv.volumeTexture) return;
+    const greys = toGreys(scan.cal_min ?? 0, scan.cal_max ?? 1, scan.hdr?.scl_slope || 1, scan.hdr?.scl_inter ?? 0);
+    fillTexture(nv.gl, nv.volumeTexture, layout.count, (out, first, slices) => paintGreys(out, scan.img as Int16Array, layout, greys, first, slices));
+  }
+
+  private paintLabels(): void {
+    const { nv, labels, spread } = this;
+    const layout = labels ? toLayout(labels) : null;
+    const texture = nv.overlayTexture;
+    if (!labels || !layout || !texture) return;
+    const overlay: Overlay = { colours: toPacked(this.colours), fill: Math.round(255 * FILL), outline: Math.round(255 * OUTLINE) };
+    const over = spread && this.hasSpread && spread.opacity > 0 ? toLayout(spread) : null;
+    const shares = over && spread ? { values: spread.img as Uint8Array, layout: over, colours: toShares(this.spreadColour) } : null;
+    fillTexture(nv.gl, texture, layout.count, (out, first, slices) => paintOverlay(out, labels.img as Uint8Array, layout, overlay, shares, first, slices));
+  }
+
   private refreshOverlays(): void {
+    if (this.paints) {
+      this.paintLabels();
+      this.nv.drawScene();
+      return;
+    }
     this.nv.volumes.slice(1).forEach((image, number) => this.nv.refreshLayers(image, number + 1));
     this.nv.drawScene();
   }
@@ -380,6 +425,31 @@ export class Planes {
 function toImage(bytes: ArrayBuffer, name: string, colours: string, window: Window | null): Promise<NVImage> {
   const range = window ? { cal_min: window.level - window.width / 2, cal_max: window.level + window.width / 2 } : {};
   return NVImage.loadFromUrl({ url: name, name, buffer: bytes, colormap: colours, opacity: 1, ...range });
+}
+
+/** Whether the volumes are of the kinds, and on the one grid, that the processor paints. */
+function canPaint(scan: NVImage, map: NVImage | null, share: NVImage | null): boolean {
+  const length = scan.img?.length ?? 0;
+  const fits = (image: NVImage | null) => image === null || image.img?.length === length;
+  const kinds = scan.img instanceof Int16Array && (map === null || map.img instanceof Uint8Array || map.img instanceof Uint16Array);
+  return length > 0 && kinds && (share === null || share.img instanceof Uint8Array) && fits(map) && fits(share);
+}
+
+/** Colours by label value, packed; hidden ones are 0. */
+function toPacked(colours: readonly LabelColour[]): Uint32Array {
+  const packed = new Uint32Array(colours.reduce((most, one) => Math.max(most, one.value), 0) + 1);
+  for (const { value, rgba } of colours) if (rgba[3] > 0) packed[value] = ((255 << 24) | (rgba[2] << 16) | (rgba[1] << 8) | rgba[0]) >>> 0;
+  return packed;
+}
+
+/** Colours by percent of draws, packed, as the viewer's own table of them says. */
+function toShares([r, g, b]: readonly [number, number, number]): Uint32Array {
+  return Uint32Array.from({ length: 256 }, (_, share) => {
+    const at = Math.min(255, share * 2.55);
+    const part = Math.min(1, at / 26);
+    const alpha = at <= 26 ? 60 * part : 60 + (130 * (at - 26)) / 229;
+    return ((Math.round(alpha) << 24) | (Math.round(b * part) << 16) | (Math.round(g * part) << 8) | Math.round(r * part)) >>> 0;
+  });
 }
 
 function toTable(colours: readonly LabelColour[]) {
