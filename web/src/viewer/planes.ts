@@ -158,11 +158,13 @@ export class Planes {
     this.nv.back = scan;
     this.nv.overlays = map ? [map] : [];
     if (this.paints) {
+      // One pass for all that lies on the scan.
+      this.hasSpread = share !== null;
       withoutPasses(this.nv, () => this.nv.volumes.forEach((image, number) => this.nv.refreshLayers(image, number)));
       this.paintScan();
       this.paintLabels();
-    }
-    else this.nv.updateGLVolume();
+      this.nv.drawScene();
+    } else this.nv.updateGLVolume();
     performance.mark("viewer: asked");
     await this.waitForPicture();
     performance.mark("viewer: drawn");
@@ -171,13 +173,7 @@ export class Planes {
   /** Lay the spread over what stands. */
   addSpread(): void {
     if (!this.spread || this.nv.volumes.includes(this.spread)) return;
-    if (this.paints) {
-      this.hasSpread = true;
-      this.paintLabels();
-      this.nv.drawScene();
-      performance.mark("viewer: spread");
-      return;
-    }
+    if (this.paints) return;
     this.nv.volumes = [...this.nv.volumes, this.spread];
     this.nv.overlays = this.nv.volumes.slice(1);
     this.nv.refreshLayers(this.spread, this.nv.volumes.length - 1);
@@ -422,8 +418,15 @@ export class Planes {
   }
 }
 
+/** Every image here is shown in a range that is known: the viewer would look for one in every voxel. */
+NVImage.prototype.calMinMax = function calibrate(this: NVImage) {
+  const [low, high] = [this.hdr?.cal_min ?? 0, this.hdr?.cal_max ?? 1];
+  Object.assign(this, { cal_min: low, cal_max: high, robust_min: low, robust_max: high, global_min: low, global_max: high });
+  return [low, high, low, high];
+};
+
 function toImage(bytes: ArrayBuffer, name: string, colours: string, window: Window | null): Promise<NVImage> {
-  const range = window ? { cal_min: window.level - window.width / 2, cal_max: window.level + window.width / 2 } : {};
+  const range = window ? { cal_min: window.level - window.width / 2, cal_max: window.level + window.width / 2 } : { cal_min: 0, cal_max: 255 };
   return NVImage.loadFromUrl({ url: name, name, buffer: bytes, colormap: colours, opacity: 1, ...range });
 }
 
