@@ -91,7 +91,7 @@ def send(case):
     """Send the plan back to where its scan came from, through the plan page."""
     page = case.page
     case.go("/patient/p/plan/n1")
-    page.get_by_role("tab", name="Do").click()
+    page.get_by_role("tab", name="Do", exact=True).click()
     page.get_by_role("button", name="Send to PACS").click()
 
 
