@@ -125,6 +125,8 @@ def test_a_study_comes_from_an_archive_and_a_plan_goes_back_to_it_and_a_refusal_
             # An archive that takes no more: nothing is called sent.
             shelf.requests.clear()
             shelf.refuses_after = 1
+            # A fresh page: what it said of the first sending is gone.
+            case.page.goto("about:blank")
             send(case)
             case.page.get_by_role("alert").filter(has_text="PACS").wait_for()
             case.shot("refused")
