@@ -73,7 +73,7 @@ export class Planes {
       isColorbar: false,
       backColor: [0.043, 0.055, 0.067, 1],
       crosshairColor: [0.55, 0.62, 0.68, 0.7],
-      crosshairWidth: 0.7,
+      crosshairWidth: 1.2,
       crosshairWidthUnit: "mm",
       crosshairGap: 8,
       show3Dcrosshair: false,
