@@ -157,6 +157,20 @@ def test_volumes_may_be_kept_by_the_browser_only_under_an_address_that_names_the
 
 
 @pytest.mark.requirement("G-plan-volumes")
+def test_a_volume_may_be_had_unpacked_with_a_tag_of_its_own(planned):
+    address = planned.doctor.get(f"{planned.at}/scene").json()["volumes"]["labels"]["address"]
+    packed = planned.doctor.get(address)
+    unpacked = planned.doctor.get(f"{address}&form=unpacked")
+    assert unpacked.content == gzip.decompress(packed.content)
+    assert unpacked.headers["content-encoding"] == "gzip" and "content-encoding" not in packed.headers
+    assert unpacked.headers["etag"] != packed.headers["etag"]
+    again = planned.doctor.get(
+        f"{address}&form=unpacked", headers={"if-none-match": unpacked.headers["etag"]}
+    )
+    assert again.status_code == 304
+
+
+@pytest.mark.requirement("G-plan-volumes")
 def test_what_was_deleted_or_damaged_is_made_again_once_for_all_who_ask(planned, made):
     address = planned.doctor.get(f"{planned.at}/scene").json()["volumes"]["labels"]["address"]
     before = planned.doctor.get(address)

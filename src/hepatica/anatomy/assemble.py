@@ -186,7 +186,7 @@ def _sort_tumor_parts(
     viable = pick(StructureKind.LESION, Reading.VIABLE)
     necrosis = pick(StructureKind.NECROSIS, Reading.STRUCTURE)
     if viable and not lesions:
-        lesions = [_unite_with_necrosis(part, necrosis) for part in viable]
+        lesions = list(unite_viable_parts(viable, necrosis))
         findings.append(
             Finding(
                 rule="anatomy.only_viable_labelled",
@@ -195,6 +195,40 @@ def _sort_tumor_parts(
             )
         )
     return lesions, viable, necrosis
+
+
+def unite_viable_parts(
+    viable: Sequence[LabelledSegment], necrosis: Sequence[LabelledSegment]
+) -> tuple[LabelledSegment, ...]:
+    """Return a lesion for each viable part, with the necrosis it touches.
+
+    Parameters
+    ----------
+    viable, necrosis
+        Living and dead parts of tumours that no label holds whole.
+    """
+    return tuple(_unite_with_necrosis(part, necrosis) for part in viable)
+
+
+def is_enclosed_by(target: BoolArray, queries: BoolArray) -> BoolArray:
+    """Return which queried voxels a target encloses: it is seen on four of the six sides or more.
+
+    Parameters
+    ----------
+    target, queries
+        (I, J, K) booleans of one box.
+
+    Examples
+    --------
+    >>> target = np.ones((5, 5, 5), bool); target[2, 2, 2] = target[0, 0, 0] = False
+    >>> np.argwhere(is_enclosed_by(target, ~target)).tolist()
+    [[2, 2, 2]]
+    """
+    reach = (target.shape[0], target.shape[1], target.shape[2])
+    enclosed = np.zeros(target.shape, dtype=bool, order="F")
+    sides = count_sides(target, queries, reach_voxels=reach)
+    enclosed[tuple(np.argwhere(queries)[sides >= _ENCLOSED_SIDES].T)] = True
+    return enclosed
 
 
 def _unite_with_necrosis(part: LabelledSegment, necrosis: Sequence[LabelledSegment]) -> LabelledSegment:

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Final
 from hepatica.bootstrap.planning import make_demo_request, make_plan_ports
 from hepatica.bootstrap.record import OpenRecord, make_record, open_record
 from hepatica.bootstrap.scans import make_scan_ports
+from hepatica.bootstrap.serving import make_view_ports
 from hepatica.core.errors import NoRecordError
 
 if TYPE_CHECKING:
@@ -74,7 +75,9 @@ def make_demo_record(
             outcome = add_demo_case(
                 record.context,
                 DemoWorld(
-                    scans=make_scan_ports(home, mode=record.mode), plans=make_plan_ports(workers=workers)
+                    scans=make_scan_ports(home, mode=record.mode),
+                    plans=make_plan_ports(workers=workers),
+                    views=make_view_ports(home),
                 ),
                 make_demo_request(spread_draws=spread_draws),
                 out=out,

@@ -87,6 +87,7 @@ def make_job_world(record: OpenRecord) -> JobWorld:
         fetcher=make_scan_fetcher(record),
         make_report_ports=make_report_ports,
         make_view_ports=partial(make_view_ports, record.folder),
+        read_site_needles=partial(read_site_needles, record.folder),
     )
 
 
@@ -150,11 +151,32 @@ def list_label_values_apart(path: str) -> list[int]:
     return list_label_values(Path(path))
 
 
-def list_plan_choices_apart() -> dict[str, Any]:
-    """Return what a plan can be asked for; made for a process of its own."""
+def list_plan_choices_apart(needles: bytes | None = None) -> dict[str, Any]:
+    """Return what a plan can be asked for; made for a process of its own.
+
+    Parameters
+    ----------
+    needles
+        The site's own table of needles; None for the shipped ones alone.
+    """
     from hepatica.workflows.plan_choices import list_plan_choices
 
-    return list_plan_choices()
+    return list_plan_choices(needles)
+
+
+def read_site_needles(home: Path) -> bytes | None:
+    """Return the bytes of the site's own table of needles; None where its record has none.
+
+    Parameters
+    ----------
+    home
+        The record's folder, where the table lies as ``needles.toml``. No request can name another.
+    """
+    from hepatica.adapters.files.small_files import read_small_file
+    from hepatica.workflows.lay_out_plan import NEEDLES
+
+    path = home / NEEDLES
+    return read_small_file(path) if path.is_file() else None
 
 
 def send_plan_apart(home: str, database: str, actor: Actor, request_id: str, plan_id: str) -> dict[str, Any]:

@@ -79,6 +79,8 @@ class JobWorld:
         Returns what reports need; None where there are none.
     make_view_ports
         Returns what makes volumes for a viewer; None makes none before somebody looks.
+    read_site_needles
+        Returns the site's own table of needles, None where it has none.
     """
 
     make_plan_ports: Callable[[], PlanPorts]
@@ -91,6 +93,7 @@ class JobWorld:
     fetcher: ScanFetcher | None = None
     make_report_ports: Callable[[], ReportPorts] | None = None
     make_view_ports: Callable[[], ViewPorts] | None = None
+    read_site_needles: Callable[[], bytes | None] | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -11,6 +11,9 @@ from hepatica.record.event import JsonValue
 
 NAME: Final = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.:-]{0,99}")
 """Names of things the program ships. No separator: a name is never a path."""
+WORDS: Final = re.compile(r"[^\W_][^\x00-\x1f\x7f/\\]*")
+"""Names with spaces, commas and brackets, such as a needle's; a name is never a path."""
+WORDS_MOST: Final = 200
 TEXTS_MOST: Final = 100
 
 
@@ -33,6 +36,15 @@ class RequestFields:
             return ""
         if not isinstance(value, str) or not NAME.fullmatch(value):
             raise refuse_field(field, "a name of letters, digits and _.:-")
+        return value
+
+    def take_words(self, field: str) -> str:
+        """Return the name of something that people gave a name of words; empty text where it is absent."""
+        value = self._left.pop(field, "")
+        if value in ("", None):
+            return ""
+        if not isinstance(value, str) or len(value) > WORDS_MOST or not WORDS.fullmatch(value):
+            raise refuse_field(field, "a name of words, without / and \\")
         return value
 
     def take_names(self, field: str) -> list[str]:

@@ -16,10 +16,17 @@ if TYPE_CHECKING:
     from hepatica.workflows.request import PlanRequest
 
 LABELS_MOST: Final = 20
+NEEDLES: Final = "needles.toml"
+"""The site's own table of needles, kept among a plan's files as it was when the plan was made."""
 
 
 def lay_out_plan(
-    context: RecordContext, asked: Mapping[str, Any], *, patient_id: str, folder: Path
+    context: RecordContext,
+    asked: Mapping[str, Any],
+    *,
+    patient_id: str,
+    folder: Path,
+    needles: Path | None = None,
 ) -> PlanRequest:
     """Return the planner's request, with everything it names in a folder.
 
@@ -33,6 +40,8 @@ def lay_out_plan(
         Whose scans they must be.
     folder
         Private folder.
+    needles
+        The site's own table of needles; None for the shipped one.
 
     Raises
     ------
@@ -52,7 +61,10 @@ def lay_out_plan(
         names = label["names"]
         if label["names_by_value"]:
             names = str(_write_names(folder / f"names-{number}.csv", label["names_by_value"]))
-        labels.append(LabelInput(path=sources.link_scan(label["scan_id"], f"labels-{number}"), names=names))
+        path, redraws = sources.link_labels(label["scan_id"], f"labels-{number}")
+        labels.append(
+            LabelInput(path=path, names=names, drawn=redraws is not None, at_lps_mm=_to_point(redraws))
+        )
     arterial = asked["arterial_scan_id"]
     return PlanRequest(
         image=sources.link_scan(asked["scan_id"], "ct"),
@@ -70,6 +82,7 @@ def lay_out_plan(
         absent=tuple(asked["absent"]),
         tumour_type=asked["tumour_type"],
         needle=asked["needle"],
+        needles=needles,
         position=asked["position"],
         seed=int(asked["seed"]),
         spread=SpreadRequest(draws=draws, rate_ml_per_min=rate) if draws else None,
@@ -100,7 +113,8 @@ def lay_out_stored_plan(context: RecordContext, item: Item, folder: Path) -> Pat
     if isinstance(asked, Mapping) and manifest.exists():
         inputs = folder.with_name(f"{folder.name}-inputs")
         inputs.mkdir()
-        request = lay_out_plan(context, asked, patient_id=item.patient_id, folder=inputs)
+        needles = folder / NEEDLES if NEEDLES in files else None
+        request = lay_out_plan(context, asked, patient_id=item.patient_id, folder=inputs, needles=needles)
         # Where the inputs lay when it was made is gone; their digests in the manifest are checked on reading.
         document = {**json.loads(manifest.read_bytes()), "sources": request.sources}
         manifest.unlink()
@@ -111,6 +125,11 @@ def lay_out_stored_plan(context: RecordContext, item: Item, folder: Path) -> Pat
 class _Sources:
     def __init__(self, context: RecordContext, *, patient_id: str, folder: Path) -> None:
         self._context, self._patient_id, self._folder = context, patient_id, folder
+
+    def link_labels(self, scan_id: str, name: str) -> tuple[Path, Mapping[str, Any] | None]:
+        """Return where labels lie, and what they redraw, None for labels that were given."""
+        redraws = self._require("scan", scan_id).values.get("redraws")
+        return self.link_scan(scan_id, name), redraws if isinstance(redraws, Mapping) else None
 
     def link_scan(self, scan_id: str, name: str) -> Path:
         scan = self._require("scan", scan_id)
@@ -133,6 +152,11 @@ class _Sources:
         if item.patient_id != self._patient_id:
             raise NotFoundError(expected=f"a {kind} of this patient", given="another", where=kind)
         return item
+
+
+def _to_point(redraws: Mapping[str, Any] | None) -> tuple[float, float, float] | None:
+    at = None if redraws is None else redraws.get("at_lps_mm")
+    return None if at is None else (float(at[0]), float(at[1]), float(at[2]))
 
 
 def _write_names(path: Path, names: Mapping[str, str]) -> Path:

@@ -16,11 +16,15 @@ from hepatica.workflows.cohort.care import STUDY
 from hepatica.workflows.demo_names import PATIENT, PLAN, SITE, SUBJECT
 from hepatica.workflows.import_scan import import_scan
 from hepatica.workflows.lay_out_plan import to_facts_bytes
+from hepatica.workflows.make_views import keep_plan_views
 from hepatica.workflows.plan_injection import PlanOutcome, plan_injection
 from hepatica.workflows.plan_ports import PlanPorts
+from hepatica.workflows.plan_scene import to_volume_key
+from hepatica.workflows.read_items import read_item
 from hepatica.workflows.record_ports import RecordContext
 from hepatica.workflows.request import LabelInput, PlanRequest
 from hepatica.workflows.scan_ports import ScanPorts
+from hepatica.workflows.view_ports import ViewPorts
 
 UID_ROOT: Final = "2.25.20150"
 
@@ -31,12 +35,13 @@ class DemoWorld:
 
     Parameters
     ----------
-    scans, plans
-        Ports of imports and of the planner.
+    scans, plans, views
+        Ports of imports, of the planner, and of what a viewer is shown.
     """
 
     scans: ScanPorts
     plans: PlanPorts
+    views: ViewPorts
 
 
 def add_demo_case(
@@ -77,10 +82,30 @@ def add_demo_case(
         "files": files,
         "request": asked,
     }
+    _keep_views(context, world, outcome, scan_id=scan_id, files=files)
     _create(context, "plan", PLAN, values)
     for lesion in outcome.document["lesions"]:
         _keep_lesion(context, lesion)
     return outcome
+
+
+def _keep_views(
+    context: RecordContext, world: DemoWorld, outcome: PlanOutcome, *, scan_id: str, files: Mapping[str, Any]
+) -> None:
+    """Make at once what the viewer will ask for: the first who opens the page waits for nothing."""
+    if outcome.context is None:
+        return
+    scan = read_item(context, kind="scan", item_id=scan_id)
+    keep_plan_views(
+        world.views,
+        anatomy=outcome.context.anatomy,
+        lesions=outcome.plan.lesions,
+        values=outcome.context.image.volume.values,
+        document=outcome.document,
+        volume_key=to_volume_key(str(scan.values["content_digest"])),
+        files=files,
+        folder=outcome.folder,
+    )
 
 
 def _enrol(context: RecordContext) -> None:

@@ -14,7 +14,7 @@ from hepatica.workflows.deliver_file import find_file
 from hepatica.workflows.read_items import read_item
 from hepatica.workflows.record_ports import RecordContext
 
-VERSION: Final = "2"
+VERSION: Final = "3"
 """Changes when the same plan would give other bytes: what was made before is made again."""
 LESIONS_FROM: Final = 100
 """Label values of lesions begin here; structures lie below."""

@@ -5,10 +5,13 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
+import numpy as np
+
 from hepatica.anatomy.segments import LabelledSegment
 from hepatica.core.findings import Finding
 from hepatica.core.progress import SILENT, Progress
 from hepatica.core.provenance import digest_json
+from hepatica.lesions.redrawn import Drawing, replace_redrawn
 from hepatica.workflows.input_roles import name_findings, name_input
 from hepatica.workflows.plan_ports import PlanPorts
 from hepatica.workflows.ports import LabelSet, ReadImage
@@ -42,7 +45,8 @@ def read_label_sources(
     Parameters
     ----------
     sources
-        Label sources with their names tables.
+        Label sources with their names tables. Those that a person drew replace what they redraw, whatever their
+        place; among themselves they count in the order given.
     image
         Scan they belong to.
     ports
@@ -51,6 +55,7 @@ def read_label_sources(
         Told after each source; may cancel.
     """
     segments: list[LabelledSegment] = []
+    drawings: list[Drawing] = []
     findings: list[Finding] = []
     digests: dict[str, str] = {}
     for number, source in enumerate(sources):
@@ -65,10 +70,16 @@ def read_label_sources(
             )
         digests[role] = labels.digest
         findings += name_findings(labels.findings, role)
-        segments += to_segments(labels, source=role)
+        read = to_segments(labels, source=role)
+        if source.drawn:
+            at = None if source.at_lps_mm is None else np.array(source.at_lps_mm)
+            drawings.append(Drawing(segments=read, at_lps_mm=at))
+        else:
+            segments += read
         progress.advance((number + 1) / len(sources))
         progress.check_cancelled()
-    return ReadLabels(segments=tuple(segments), digests=digests, findings=tuple(findings))
+    kept, replaced = replace_redrawn(segments, drawings)
+    return ReadLabels(segments=kept, digests=digests, findings=(*findings, *replaced))
 
 
 def to_segments(labels: LabelSet, *, source: str) -> tuple[LabelledSegment, ...]:

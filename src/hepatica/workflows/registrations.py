@@ -2,109 +2,22 @@
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Sequence
-from dataclasses import dataclass
 from typing import Any, Final
 
-from hepatica.core.errors import ConflictError, NotFoundError
+from hepatica.core.errors import NotFoundError
 from hepatica.record.item import Item
 from hepatica.record.job import Job, JobState
 from hepatica.record.people import require_right
 from hepatica.workflows.jobs import queue_job, submit_job
 from hepatica.workflows.read_items import read_item
 from hepatica.workflows.record_ports import RecordContext, RecordReader, RecordWriter
+from hepatica.workflows.scan_pair import KIND, MAP_FILE, ScanPair, find_pair, find_usable_pair, is_current
 
-KIND: Final = "registration"
-MAP_FILE: Final = "map.json"
 SHOWN_STATES: Final = frozenset({JobState.QUEUED, JobState.RUNNING, JobState.INTERRUPTED, JobState.FAILED})
 OPEN: Final = frozenset({JobState.QUEUED, JobState.RUNNING})
 JOBS_MOST: Final = 10_000
 STALE: Final = "a scan was changed since it was registered"
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class ScanPair:
-    """Two scans of a patient.
-
-    Parameters
-    ----------
-    baseline, followup
-        Items of kind ``scan``.
-    """
-
-    baseline: Item
-    followup: Item
-
-    @property
-    def registration_id(self) -> str:
-        """Identifier of their registration: one for a pair, however often it is registered."""
-        return to_registration_id(
-            self.baseline.patient_id, baseline_id=self.baseline.item_id, followup_id=self.followup.item_id
-        )
-
-    @property
-    def request(self) -> dict[str, Any]:
-        """What a job is asked for."""
-        return {"baseline_scan_id": self.baseline.item_id, "followup_scan_id": self.followup.item_id}
-
-
-def to_registration_id(patient_id: str, *, baseline_id: str, followup_id: str) -> str:
-    """Return the identifier of the registration of two scans.
-
-    Parameters
-    ----------
-    patient_id, baseline_id, followup_id
-        Whose, and which.
-    """
-    return hashlib.sha256(f"{patient_id}\0{baseline_id}\0{followup_id}".encode()).hexdigest()[:16]
-
-
-def find_pair(context: RecordContext, *, patient_id: str, baseline_id: str, followup_id: str) -> ScanPair:
-    """Return two scans that a person may see, and that may be registered.
-
-    Parameters
-    ----------
-    context
-        Who asks; a blinded reader sees the scans that he was given.
-    patient_id, baseline_id, followup_id
-        Whose, and which.
-
-    Raises
-    ------
-    NotFoundError
-        If one is not there for him, or is another patient's.
-    ConflictError
-        If one waits for a decision.
-    """
-    for item_id in (baseline_id, followup_id):
-        read_item(context, kind="scan", item_id=item_id)
-    with context.store.reading() as reader:
-        pair = _find_usable(reader, patient_id, baseline_id, followup_id)
-    if pair is None:
-        raise ConflictError(
-            expected="two accepted scans of this patient",
-            given="others",
-            where="registration",
-            action="look at the scans first",
-        )
-    return pair
-
-
-def is_current(registration: Item | None, pair: ScanPair) -> bool:
-    """Return whether a registration is of the bytes that the scans hold now.
-
-    Parameters
-    ----------
-    registration
-        The item, or None.
-    pair
-        The scans.
-    """
-    return registration is not None and (
-        registration.values["baseline_digest"],
-        registration.values["followup_digest"],
-    ) == (pair.baseline.values["content_digest"], pair.followup.values["content_digest"])
 
 
 def queue_registrations(
@@ -126,7 +39,7 @@ def queue_registrations(
         return []
     queued = []
     for followup_id in dict.fromkeys(scan_ids[1:]):
-        pair = _find_usable(writer, patient_id, scan_ids[0], followup_id)
+        pair = find_usable_pair(writer, patient_id, scan_ids[0], followup_id)
         if pair is None or is_current(writer.find_item(KIND, pair.registration_id), pair):
             continue
         if _find_job(writer, pair, OPEN) is None:
@@ -188,7 +101,7 @@ def list_read_registrations(context: RecordContext, *, read_id: str) -> list[dic
 def _describe(context: RecordContext, read: Item, baseline_id: str, followup_id: str) -> dict[str, Any]:
     answer: dict[str, Any] = {"followup_scan_id": followup_id, "state": "none", **EMPTY}
     with context.store.reading() as reader:
-        pair = _find_usable(reader, read.patient_id, baseline_id, followup_id)
+        pair = find_usable_pair(reader, read.patient_id, baseline_id, followup_id)
         job = None if pair is None else _find_job(reader, pair, SHOWN_STATES)
     if pair is None:
         return answer | {"state": "not_evaluable", "reason": "a scan of this read is not accepted any more"}
@@ -237,19 +150,6 @@ def _find_registration(context: RecordContext, pair: ScanPair) -> Item | None:
         return read_item(context, kind=KIND, item_id=pair.registration_id)
     except NotFoundError:
         return None
-
-
-def _find_usable(
-    reader: RecordReader, patient_id: str, baseline_id: str, followup_id: str
-) -> ScanPair | None:
-    found = [reader.find_item("scan", item_id) for item_id in (baseline_id, followup_id)]
-    first, second = found
-    if first is None or second is None or baseline_id == followup_id:
-        return None
-    right = all(
-        scan.patient_id == patient_id and scan.values["state"] == "accepted" for scan in (first, second)
-    )
-    return ScanPair(baseline=first, followup=second) if right else None
 
 
 def _find_job(reader: RecordReader, pair: ScanPair, states: frozenset[JobState]) -> Job | None:

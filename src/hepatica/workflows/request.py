@@ -23,10 +23,23 @@ class LabelInput:
         Label map, DICOM SEG, RTSTRUCT, or folder/zip of mask series.
     names
         CSV file, or the name of a built-in table; empty where the source names its segments itself.
+    drawn
+        Whether a person drew it over what the other sources say: it replaces what it redraws.
+    at_lps_mm
+        A point of the lesion that its lesion takes the place of; None for a new one.
     """
 
     path: Path
     names: str = ""
+    drawn: bool = False
+    at_lps_mm: tuple[float, float, float] | None = None
+
+    @property
+    def drawing(self) -> dict[str, Any] | None:
+        """What a manifest holds of a drawing; None for a label that was given."""
+        if not self.drawn:
+            return None
+        return {"at_lps_mm": None if self.at_lps_mm is None else list(self.at_lps_mm)}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -154,6 +167,14 @@ class PlanRequest:
             "seed": self.seed,
             **({} if self.spread is None else {"spread": self.spread.parameters}),
             **({} if self.rate_ml_per_min is None else {"rate_ml_per_min": self.rate_ml_per_min}),
+            **({"drawings": drawings} if (drawings := self._list_drawings()) else {}),
+        }
+
+    def _list_drawings(self) -> dict[str, Any]:
+        return {
+            f"labels[{number}]": label.drawing
+            for number, label in enumerate(self.labels)
+            if label.drawing is not None
         }
 
     @classmethod
@@ -171,7 +192,7 @@ class PlanRequest:
             return cls(
                 image=Path(sources["ct"]),
                 labels=tuple(
-                    LabelInput(path=Path(sources[f"labels[{n}]"]), names=sources.get(f"names[{n}]", ""))
+                    _to_label(sources, parameters.get("drawings", {}), f"[{n}]")
                     for n in range(_count(sources, "labels"))
                 ),
                 protocol=sources["protocol"],
@@ -197,13 +218,24 @@ class PlanRequest:
                 if "rate_ml_per_min" in parameters
                 else None,
             )
-        except (KeyError, TypeError, ValueError, AttributeError, OverflowError) as error:
+        except (LookupError, TypeError, ValueError, AttributeError, OverflowError) as error:
             raise SourceFormatError(
                 expected="the manifest of a plan",
                 given=f"a document that is none ({type(error).__name__})",
                 where=where,
                 action="give the folder that 'hepatica plan' wrote",
             ) from error
+
+
+def _to_label(sources: Mapping[str, str], drawings: Mapping[str, Any], which: str) -> LabelInput:
+    drawing = drawings.get(f"labels{which}")
+    at = None if drawing is None else drawing["at_lps_mm"]
+    return LabelInput(
+        path=Path(sources[f"labels{which}"]),
+        names=sources.get(f"names{which}", ""),
+        drawn=drawing is not None,
+        at_lps_mm=None if at is None else (float(at[0]), float(at[1]), float(at[2])),
+    )
 
 
 def _count(sources: Mapping[str, str], role: str) -> int:

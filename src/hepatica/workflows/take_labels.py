@@ -7,11 +7,13 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Final
 
-from hepatica.core.errors import ConflictError, RecordInputError
+from hepatica.core.errors import ConflictError, NotFoundError, RecordInputError
+from hepatica.record.event import JsonValue
 from hepatica.record.item import Item
 from hepatica.record.people import require_right
 from hepatica.record.sign_in import make_secret
 from hepatica.workflows.change_item import create_item
+from hepatica.workflows.plan_scene import read_plan
 from hepatica.workflows.read_items import read_item
 from hepatica.workflows.record_ports import RecordContext
 
@@ -48,6 +50,55 @@ def require_labellable(context: RecordContext, scan_id: str) -> Item:
     return scan
 
 
+def find_redrawn(
+    context: RecordContext, *, scan_id: str, plan_id: str, lesion_id: str
+) -> dict[str, JsonValue]:
+    """Return what a drawing over a plan redraws, as its item keeps it.
+
+    Parameters
+    ----------
+    context
+        Who draws.
+    scan_id
+        Scan it is drawn on.
+    plan_id
+        Plan whose outlines were seen.
+    lesion_id
+        Lesion of that plan that the drawing takes the place of; empty for a new lesion, or for a structure, which
+        replaces what was labelled as the same.
+
+    Returns
+    -------
+    dict
+        ``plan_id``, ``lesion_id``, and ``at_lps_mm``: a point of that lesion, by which later plans find it.
+
+    Raises
+    ------
+    NotFoundError
+        If the plan is not there for him, or has no such lesion.
+    ConflictError
+        If the plan was made on another scan.
+    """
+    plan, document = read_plan(context, plan_id)
+    if plan.values["scan_id"] != scan_id:
+        raise ConflictError(
+            expected="a plan of the scan that was drawn on",
+            given="one of another scan",
+            where=f"plan {plan_id}",
+        )
+    found: dict[str, JsonValue] = {"plan_id": plan_id, "lesion_id": lesion_id, "at_lps_mm": None}
+    if not lesion_id:
+        return found
+    for lesion in document["lesions"]:
+        if lesion["id"] == lesion_id:
+            # An end of the diameter is the centre of a voxel of the lesion; its centroid may lie outside of it.
+            return {
+                **found,
+                "at_lps_mm": [float(value) for value in lesion["longest_diameter_ends_lps_mm"][0]],
+            }
+    raise NotFoundError(expected="a lesion of the plan", given="another", where=f"plan {plan_id}")
+
+
 def take_labels(
     context: RecordContext,
     *,
@@ -56,6 +107,7 @@ def take_labels(
     values: Sequence[int],
     names: Mapping[str, str],
     title: str,
+    redraws: Mapping[str, JsonValue] | None = None,
 ) -> Item:
     """Keep a map of labels as a scan item of its own.
 
@@ -73,6 +125,8 @@ def take_labels(
         Name by value; every value needs one.
     title
         What it is called.
+    redraws
+        From `find_redrawn`, where it was drawn over a plan: later plans put it in the place of what it redraws.
 
     Raises
     ------
@@ -107,6 +161,7 @@ def take_labels(
             "labels_of": scan_id,
             "label_names": {str(value): names[str(value)].strip() for value in values},
             "title": title.strip(),
+            **({} if redraws is None else {"redraws": dict(redraws)}),
         },
     )
     with context.store.writing() as writer:

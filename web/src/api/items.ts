@@ -89,11 +89,14 @@ export async function sendChange<T = unknown>(change: Change): Promise<{ data: T
   });
 }
 
-/** Send changes from a page; whatever was read before is read again. */
+/** Said of a query whose address names its bytes, such as a volume's: no change of the record makes them others. */
+export const NAMED_BY_ADDRESS = { namedByAddress: true } as const;
+
+/** Send changes from a page; whatever was read before is read again, but for bytes that their address names. */
 export function useChange<T = unknown>() {
   const cache = useQueryClient();
   return useMutation({
     mutationFn: (change: Change) => sendChange<T>(change),
-    onSettled: () => cache.invalidateQueries(),
+    onSettled: () => cache.invalidateQueries({ predicate: (query) => !query.meta?.["namedByAddress"] }),
   });
 }

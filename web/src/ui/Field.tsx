@@ -78,11 +78,16 @@ export interface Option {
   label: string;
 }
 
-type SelectProps = Around &
-  Omit<SelectHTMLAttributes<HTMLSelectElement>, "className"> & { options: readonly Option[]; empty?: string };
+export interface OptionGroup {
+  label: string;
+  options: readonly Option[];
+}
 
-/** One of a few; ``empty`` is what stands there while nothing is chosen. */
-export function SelectField({ label, unit, hint, problem, className, options, empty, ...rest }: SelectProps) {
+type SelectProps = Around &
+  Omit<SelectHTMLAttributes<HTMLSelectElement>, "className"> & { options?: readonly Option[]; groups?: readonly OptionGroup[]; empty?: string };
+
+/** One of a few, in groups or not; ``empty`` is what stands there while nothing is chosen. */
+export function SelectField({ label, unit, hint, problem, className, options = [], groups = [], empty, ...rest }: SelectProps) {
   const id = useId();
   const around = { label, hint, problem, ...(unit ? { unit } : {}), ...(className ? { className } : {}) };
   return (
@@ -93,6 +98,15 @@ export function SelectField({ label, unit, hint, problem, className, options, em
           <option key={option.value} value={option.value}>
             {option.label}
           </option>
+        ))}
+        {groups.map((group) => (
+          <optgroup key={group.label} label={group.label}>
+            {group.options.map((option) => (
+              <option key={option.value} value={option.value}>
+                {option.label}
+              </option>
+            ))}
+          </optgroup>
         ))}
       </select>
     </Frame>

@@ -1,5 +1,6 @@
 /** Three planes of one scan in NiiVue: radiological, with windows, labels, spread, drawing and measuring. */
 import { DRAG_MODE, NVImage, Niivue, SLICE_TYPE } from "@niivue/niivue";
+import { type Overlay, fillTexture, isSoftware, paintGreys, paintOverlay, toGreys, toLayout, withoutPasses } from "./painter";
 import { type Point, type Tile, add, flip, scale, subtract, toPoint } from "./space";
 
 export interface Window {
@@ -56,6 +57,10 @@ export class Planes {
   private window: Window | null = null;
   private colours: readonly LabelColour[] = [];
   private closed = false;
+  private spreadColour: readonly [number, number, number] = [0, 0, 0];
+  private hasSpread = false;
+  /** Whether the processor fills the textures; decided once the context is there. */
+  private paints = false;
   private readonly attached: Promise<unknown>;
 
   constructor(canvas: HTMLCanvasElement, told: { drawn: () => void; moved: (at: Point) => void; measured: (found: Measured) => void }) {
@@ -68,8 +73,8 @@ export class Planes {
       isColorbar: false,
       backColor: [0.043, 0.055, 0.067, 1],
       crosshairColor: [0.55, 0.62, 0.68, 0.7],
-      crosshairWidth: 1,
-      crosshairWidthUnit: "voxels",
+      crosshairWidth: 1.2,
+      crosshairWidthUnit: "mm",
       crosshairGap: 8,
       show3Dcrosshair: false,
       dragMode: DRAG_MODE.pan,
@@ -115,9 +120,9 @@ export class Planes {
       this.nv.addColormap(SPREAD_COLOURS, { R: [0, r, r], G: [0, g, g], B: [0, b, b], A: [0, 60, 190], I: [0, 26, 255] } as Parameters<Niivue["addColormap"]>[1]);
     }
     const [scan, map, share] = await Promise.all([
-      toImage(volume, "volume.nii.gz", "gray", window),
-      labels ? toImage(labels, "labels.nii.gz", "gray", null) : null,
-      spread ? toImage(spread, "spread.nii.gz", SPREAD_COLOURS, { level: 0.5, width: 1 }) : null,
+      toImage(volume, "volume.nii", "gray", window),
+      labels ? toImage(labels, "labels.nii", "gray", null) : null,
+      spread ? toImage(spread, "spread.nii", SPREAD_COLOURS, { level: 0.5, width: 1 }) : null,
     ]);
     performance.mark("viewer: unpacked");
     await this.attached;
@@ -131,7 +136,9 @@ export class Planes {
     this.labels = map;
     this.spread = share;
     this.colours = given.colours;
+    this.spreadColour = given.spreadColour;
     this.window = window;
+    this.paints = isSoftware(this.nv.gl) && canPaint(scan, map, share);
     this.nv.opts.atlasOutline = OUTLINE;
     this.skipGradients();
     this.nv.opts.sliceType = SLICE_TYPE.MULTIPLANAR;
@@ -150,7 +157,14 @@ export class Planes {
     this.nv.volumes = map ? [scan, map] : [scan];
     this.nv.back = scan;
     this.nv.overlays = map ? [map] : [];
-    this.nv.updateGLVolume();
+    if (this.paints) {
+      // One pass for all that lies on the scan.
+      this.hasSpread = share !== null;
+      withoutPasses(this.nv, () => this.nv.volumes.forEach((image, number) => this.nv.refreshLayers(image, number)));
+      this.paintScan();
+      this.paintLabels();
+      this.nv.drawScene();
+    } else this.nv.updateGLVolume();
     performance.mark("viewer: asked");
     await this.waitForPicture();
     performance.mark("viewer: drawn");
@@ -159,6 +173,7 @@ export class Planes {
   /** Lay the spread over what stands. */
   addSpread(): void {
     if (!this.spread || this.nv.volumes.includes(this.spread)) return;
+    if (this.paints) return;
     this.nv.volumes = [...this.nv.volumes, this.spread];
     this.nv.overlays = this.nv.volumes.slice(1);
     this.nv.refreshLayers(this.spread, this.nv.volumes.length - 1);
@@ -187,7 +202,8 @@ export class Planes {
     volume.cal_min = window.level - window.width / 2;
     volume.cal_max = window.level + window.width / 2;
     // Only the scan: overlays stay as they are.
-    this.nv.refreshLayers(volume, 0);
+    if (this.paints) this.paintScan();
+    else this.nv.refreshLayers(volume, 0);
     this.nv.drawScene();
   }
 
@@ -224,6 +240,34 @@ export class Planes {
     this.nv.setDrawingEnabled(draws);
     if (draws) this.nv.setPenValue(mode === "erase" ? 0 : penValue, mode !== "erase");
     this.nv.drawScene();
+  }
+
+  /** Width of brush and eraser, in voxels of the plane. */
+  setPenSize(voxels: number): void {
+    this.nv.opts.penSize = voxels;
+  }
+
+  /** Begin the drawing with what a label holds: it is then brushed on or erased from. */
+  takeIntoDrawing(value: number, penValue = 1): void {
+    const { labels, values, nv } = this;
+    const { dimsRAS, img2RASstep: step, img2RASstart: start } = labels ?? {};
+    if (!values || !dimsRAS || !step || !start) return;
+    if (!nv.drawBitmap) nv.createEmptyDrawing();
+    const drawn = nv.drawBitmap;
+    if (!drawn) return;
+    const [, nx = 0, ny = 0, nz = 0] = dimsRAS;
+    const [sx = 0, sy = 0, sz = 0] = step;
+    const from = (start[0] ?? 0) + (start[1] ?? 0) + (start[2] ?? 0);
+    // The map lies as it was stored, a drawing lies in RAS.
+    let at = 0;
+    for (let z = 0; z < nz; z += 1) {
+      for (let y = 0; y < ny; y += 1) {
+        let there = from + y * sy + z * sz;
+        for (let x = 0; x < nx; x += 1, there += sx, at += 1) if (values[there] === value) drawn[at] = penValue;
+      }
+    }
+    nv.drawAddUndoBitmap();
+    nv.refreshDrawing(true);
   }
 
   setGrowing(percent: number): void {
@@ -297,9 +341,10 @@ export class Planes {
     if (!map.img || !this.values) return;
     const shown = new Set(colours.filter((one) => one.rgba[3] > 0).map((one) => one.value));
     const most = colours.reduce((all, one) => Math.max(all, one.value), 0);
-    const kept = Array.from({ length: most + 1 }, (_, value) => (shown.has(value) ? value : 0));
+    const kept = Uint16Array.from({ length: most + 1 }, (_, value) => (shown.has(value) ? value : 0));
     const { img } = map;
-    for (let n = 0; n < img.length; n += 1) img[n] = kept[this.values[n] ?? 0] ?? 0;
+    const { values } = this;
+    for (let n = 0, count = img.length; n < count; n += 1) img[n] = kept[values[n] as number] as number;
   }
 
   /**
@@ -342,15 +387,72 @@ export class Planes {
     });
   }
 
+  private paintScan(): void {
+    const { nv } = this;
+    const scan = nv.volumes[0];
+    const layout = scan ? toLayout(scan) : null;
+    if (!scan || !layout || !nv.volumeTexture) return;
+    const greys = toGreys(scan.cal_min ?? 0, scan.cal_max ?? 1, scan.hdr?.scl_slope || 1, scan.hdr?.scl_inter ?? 0);
+    fillTexture(nv.gl, nv.volumeTexture, layout.count, (out, first, slices) => paintGreys(out, scan.img as Int16Array, layout, greys, first, slices));
+  }
+
+  private paintLabels(): void {
+    const { nv, labels, spread } = this;
+    const layout = labels ? toLayout(labels) : null;
+    const texture = nv.overlayTexture;
+    if (!labels || !layout || !texture) return;
+    const overlay: Overlay = { colours: toPacked(this.colours), fill: Math.round(255 * FILL), outline: Math.round(255 * OUTLINE) };
+    const over = spread && this.hasSpread && spread.opacity > 0 ? toLayout(spread) : null;
+    const shares = over && spread ? { values: spread.img as Uint8Array, layout: over, colours: toShares(this.spreadColour) } : null;
+    fillTexture(nv.gl, texture, layout.count, (out, first, slices) => paintOverlay(out, labels.img as Uint8Array, layout, overlay, shares, first, slices));
+  }
+
   private refreshOverlays(): void {
+    if (this.paints) {
+      this.paintLabels();
+      this.nv.drawScene();
+      return;
+    }
     this.nv.volumes.slice(1).forEach((image, number) => this.nv.refreshLayers(image, number + 1));
     this.nv.drawScene();
   }
 }
 
+/** Every image here is shown in a range that is known: the viewer would look for one in every voxel. */
+NVImage.prototype.calMinMax = function calibrate(this: NVImage) {
+  const [low, high] = [this.hdr?.cal_min ?? 0, this.hdr?.cal_max ?? 1];
+  Object.assign(this, { cal_min: low, cal_max: high, robust_min: low, robust_max: high, global_min: low, global_max: high });
+  return [low, high, low, high];
+};
+
 function toImage(bytes: ArrayBuffer, name: string, colours: string, window: Window | null): Promise<NVImage> {
-  const range = window ? { cal_min: window.level - window.width / 2, cal_max: window.level + window.width / 2 } : {};
+  const range = window ? { cal_min: window.level - window.width / 2, cal_max: window.level + window.width / 2 } : { cal_min: 0, cal_max: 255 };
   return NVImage.loadFromUrl({ url: name, name, buffer: bytes, colormap: colours, opacity: 1, ...range });
+}
+
+/** Whether the volumes are of the kinds, and on the one grid, that the processor paints. */
+function canPaint(scan: NVImage, map: NVImage | null, share: NVImage | null): boolean {
+  const length = scan.img?.length ?? 0;
+  const fits = (image: NVImage | null) => image === null || image.img?.length === length;
+  const kinds = scan.img instanceof Int16Array && (map === null || map.img instanceof Uint8Array || map.img instanceof Uint16Array);
+  return length > 0 && kinds && (share === null || share.img instanceof Uint8Array) && fits(map) && fits(share);
+}
+
+/** Colours by label value, packed; hidden ones are 0. */
+function toPacked(colours: readonly LabelColour[]): Uint32Array {
+  const packed = new Uint32Array(colours.reduce((most, one) => Math.max(most, one.value), 0) + 1);
+  for (const { value, rgba } of colours) if (rgba[3] > 0) packed[value] = ((255 << 24) | (rgba[2] << 16) | (rgba[1] << 8) | rgba[0]) >>> 0;
+  return packed;
+}
+
+/** Colours by percent of draws, packed, as the viewer's own table of them says. */
+function toShares([r, g, b]: readonly [number, number, number]): Uint32Array {
+  return Uint32Array.from({ length: 256 }, (_, share) => {
+    const at = Math.min(255, share * 2.55);
+    const part = Math.min(1, at / 26);
+    const alpha = at <= 26 ? 60 * part : 60 + (130 * (at - 26)) / 229;
+    return ((Math.round(alpha) << 24) | (Math.round(b * part) << 16) | (Math.round(g * part) << 8) | Math.round(r * part)) >>> 0;
+  });
 }
 
 function toTable(colours: readonly LabelColour[]) {

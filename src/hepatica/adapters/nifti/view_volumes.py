@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import gzip
+import math
 from collections.abc import Iterable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, Final
 
@@ -21,6 +23,10 @@ LEVEL: Final = 1
 PERCENT: Final = 100.0
 MOST: Final = 1000
 """Label values of one file; more are an image."""
+MOST_VOXELS: Final = 1 << 26
+"""Voxels of a view: 512 x 512 x 256. A viewer keeps some ten bytes for each, and a browser has no more room."""
+SLICE_MOST_MM: Final = 5.0
+"""Slices are put together up to a thickness that radiologists read."""
 GZIP_START: Final = b"\x1f\x8b"
 
 
@@ -30,6 +36,8 @@ class ViewVolumes:
     def to_volume(self, values: NDArray[Any], *, grid: Grid) -> bytes:
         """Return an image as gzipped NIfTI-1: 16-bit whole numbers where they hold it, else 32-bit floats.
 
+        What is larger than a viewer can hold is pooled, as labels and spread are; see `choose_pooling`.
+
         Parameters
         ----------
         values
@@ -37,7 +45,8 @@ class ViewVolumes:
         grid
             Grid in LPS.
         """
-        return to_view_nifti(to_small_type(values), grid=grid)
+        factors = choose_pooling(grid)
+        return to_view_nifti(to_small_type(pool_mean(values, factors)), grid=to_pooled_grid(grid, factors))
 
     def to_labels(self, values: NDArray[Any], *, grid: Grid) -> bytes:
         """Return a map of labels as gzipped NIfTI-1.
@@ -49,7 +58,8 @@ class ViewVolumes:
         grid
             Grid in LPS.
         """
-        return to_view_nifti(values, grid=grid, intent="label")
+        factors = choose_pooling(grid)
+        return to_view_nifti(pool_middle(values, factors), grid=to_pooled_grid(grid, factors), intent="label")
 
     def to_spread(self, paths: Iterable[Path], *, grid: Grid) -> bytes:
         """Return several maps of probability as one on the scan's grid, in steps of one percent.
@@ -63,6 +73,7 @@ class ViewVolumes:
         grid
             Grid in LPS of the scan.
         """
+        grid = to_pooled_grid(grid, choose_pooling(grid))
         percent = np.zeros(grid.shape, dtype=np.uint8, order="F")
         for path in paths:
             values, own = _read(path)
@@ -70,6 +81,93 @@ class ViewVolumes:
             rounded = np.rint(np.clip(here, 0.0, 1.0) * PERCENT).astype(np.uint8)
             percent[box] = np.maximum(percent[box], rounded)
         return to_view_nifti(percent, grid=grid, slope=1.0 / PERCENT)
+
+
+def choose_pooling(grid: Grid, *, most_voxels: int = MOST_VOXELS) -> tuple[int, int, int]:
+    """Return how many voxels along i, j and k are shown as one: the finest axis first, until a viewer can hold them.
+
+    Parameters
+    ----------
+    grid
+        Grid of the scan.
+    most_voxels
+        Voxels that a viewer holds.
+
+    Examples
+    --------
+    >>> thin = Grid.from_axes(shape=(512, 512, 1000), spacing_mm=(0.7, 0.7, 0.6), origin_lps_mm=(0, 0, 0))
+    >>> choose_pooling(thin), choose_pooling(thin, most_voxels=1 << 30)
+    ((1, 1, 4), (1, 1, 1))
+    """
+    factors = [1, 1, 1]
+    while math.prod(-(-n // f) for n, f in zip(grid.shape, factors, strict=True)) > most_voxels:
+        # The plane that was scanned keeps its pixels as long as slices can be put together.
+        slices = grid.slice_axis
+        thin = (factors[slices] + 1) * grid.spacing_mm[slices] <= SLICE_MOST_MM
+        axis = slices if thin else int(np.argmin(np.array(factors) * grid.spacing_mm))
+        factors[axis] += 1
+    return factors[0], factors[1], factors[2]
+
+
+def to_pooled_grid(grid: Grid, factors: tuple[int, int, int]) -> Grid:
+    """Return the grid of pooled voxels; its first voxel begins where that of the grid begins.
+
+    Parameters
+    ----------
+    grid
+        Grid of the scan.
+    factors
+        From `choose_pooling`.
+    """
+    if factors == (1, 1, 1):
+        return grid
+    scale = np.diag([*map(float, factors), 1.0])
+    scale[:3, 3] = (np.array(factors) - 1) / 2
+    shape = tuple(-(-n // f) for n, f in zip(grid.shape, factors, strict=True))
+    return replace(grid, shape=(shape[0], shape[1], shape[2]), lps_from_ijk=grid.lps_from_ijk @ scale)
+
+
+def pool_mean(values: NDArray[Any], factors: tuple[int, int, int]) -> NDArray[Any]:
+    """Return the means of pooled voxels, whole numbers where the values are; the last repeats at an end.
+
+    Parameters
+    ----------
+    values
+        (I, J, K) numbers.
+    factors
+        From `choose_pooling`.
+    """
+    for axis, factor in enumerate(factors):
+        if factor == 1:
+            continue
+        total: NDArray[Any] = np.zeros((), dtype=np.int32 if values.dtype.kind in "iu" else np.float32)
+        for step in range(factor):
+            total = total + _take(values, axis, factor, step)
+        pooled = total / np.float32(factor)
+        values = np.rint(pooled).astype(values.dtype) if values.dtype.kind in "iu" else pooled
+    return np.asarray(values)
+
+
+def pool_middle(values: NDArray[Any], factors: tuple[int, int, int]) -> NDArray[Any]:
+    """Return the value in the middle of pooled voxels: a label is never between two.
+
+    Parameters
+    ----------
+    values
+        (I, J, K) labels.
+    factors
+        From `choose_pooling`.
+    """
+    for axis, factor in enumerate(factors):
+        if factor > 1:
+            values = _take(values, axis, factor, factor // 2)
+    return values
+
+
+def _take(values: NDArray[Any], axis: int, factor: int, step: int) -> NDArray[Any]:
+    count = values.shape[axis]
+    index = np.minimum(np.arange(0, count, factor) + step, count - 1)
+    return np.asarray(np.take(values, index, axis=axis))
 
 
 def to_small_type(values: NDArray[Any]) -> NDArray[Any]:

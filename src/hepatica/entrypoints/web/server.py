@@ -65,12 +65,15 @@ def serve_record(home: Path, *, database: str, listening: Listening, hosts: tupl
         Host names it answers to, besides the machine's own.
     """
     from hepatica.bootstrap import (
+        list_plan_choices_apart,
         make_identity_provider,
         make_job_world,
         open_record,
+        read_site_needles,
         serving_alone,
         start_worker,
     )
+    from hepatica.entrypoints.web.apart import run_apart
     from hepatica.entrypoints.web.app import make_app
     from hepatica.entrypoints.web.job_keeper import JobKeeper
     from hepatica.entrypoints.web.plan_sessions import PlanSessions
@@ -92,6 +95,9 @@ def serve_record(home: Path, *, database: str, listening: Listening, hosts: tupl
         services = WebServices(jobs=jobs, uploads=record.incoming, sessions=sessions, provider=provider)
         app = make_app(record.context, record.passwords, settings=settings, services=services)
         app.state.scan_home = ScanHome(home=record.folder, database=record.database)
+        if (needles := read_site_needles(record.folder)) is not None:
+            # A table with a typing error is told to whoever starts the server, not to the first who plans.
+            app.state.plan_choices = needles, run_apart(list_plan_choices_apart, needles)
         jobs.start()
         sessions.start()
         try:

@@ -3,21 +3,22 @@
 from __future__ import annotations
 
 import json
-from typing import Annotated, Any
+from dataclasses import dataclass
+from typing import Annotated, Any, Literal
 
-from fastapi import APIRouter, Query, Request, Response
+from fastapi import APIRouter, Depends, Query, Request, Response
 from fastapi.concurrency import run_in_threadpool
 from pydantic import BaseModel
 from starlette.requests import ClientDisconnect
 
-from hepatica.bootstrap import list_label_values_apart, list_plan_choices_apart
+from hepatica.bootstrap import list_label_values_apart, list_plan_choices_apart, read_site_needles
 from hepatica.core.errors import NotSetError, RecordInputError, TooLargeError
 from hepatica.entrypoints.web.apart import run_apart
 from hepatica.entrypoints.web.depends import Context, Services, State
 from hepatica.entrypoints.web.models import ItemAnswer, to_answer
 from hepatica.entrypoints.web.rights import needs
 from hepatica.workflows.patient_timeline import read_timeline
-from hepatica.workflows.take_labels import MOST_BYTES, require_labellable, take_labels
+from hepatica.workflows.take_labels import MOST_BYTES, find_redrawn, require_labellable, take_labels
 
 router = APIRouter(prefix="/api", tags=["Patients"])
 NAMES_MAX = 20_000
@@ -57,14 +58,40 @@ class ProtocolChoice(BaseModel):
     agent: str
 
 
+class NeedleChoice(BaseModel):
+    """A needle; ``holes_known`` is false where nobody said where its side holes lie, and no spread can be simulated."""
+
+    name: str
+    gauge: int
+    length_mm: float
+    holes: Literal["end", "multi-side"]
+    holes_known: bool
+    status: str
+    table: Literal["site", "shipped"]
+
+
 class PlanChoices(BaseModel):
-    """What a plan can be asked for."""
+    """What a plan can be asked for; ``default_needle`` is what is searched with where none is named."""
 
     protocols: list[ProtocolChoice]
-    needles: list[str]
+    needles: list[NeedleChoice]
+    default_needle: str
     absent: list[str]
     tumour_types: list[str]
     structures: list[str]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LabelWords:
+    """What is said of a map of labels beside its bytes."""
+
+    names: Annotated[str, Query(max_length=NAMES_MAX, description="JSON object: name by label value")] = "{}"
+    title: Annotated[str, Query(max_length=200)] = ""
+    plan_id: Annotated[str, Query(max_length=100, description="Plan over which it was drawn")] = ""
+    lesion_id: Annotated[str, Query(max_length=100, description="Lesion of that plan that it redraws")] = ""
+
+
+Words = Annotated[LabelWords, Depends()]
 
 
 @router.get("/patient/{patient_id}/timeline", response_model=Timeline, openapi_extra=needs("patient.read"))
@@ -76,10 +103,14 @@ def timeline(patient_id: str, context: Context) -> Any:
 @router.get("/plan-choices", response_model=PlanChoices, openapi_extra=needs("plan.read"))
 def plan_choices(context: Context, state: State) -> Any:
     """Return protocols, needles and structures that a plan can be asked for."""
-    # They are part of the installation: read once, apart, as their reader loads numerical libraries.
-    if getattr(state, "plan_choices", None) is None:
-        state.plan_choices = run_apart(list_plan_choices_apart)
-    return state.plan_choices
+    # Read apart, as their reader loads numerical libraries; and once for each table of the site.
+    place = getattr(state, "scan_home", None)
+    needles = read_site_needles(place.home) if place else None
+    held: tuple[bytes | None, dict[str, Any]] | None = getattr(state, "plan_choices", None)
+    if held is None or held[0] != needles:
+        held = needles, run_apart(list_plan_choices_apart, needles)
+        state.plan_choices = held
+    return held[1]
 
 
 @router.post(
@@ -100,12 +131,20 @@ async def upload_labels(
     response: Response,
     context: Context,
     services: Services,
-    names: Annotated[str, Query(max_length=NAMES_MAX, description="JSON object: name by label value")] = "{}",
-    title: Annotated[str, Query(max_length=200)] = "",
+    words: Words,
 ) -> Any:
-    """Take a NIfTI map of labels drawn on a scan, as the body itself; a later plan can name it."""
+    """Take a NIfTI map of labels drawn on a scan, as the body itself; a later plan can name it.
+
+    One drawn over a plan takes, in later plans, the place of what it redraws: a structure that of everything
+    labelled as the same, a lesion that of ``lesion_id``.
+    """
     await run_in_threadpool(require_labellable, context, scan_id)
-    table = _to_names(names)
+    redraws = None
+    if words.plan_id:
+        redraws = await run_in_threadpool(
+            lambda: find_redrawn(context, scan_id=scan_id, plan_id=words.plan_id, lesion_id=words.lesion_id)
+        )
+    table = _to_names(words.names)
     if services.uploads is None:
         raise NotSetError(expected="a server that takes uploads", given="one without", where="labels")
     with services.uploads.receiving() as (upload_id, file):
@@ -130,7 +169,15 @@ async def upload_labels(
         path = services.uploads.find_path(upload_id)
         values = await run_in_threadpool(run_apart, list_label_values_apart, str(path))
         item = await run_in_threadpool(
-            lambda: take_labels(context, scan_id=scan_id, path=path, values=values, names=table, title=title)
+            lambda: take_labels(
+                context,
+                scan_id=scan_id,
+                path=path,
+                values=values,
+                names=table,
+                title=words.title,
+                redraws=redraws,
+            )
         )
     finally:
         services.uploads.remove(upload_id)

@@ -41,7 +41,15 @@ FOR_EVER: Final = "private, max-age=28800, immutable"
 """A working day: the address names the bytes, so that they cannot change; and they are somebody's images."""
 ASK_AGAIN: Final = "private, no-cache"
 GZIP: Final = "application/gzip"
+NIFTI: Final = "application/octet-stream"
 Key = Annotated[str, Query(alias="v", max_length=64, description="Key that the scene gave")]
+
+Form = Annotated[
+    Literal["packed", "unpacked"],
+    Query(
+        description="Unpacked: gzipped for the way only, the asker's HTTP library hands out the NIfTI itself"
+    ),
+]
 
 
 class VolumeFacts(BaseModel):
@@ -158,11 +166,19 @@ def scene(plan_id: str, context: Context, state: State) -> Any:
     responses=ANY_FILE,
     openapi_extra=needs("plan.read", "scan.read"),
 )
-def plan_volume(plan_id: str, request: Request, context: Context, state: State, v: Key = "") -> Response:
+def plan_volume(
+    plan_id: str, request: Request, context: Context, state: State, v: Key = "", form: Form = "packed"
+) -> Response:
     """Return the scan a plan was made on: gzipped NIfTI-1, int16 Hounsfield units for a CT."""
     item, _ = read_plan(context, plan_id)
     return _send(
-        request, context, state, key=find_volume_key(context, item), asked=v, what={"plan_id": plan_id}
+        request,
+        context,
+        state,
+        key=find_volume_key(context, item),
+        asked=v,
+        what={"plan_id": plan_id},
+        form=form,
     )
 
 
@@ -172,10 +188,12 @@ def plan_volume(plan_id: str, request: Request, context: Context, state: State, 
     responses=ANY_FILE,
     openapi_extra=needs("plan.read", "scan.read"),
 )
-def plan_labels(plan_id: str, request: Request, context: Context, state: State, v: Key = "") -> Response:
+def plan_labels(
+    plan_id: str, request: Request, context: Context, state: State, v: Key = "", form: Form = "packed"
+) -> Response:
     """Return a plan's map of labels on the scan's grid; the scene says what each value stands for."""
     key = _find_plan_key(context, plan_id, "labels")
-    return _send(request, context, state, key=key, asked=v, what={"plan_id": plan_id})
+    return _send(request, context, state, key=key, asked=v, what={"plan_id": plan_id}, form=form)
 
 
 @router.get(
@@ -184,10 +202,12 @@ def plan_labels(plan_id: str, request: Request, context: Context, state: State, 
     responses=ANY_FILE,
     openapi_extra=needs("plan.read", "scan.read"),
 )
-def plan_spread(plan_id: str, request: Request, context: Context, state: State, v: Key = "") -> Response:
+def plan_spread(
+    plan_id: str, request: Request, context: Context, state: State, v: Key = "", form: Form = "packed"
+) -> Response:
     """Return the predicted share of draws that reach each voxel, on the scan's grid, in steps of one percent."""
     key = _find_plan_key(context, plan_id, "spread")
-    return _send(request, context, state, key=key, asked=v, what={"plan_id": plan_id})
+    return _send(request, context, state, key=key, asked=v, what={"plan_id": plan_id}, form=form)
 
 
 @router.get(
@@ -210,10 +230,12 @@ def plan_surfaces(plan_id: str, request: Request, context: Context, state: State
     responses=ANY_FILE,
     openapi_extra=needs("scan.read"),
 )
-def scan_volume(scan_id: str, request: Request, context: Context, state: State, v: Key = "") -> Response:
+def scan_volume(
+    scan_id: str, request: Request, context: Context, state: State, v: Key = "", form: Form = "packed"
+) -> Response:
     """Return an accepted scan as gzipped NIfTI-1, for whoever may see the scan."""
     key = find_scan_key(context, scan_id)
-    return _send(request, context, state, key=key, asked=v, what={"scan_id": scan_id})
+    return _send(request, context, state, key=key, asked=v, what={"scan_id": scan_id}, form=form)
 
 
 @router.get("/plan/{plan_id}/skin/{lesion_id}", response_model=SkinAnswer, openapi_extra=needs("plan.read"))
@@ -278,6 +300,7 @@ def _send(
     asked: str,
     what: dict[str, str],
     media_type: str = GZIP,
+    form: Form = "packed",
 ) -> Response:
     place = find_place(state)
     derived = open_derived(place.home)
@@ -290,7 +313,8 @@ def _send(
                     make_view_apart, str(place.home), place.database, context.actor, context.request_id, what
                 )
                 found = _require(derived, key)
-    return _answer(request, found, media_type=media_type, cache=FOR_EVER if asked == key else ASK_AGAIN)
+    cache = FOR_EVER if asked == key else ASK_AGAIN
+    return _answer(request, found, media_type=media_type, cache=cache, form=form)
 
 
 def _require(derived: DerivedFiles, key: str) -> tuple[Path, str]:
@@ -302,14 +326,21 @@ def _require(derived: DerivedFiles, key: str) -> tuple[Path, str]:
     return found
 
 
-def _answer(request: Request, found: tuple[Path, str], *, media_type: str, cache: str) -> Response:
+def _answer(
+    request: Request, found: tuple[Path, str], *, media_type: str, cache: str, form: Form = "packed"
+) -> Response:
     path, digest = found
+    tag = f'"{digest}-n"' if form == "unpacked" else f'"{digest}"'
     headers = {
-        "etag": f'"{digest}"',
+        "etag": tag,
         "cache-control": cache,
         "vary": "cookie",
         "content-security-policy": SANDBOXED,
     }
-    if f'"{digest}"' in request.headers.get("if-none-match", ""):
+    if tag in request.headers.get("if-none-match", ""):
         return Response(status_code=304, headers=headers)
+    if form == "unpacked":
+        # A browser unpacks what came so beside the page, which goes on; its own code would stop it.
+        headers["content-encoding"] = "gzip"
+        media_type = NIFTI
     return FileResponse(path, media_type=media_type, headers=headers)

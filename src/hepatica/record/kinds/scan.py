@@ -44,6 +44,7 @@ KIND: Final = Kind(
         FieldRule(name="moved_from", label="Entry that it was moved from, before scans kept theirs"),
         FieldRule(name="labels_of", label="Scan that it labels", type=FieldType.REFERENCE, refers_to="scan"),
         FieldRule(name="label_names", label="Names by label value", type=FieldType.OBJECT),
+        FieldRule(name="redraws", label="What of which plan it redraws", type=FieldType.OBJECT),
         FieldRule(name="title", label="What it is called"),
     ),
     read_right="scan.read",

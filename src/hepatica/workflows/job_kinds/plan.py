@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from contextlib import suppress
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
 from hepatica.core.errors import ConflictError, OutputError
@@ -12,7 +13,7 @@ from hepatica.record.sign_in import make_secret
 from hepatica.workflows.change_item import create_item
 from hepatica.workflows.job_ports import Commit, JobKind, JobResult, JobRun, Request
 from hepatica.workflows.job_requests import RequestFields, refuse_field
-from hepatica.workflows.lay_out_plan import LABELS_MOST, lay_out_plan
+from hepatica.workflows.lay_out_plan import LABELS_MOST, NEEDLES, lay_out_plan
 from hepatica.workflows.read_items import read_item
 from hepatica.workflows.record_ports import RecordWriter
 
@@ -35,7 +36,7 @@ def _check(request: Request) -> dict[str, Any]:
         "facts": fields.take_object("facts"),
         "absent": fields.take_names("absent"),
         "tumour_type": fields.take_name("tumour_type"),
-        "needle": fields.take_name("needle"),
+        "needle": fields.take_words("needle"),
         "position": fields.take_name("position"),
         "series": fields.take_name("series"),
         "resample": fields.take_flag("resample"),
@@ -71,7 +72,10 @@ def _run(run: JobRun) -> Commit:
 
     asked = run.job.request
     run.progress.stage("Laying out the scan")
-    laid = lay_out_plan(run.context, asked, patient_id=run.job.patient_id, folder=run.scratch)
+    needles = _lay_out_needles(run)
+    laid = lay_out_plan(
+        run.context, asked, patient_id=run.job.patient_id, folder=run.scratch, needles=needles
+    )
     out = run.scratch / "plan"
     outcome = plan_injection(laid, ports=run.world.make_plan_ports(), out=out, progress=run.progress)
     run.progress.stage("Keeping the plan")
@@ -79,6 +83,9 @@ def _run(run: JobRun) -> Commit:
     for name in outcome.files:
         files[name] = run.context.files.keep_file(out / name)
         run.progress.check_cancelled()
+    if needles is not None:
+        # As it is now: the plan is opened and replayed with it, whatever the site's table says later.
+        files[NEEDLES] = run.context.files.keep_file(needles)
     _keep_views(run, outcome, files)
     item = Item(
         kind="plan",
@@ -101,6 +108,18 @@ def _run(run: JobRun) -> Commit:
         return {"plan_id": created.item_id, "status": created.values["status"], "files": sorted(files)}
 
     return commit
+
+
+def _lay_out_needles(run: JobRun) -> Path | None:
+    """Return the site's own table of needles, None where it has none or the plan names a shipped one."""
+    from hepatica.workflows.plan_choices import takes_site_needles
+
+    raw = run.world.read_site_needles() if run.world.read_site_needles is not None else None
+    if raw is None or not takes_site_needles(raw, str(run.job.request["needle"])):
+        return None
+    path = run.scratch / NEEDLES
+    path.write_bytes(raw)
+    return path
 
 
 def _keep_views(run: JobRun, outcome: PlanOutcome, files: dict[str, JsonValue]) -> None:

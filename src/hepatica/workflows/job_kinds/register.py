@@ -14,7 +14,7 @@ from hepatica.workflows.change_item import change_item, create_item
 from hepatica.workflows.job_ports import Commit, JobKind, JobResult, JobRun, Request
 from hepatica.workflows.job_requests import RequestFields, refuse_field
 from hepatica.workflows.record_ports import ItemFilter, RecordContext, RecordReader, RecordWriter
-from hepatica.workflows.registrations import KIND, MAP_FILE, ScanPair, find_pair
+from hepatica.workflows.scan_pair import KIND, MAP_FILE, ScanPair, find_pair
 
 if TYPE_CHECKING:
     from hepatica.workflows.register_pair import ScanInput

@@ -9,7 +9,7 @@ import { JobProgress } from "../../ui/JobProgress";
 import { useNotice } from "../../ui/Notices";
 import { Failure } from "../../ui/States";
 import styles from "./PlanPage.module.css";
-import type { PlanDocument, PlanValues, Scene } from "./model";
+import type { Drawn, PlanDocument, PlanValues, Scene } from "./model";
 
 interface Props {
   plan: PlanDocument;
@@ -18,7 +18,7 @@ interface Props {
   mayWrite: boolean;
   maySend: boolean;
   /** Labels drawn on this page, to be used by a new plan. */
-  drawn: ReadonlyArray<{ scanId: string; name: string }>;
+  drawn: readonly Drawn[];
 }
 
 export function DoPanel({ plan, scene, values, mayWrite, maySend, drawn }: Props) {
@@ -67,7 +67,7 @@ function Replan({ plan, scene, request, drawn }: { plan: PlanDocument; scene: Sc
   async function start() {
     setError(null);
     const held = (request["labels"] as Array<Record<string, unknown>>) ?? [];
-    const more = drawn.map((one) => ({ scan_id: one.scanId, names_by_value: { "1": one.name.replaceAll("_", " ") } }));
+    const more = drawn.map((one) => ({ scan_id: one.scanId, names_by_value: { "1": one.name } }));
     try {
       const made = await submitJob("plan", scene.patient_id, { ...request, absent, labels: [...held, ...more] });
       setJobId(made.job_id);
@@ -79,7 +79,7 @@ function Replan({ plan, scene, request, drawn }: { plan: PlanDocument; scene: Sc
   return (
     <section className={styles.card}>
       <h3>Plan again</h3>
-      {drawn.length > 0 ? <p>With what you drew: {drawn.map((one) => one.name.replaceAll("_", " ")).join(", ")}.</p> : null}
+      {drawn.length > 0 ? <p>With what you drew: {drawn.map((one) => (one.redraws ? `${one.redraws}, redrawn` : one.name)).join("; ")}.</p> : null}
       {groups.length > 0 ? (
         <fieldset className={styles.group}>
           <legend>Declared absent or out of reach</legend>

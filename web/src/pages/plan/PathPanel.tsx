@@ -2,7 +2,7 @@
 import { Badge } from "../../ui/Badge";
 import { Facts } from "../../ui/Facts";
 import { Table } from "../../ui/Table";
-import { percent, quantity } from "../../ui/numbers";
+import { type Answer, percent, quantity } from "../../ui/numbers";
 import { FindingList } from "./FindingList";
 import styles from "./PlanPage.module.css";
 import type { Chance, Clearance, Finding, Puncture } from "./model";
@@ -22,6 +22,8 @@ const TISSUES: Record<string, string> = {
   "outside the body": "#1c232a",
 };
 
+const UNJUDGED = "n/e:";
+
 function toNumber(clearance: Clearance): number {
   return typeof clearance.clearance_mm === "number" ? clearance.clearance_mm - clearance.margin_mm : Number.POSITIVE_INFINITY;
 }
@@ -40,6 +42,7 @@ export function PathPanel({ puncture, findings, undelivered, unverified }: { pun
         <Large name="Head–foot" value={quantity(puncture.craniocaudal_angle_deg, "°")} field="craniocaudal_angle_deg" />
         <Large name="To capsule" value={quantity(puncture.capsule_angle_deg, "°")} field="capsule_angle_deg" />
       </dl>
+      <Unjudged rows={[["In plane", puncture.in_plane_angle_deg], ["To capsule", puncture.capsule_angle_deg]]} />
       <Runs puncture={puncture} />
       <Facts
         rows={[
@@ -97,12 +100,18 @@ export function PathPanel({ puncture, findings, undelivered, unverified }: { pun
   );
 }
 
+/** Why a large number is none: below them, where there is room for a sentence. */
+function Unjudged({ rows }: { rows: ReadonlyArray<readonly [string, Answer]> }) {
+  const reasons = rows.map(([name, answer]) => [name, quantity(answer, "")] as const).filter(([, text]) => text.startsWith(UNJUDGED));
+  return reasons.length === 0 ? null : <p className={styles.quiet}>{reasons.map(([name, text]) => `${name} ${text}`).join("; ")}</p>;
+}
+
 function Large({ name, value, field }: { name: string; value: string; field: string }) {
   return (
     <div>
       <dt>{name}</dt>
       <dd data-field={field} title={value}>
-        {value}
+        {value.startsWith(UNJUDGED) ? "n/e" : value}
       </dd>
     </div>
   );

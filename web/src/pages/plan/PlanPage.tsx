@@ -18,7 +18,7 @@ import { PathPanel } from "./PathPanel";
 import styles from "./PlanPage.module.css";
 import { StructuresPanel } from "./StructuresPanel";
 import type { ViewerHandle } from "./Viewer";
-import { type Choice, type PlanDocument, type PlanValues, type Scene, findVolume, listChoices, listFindings } from "./model";
+import { type Choice, type Drawn, type PlanDocument, type PlanValues, type Scene, findVolume, listChoices, listFindings } from "./model";
 import { useBytes, usePlanDocument, useScene, useSkinMap, useSurfaces } from "./useScene";
 import { type SessionState, useSession } from "./useSession";
 
@@ -86,7 +86,7 @@ function Ready({ scene, plan, values, etag }: { scene: Scene; plan: PlanDocument
   );
   const [handle, setHandle] = useState<ViewerHandle | null>(null);
   const [shown, setShown] = useState(false);
-  const [drawn, setDrawn] = useState<Array<{ scanId: string; name: string }>>([]);
+  const [drawn, setDrawn] = useState<Drawn[]>([]);
   const [measured, setMeasured] = useState<number | null>(null);
   const say = useNotice();
   const change = useChange();
@@ -344,8 +344,8 @@ function Ready({ scene, plan, values, etag }: { scene: Scene; plan: PlanDocument
                 planes={handle?.planes ?? null}
                 mode={mode}
                 onMode={setMode}
-                onDrawn={(scanId, name) => {
-                  setDrawn((all) => [...all, { scanId, name }]);
+                onDrawn={(one) => {
+                  setDrawn((all) => [...all, one]);
                   say(`The drawing was saved; a new plan can use it`);
                   setTab("Do");
                 }}

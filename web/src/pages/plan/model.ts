@@ -130,6 +130,15 @@ export interface AcceptedStructure {
   accepted_by: string;
 }
 
+/** A drawing of this page, for a new plan to use. */
+export interface Drawn {
+  scanId: string;
+  /** The label's name. */
+  name: string;
+  /** What it takes the place of; empty for something new. */
+  redraws: string;
+}
+
 export interface PlanValues {
   scan_id: string;
   visit_number: number;

@@ -1,6 +1,7 @@
 /** What the page shows, asked for at once: scene and plan, then the volumes that the scene names. */
 import { useQuery } from "@tanstack/react-query";
 import { client, readBytes, readDocument, unwrap } from "../../api/client";
+import { NAMED_BY_ADDRESS } from "../../api/items";
 import type { PlanDocument } from "./model";
 
 export function useScene(planId: string) {
@@ -15,32 +16,22 @@ export function usePlanDocument(planId: string) {
     queryKey: ["plan-document", planId],
     queryFn: ({ signal }) => readDocument<PlanDocument>(`/api/files/plan/${planId}/plan.json`, signal),
     staleTime: Number.POSITIVE_INFINITY,
+    meta: NAMED_BY_ADDRESS,
   });
 }
 
-/** Volumes held in the page: changes of the record ask everything again, but an address that names its bytes stays true. */
-const held = new Map<string, Promise<ArrayBuffer>>();
-const MOST_HELD = 4;
-
-function readOnce(address: string): Promise<ArrayBuffer> {
-  const known = held.get(address);
-  if (known) return known;
-  const asked = readBytes(address);
-  asked.catch(() => held.delete(address));
-  held.set(address, asked);
-  for (const oldest of held.keys()) if (held.size > MOST_HELD) held.delete(oldest);
-  return asked;
-}
-
-/** Bytes of a volume; their address names them, so they are read once. */
+/** Bytes of a volume; their address names them, so they are read once, whatever else is read again. */
 export function useBytes(address: string | undefined) {
   return useQuery({
     queryKey: ["bytes", address],
-    queryFn: () => readOnce(address ?? ""),
+    // Unpacked by the browser on the way, beside the page.
+    queryFn: ({ signal }) => readBytes(`${address}&form=unpacked`, signal),
     enabled: Boolean(address),
     staleTime: Number.POSITIVE_INFINITY,
-    structuralSharing: false,
     gcTime: 60_000,
+    meta: NAMED_BY_ADDRESS,
+    // Should they be read again all the same: a viewer is not opened twice for the same bytes.
+    structuralSharing: (held: unknown, read: unknown) => held ?? read,
   });
 }
 
@@ -58,6 +49,7 @@ export function useSurfaces(address: string | undefined) {
     queryFn: ({ signal }) => readDocument<{ surfaces: PackedSurface[] }>(address ?? "", signal),
     enabled: Boolean(address),
     staleTime: Number.POSITIVE_INFINITY,
+    meta: NAMED_BY_ADDRESS,
   });
 }
 
@@ -80,6 +72,7 @@ export function useSkinMap(address: string | undefined, wanted: boolean) {
     queryFn: ({ signal }) => readDocument<SkinMap>(address ?? "", signal),
     enabled: wanted && Boolean(address),
     staleTime: Number.POSITIVE_INFINITY,
+    meta: NAMED_BY_ADDRESS,
   });
 }
 

@@ -62,11 +62,13 @@ function Form({ patientId, scans, choices }: { patientId: string; scans: Row[]; 
   const images = scans.filter((row) => row.values["modality"] === "CT");
   const [scanId, setScanId] = useState(images[0]?.item_id ?? "");
   const [arterialId, setArterialId] = useState("");
-  const sources = scans.filter((row) => LABELS.has(String(row.values["modality"])) && (!row.values["labels_of"] || row.values["labels_of"] === scanId));
+  // Oldest first: a drawing takes the place of what was there when it was drawn.
+  const sources = [...scans].reverse().filter((row) => LABELS.has(String(row.values["modality"])) && (!row.values["labels_of"] || row.values["labels_of"] === scanId));
   const [left, setLeft] = useState<ReadonlySet<string>>(new Set());
   const [protocol, setProtocol] = useState(choices.protocols[0]?.name ?? "");
   const [visit, setVisit] = useState("1");
   const [tumour, setTumour] = useState("");
+  const [needle, setNeedle] = useState("");
   const [rate, setRate] = useState("");
   const [draws, setDraws] = useState("0");
   const [absent, setAbsent] = useState<string[]>([]);
@@ -88,6 +90,7 @@ function Form({ patientId, scans, choices }: { patientId: string; scans: Row[]; 
         visit: Number(visit),
         protocol,
         tumour_type: tumour,
+        needle,
         absent,
         spread_draws: Number(draws),
         ...(rate.trim() ? { rate_ml_per_min: Number(rate.replace(",", ".")) } : {}),
@@ -138,6 +141,7 @@ function Form({ patientId, scans, choices }: { patientId: string; scans: Row[]; 
           <SelectField label="Dose protocol" required value={protocol} onChange={(event) => setProtocol(event.target.value)} options={choices.protocols.map((one) => ({ value: one.name, label: `${one.title} (${one.agent})` }))} />
           <TextField label="Visit" type="number" min={1} max={999} required value={visit} onChange={(event) => setVisit(event.target.value)} />
           <SelectField label="Tumour type" empty="unknown" value={tumour} onChange={(event) => setTumour(event.target.value)} options={choices.tumour_types.map((one) => ({ value: one, label: one.replaceAll("_", " ") }))} />
+          <NeedleField choices={choices} value={needle} spread={draws !== "0"} onChange={setNeedle} />
           <SelectField
             label="Predicted spread"
             value={draws}
@@ -172,6 +176,38 @@ function Form({ patientId, scans, choices }: { patientId: string; scans: Row[]; 
         )}
       </div>
     </form>
+  );
+}
+
+type NeedleChoice = Choices["needles"][number];
+
+function toNeedleLabel(one: NeedleChoice): string {
+  return `${one.name}${one.status === "unverified" ? " · unverified" : ""}`;
+}
+
+/** Needles of the site, then those that are shipped; without a choice the thinnest shaft that reaches is taken. */
+function NeedleField({ choices, value, spread, onChange }: { choices: Choices; value: string; spread: boolean; onChange: (name: string) => void }) {
+  const named = choices.needles.find((one) => one.name === (value || choices.default_needle));
+  const groups = (["site", "shipped"] as const).map((table) => ({ table, needles: choices.needles.filter((one) => one.table === table) }));
+  const sided = named !== undefined && !named.holes_known;
+  return (
+    <>
+      <SelectField
+        label="Needle"
+        empty={`thinnest that reaches (${choices.default_needle})`}
+        value={value}
+        onChange={(event) => onChange(event.target.value)}
+        groups={groups
+          .filter((one) => one.needles.length > 0)
+          .map((one) => ({ label: one.table === "site" ? "Of this site" : "Shipped with the program", options: one.needles.map((needle) => ({ value: needle.name, label: toNeedleLabel(needle) })) }))}
+        hint={value === "" ? "Its length is fitted to the path that is found." : "Another length of the same shaft and holes may be taken, to fit the path."}
+      />
+      {sided ? (
+        <p className={styles.quiet} role="status" data-holes="unknown">
+          {spread ? "No spread can be simulated: " : ""}Where the side holes of this needle lie is not set. List them in the site's table of needles.
+        </p>
+      ) : null}
+    </>
   );
 }
 

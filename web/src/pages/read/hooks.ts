@@ -1,7 +1,7 @@
 /** What the page of one read asks the server for, and how it changes marks. */
 import { useMutation, useQuery, useQueryClient } from "@tanstack/react-query";
 import { CSRF_HEADER, client, readBytes, readDocument, sendPatiently, unwrap } from "../../api/client";
-import { sendChange } from "../../api/items";
+import { NAMED_BY_ADDRESS, sendChange } from "../../api/items";
 import { toProblem } from "../../api/problem";
 import type { components } from "../../api/schema";
 import { type MapAnswer, toScanMap } from "./scanMap";
@@ -49,6 +49,7 @@ export function useScanMap(address: string) {
     enabled: address !== "",
     staleTime: Number.POSITIVE_INFINITY,
     retry: 0,
+    meta: NAMED_BY_ADDRESS,
     structuralSharing: false,
   });
 }
@@ -71,6 +72,7 @@ export function useVolume(address: string) {
     staleTime: Number.POSITIVE_INFINITY,
     gcTime: 60_000,
     retry: 0,
+    meta: NAMED_BY_ADDRESS,
     // Whatever else is read again: bytes of one address stay the same, and a viewer is not opened twice for them.
     structuralSharing: (held: unknown, read: unknown) => held ?? read,
   });
