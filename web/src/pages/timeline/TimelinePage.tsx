@@ -128,7 +128,11 @@ export default function TimelinePage({ params }: { params: Params }) {
                   const state = String(row.values["status"] ?? row.values["state"] ?? "");
                   return (
                     <li key={`${row.kind}-${row.item_id}`} data-kind={row.kind} data-item={row.item_id}>
-                      <time title={`Entered ${instant(row.entered_at)}`}>{row.date ? day(row.date) : `entered ${day(row.entered_at)}`}</time>
+                      {row.entered_at ? (
+                        <time title={`Entered ${instant(row.entered_at)}`}>{row.date ? day(row.date) : `entered ${day(row.entered_at)}`}</time>
+                      ) : (
+                        <span />
+                      )}
                       <span className={styles.kind}>{row.values["labels_of"] ? "Labels" : (LABELS[row.kind] ?? row.kind)}</span>
                       <span>
                         {row.kind === "plan" ? (
