@@ -247,3 +247,9 @@ def test_a_document_nested_too_deeply_is_refused_and_nothing_is_kept(server):
     answer = client.post("/api/job", content=body, headers={"content-type": "application/json"})
     assert (answer.status_code, answer.json()["code"]) == (422, "input")
     assert client.get("/api/job").json()["jobs"] == []
+
+
+@pytest.mark.requirement("F-api")
+def test_who_is_logged_in_is_told_by_name(server):
+    me = enter(server, "cora", Role.COORDINATOR).get("/api/me").json()
+    assert (me["login"], me["display_name"], me["roles"]) == ("cora", "cora", ["coordinator"])

@@ -14,6 +14,7 @@ import { Page } from "../../ui/Page";
 import { Panel } from "../../ui/Panel";
 import { Answered, Empty } from "../../ui/States";
 import { day, instant } from "../../ui/numbers";
+import { toCriterionLabel } from "../../ui/words";
 import styles from "./TimelinePage.module.css";
 
 type Row = components["schemas"]["TimelineRow"];
@@ -61,7 +62,7 @@ function tell(row: Row): string {
     case "adverse_event":
       return [values["term"], values["grade"] ? `grade ${String(values["grade"])}` : "", values["serious"] ? "serious" : ""].filter(Boolean).join(", ");
     case "read":
-      return [words(values["role"]), values["criterion"]].filter(Boolean).join(", ");
+      return [words(values["role"]), toCriterionLabel(values["criterion"])].filter(Boolean).join(", ");
     default:
       return [values["form_version"] ? `form ${String(values["form_version"])}` : "", values["withdrawn_date"] ? "withdrawn" : ""].filter(Boolean).join(", ");
   }
