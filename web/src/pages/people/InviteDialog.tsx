@@ -97,7 +97,7 @@ export function LinkDialog({ secret, login, onClose }: { secret: string; login: 
       onClose={onClose}
       foot={
         <>
-          <Button onClick={() => void navigator.clipboard?.writeText(link)}>Copy</Button>
+          <Button onClick={() => void navigator.clipboard?.writeText(link).catch(() => undefined)}>Copy</Button>
           <Button look="main" onClick={onClose}>
             Done
           </Button>

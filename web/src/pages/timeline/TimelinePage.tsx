@@ -58,7 +58,7 @@ function tell(row: Row): string {
     case "procedure":
       return `Visit ${String(values["visit_number"] ?? "–")}`;
     case "visit":
-      return [values["name"], words(values["status"])].filter(Boolean).join(", ");
+      return [values["name"] ?? `number ${String(values["visit_number"] ?? "–")}`, words(values["status"])].filter(Boolean).join(", ");
     case "adverse_event":
       return [values["term"], values["grade"] ? `grade ${String(values["grade"])}` : "", values["serious"] ? "serious" : ""].filter(Boolean).join(", ");
     case "read":

@@ -48,7 +48,7 @@ export function Cohort({ population, plan }: { population: Population; plan: Pla
             { name: "subject", title: "Window open", cell: (row) => <Link href={`/patient/${row.patient_id}`}>{row.subject_id}</Link> },
             { name: "site", title: "Site", cell: (row) => names.get(row.site_id) ?? row.site_id },
             { name: "level", title: "Level", number: true, cell: (row) => row.level },
-            { name: "ends", title: "Last day", cell: (row) => day(row.closes_on) },
+            { name: "ends", title: "Last day", cell: (row) => <span className={styles.whole}>{day(row.closes_on)}</span> },
             { name: "left", title: "Left", number: true, cell: (row) => quantity(row.days_left, "days") },
             { name: "state", title: "State", cell: (row) => <Badge tone={row.state === "undecided" ? "caution" : "quiet"}>{row.state}</Badge> },
           ]}
