@@ -143,3 +143,16 @@ def test_no_signature_tells_a_reader_that_something_hidden_has_changed(record):
         "/api/signatures/read/r1", json={**sign, "meaning": "read"}, headers={"if-match": '"1-x"'}
     )
     assert own.status_code == 201 and reader.get("/api/signatures/read/r1").json()[0]["state"] == "valid"
+
+
+@pytest.mark.requirement("F-blinding")
+def test_a_reader_is_told_the_order_of_visits_and_not_when_they_were_entered(record):
+    opened, doctor, reader = record
+    for number in (1, 2):
+        values = {"name": "injection", "visit_number": number, "status": "done", "date": "2026-01-05"}
+        opened.add("visit", f"v{number}", values)
+    told = doctor.get("/api/patient/p1/timeline").json()["rows"]
+    own = reader.get("/api/patient/p1/timeline").json()["rows"]
+    assert all(row["entered_at"] for row in told)
+    assert {row["kind"] for row in own} == {"scan", "visit", "read"}
+    assert all((row["date"], row["entered_at"]) == ("", "") for row in own)

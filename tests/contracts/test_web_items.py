@@ -224,3 +224,32 @@ def test_every_kind_is_described_and_faults_say_nothing_of_the_inside(server):
     document = make_client(server).get("/api/openapi.json").json()
     assert "/api/adverse_event/{item_id}" in document["paths"]
     assert document["components"]["schemas"]["AdverseEventValues"]["properties"]["grade"]
+
+
+@pytest.mark.requirement("F-api")
+def test_what_looks_like_a_number_and_is_none_is_refused_and_not_a_fault(server):
+    client = enter(server, "cora", Role.COORDINATOR)
+    patient_id = add_patient(client).json()["item_id"]
+    change = {"values": {"status": "screening"}, "reason": "r"}
+    headers = {"if-match": '"\u00b2-x"'.encode("latin-1")}
+    assert client.patch(f"/api/patient/{patient_id}", json=change, headers=headers).status_code == 400
+    for text in ("\u00b2", "--1", "-", "1-1"):
+        answer = client.get("/api/visit", params={"visit_number": text})
+        assert (answer.status_code, answer.json()["items"]) == (200, [])
+
+
+@pytest.mark.requirement("F-api")
+def test_a_document_nested_too_deeply_is_refused_and_nothing_is_kept(server):
+    client = enter(server, "ida", Role.INVESTIGATOR)
+    patient_id = add_patient(client).json()["item_id"]
+    deep = '{"a":' * 900 + "1" + "}" * 900
+    body = f'{{"kind":"plan","patient_id":"{patient_id}","request":{deep}}}'
+    answer = client.post("/api/job", content=body, headers={"content-type": "application/json"})
+    assert (answer.status_code, answer.json()["code"]) == (422, "input")
+    assert client.get("/api/job").json()["jobs"] == []
+
+
+@pytest.mark.requirement("F-api")
+def test_who_is_logged_in_is_told_by_name(server):
+    me = enter(server, "cora", Role.COORDINATOR).get("/api/me").json()
+    assert (me["login"], me["display_name"], me["roles"]) == ("cora", "cora", ["coordinator"])

@@ -56,3 +56,13 @@ def test_open_queries_verified_values_and_open_ends_are_counted_by_site(tmp_path
     }
     assert web.enter("r1", Role.READER_1).get("/api/quality").status_code == 403
     web.home.close()
+
+
+@pytest.mark.requirement("G-quality")
+def test_a_serious_event_names_its_patient_as_people_know_him(tmp_path):
+    web = open_web_record(tmp_path)
+    web.add_patient()
+    web.add("adverse_event", "e1", {**EVENT, "serious": True})
+    (row,) = web.enter("co", Role.COORDINATOR).get("/api/serious-events").json()
+    assert (row["event"]["patient_id"], row["subject_id"]) == ("p1", "S-p1")
+    web.home.close()

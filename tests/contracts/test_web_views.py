@@ -306,6 +306,7 @@ def test_labels_drawn_on_a_scan_need_a_name_for_every_value_and_no_blinded_reade
     names = json.dumps({str(value): f"s{value}" for value in range(1, 10)})
     assert post(b"x", names=names, title="t").json()["code"] == "source_format"
     assert post(drawn, names='{"1": "liver"}', title="t").json()["code"] == "record_input"
+    assert post(drawn, names="[" * 15_000, title="t").json()["code"] == "record_input"
     assert post(drawn, names=names).json()["code"] == "record_input"
     made = post(drawn, names=names, title="by Ida")
     assert made.status_code == 201, made.text

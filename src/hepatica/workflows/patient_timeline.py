@@ -53,11 +53,13 @@ def read_timeline(context: RecordContext, patient_id: str) -> dict[str, Any]:
     items = [item for kind in kinds for item in _list_all(context, kind, patient_id)]
     entered = _list_entered(context, patient_id)
     rows = [_to_row(item, entered.get((item.kind, item.item_id), "")) for item in items]
+    rows.sort(key=lambda row: (row["date"] or row["entered_at"][:10], row["entered_at"]), reverse=True)
+    if context.actor.is_blinded:
+        # What is entered on the day it happens tells when visits with an injection were; the order may be known.
+        rows = [{**row, "entered_at": ""} for row in rows]
     return {
         "patient": {"item_id": patient.item_id, "version": patient.version, "values": dict(patient.values)},
-        "rows": sorted(
-            rows, key=lambda row: (row["date"] or row["entered_at"][:10], row["entered_at"]), reverse=True
-        ),
+        "rows": rows,
     }
 
 

@@ -225,7 +225,7 @@ def to_filter_value(kind: str, field: str, text: str) -> JsonValue:
         return text
     if rule.type is FieldType.FLAG:
         return text == "true"
-    if rule.type is FieldType.INTEGER and text.lstrip("-").isdigit() and len(text) < 16:
+    if rule.type is FieldType.INTEGER and text.removeprefix("-").isdecimal() and len(text) < 16:
         return int(text)
     return text
 

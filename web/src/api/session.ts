@@ -4,6 +4,8 @@
  */
 export interface Me {
   account_id: string;
+  login: string;
+  display_name: string;
   roles: string[];
   site_ids: string[];
   rights: string[];

@@ -69,6 +69,10 @@ export function Shell({ page, patientId, children }: Props) {
             </Link>
           ))}
         </nav>
+        <span className={styles.person} title={`Logged in as ${me.login}: ${me.roles.join(", ").replaceAll("_", " ")}`}>
+          <span className="visually-hidden">Logged in as </span>
+          {me.display_name}
+        </span>
         <button type="button" className={styles.barButton} onClick={showKeys} aria-label="Keys of this page">
           ?
         </button>

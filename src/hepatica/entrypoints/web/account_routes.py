@@ -23,6 +23,7 @@ from hepatica.workflows.accounts import (
     log_out,
     reset_account,
 )
+from hepatica.workflows.record_ports import RecordContext
 
 router = APIRouter(prefix="/api", tags=["People"])
 Text = Annotated[str, Field(min_length=1, max_length=200)]
@@ -67,6 +68,8 @@ class Me(BaseModel):
     """Who is logged in, and what he may do."""
 
     account_id: str
+    login: str
+    display_name: str
     roles: list[str]
     site_ids: list[str]
     rights: list[str]
@@ -100,7 +103,7 @@ def log_in_route(
         secure=settings.secure_cookies,
         path="/",
     )
-    return _to_me(entered.actor, settings)
+    return _to_me(context, entered.actor, settings)
 
 
 @router.post("/logout", status_code=204, openapi_extra=needs(ANYBODY))
@@ -118,7 +121,7 @@ def log_out_route(
 @router.get("/me", response_model=Me, openapi_extra=needs(LOGGED_IN))
 def read_me(context: Context, state: State) -> Me:
     """Return who is logged in."""
-    return _to_me(context.actor, state.settings)
+    return _to_me(context, context.actor, state.settings)
 
 
 @router.post("/password", status_code=204, openapi_extra=needs(ANYBODY))
@@ -167,9 +170,14 @@ def reset(account_id: str, context: Context) -> Link:
     return Link(account_id=account_id, secret=reset_account(context, account_id=account_id))
 
 
-def _to_me(actor: Actor, settings: WebSettings) -> Me:
+def _to_me(context: RecordContext, actor: Actor, settings: WebSettings) -> Me:
+    with context.store.reading() as reader:
+        account = reader.find_item("account", actor.account_id)
+    values = {} if account is None else account.values
     return Me(
         account_id=actor.account_id,
+        login=str(values.get("login", "")),
+        display_name=str(values.get("display_name", "")),
         roles=sorted(actor.roles),
         site_ids=sorted(actor.site_ids),
         rights=sorted(right for right in read_rights() if actor.may(right)),

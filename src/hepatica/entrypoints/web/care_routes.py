@@ -100,6 +100,7 @@ class SeriousRow(BaseModel):
     """A serious event and its reporting clock."""
 
     event: ItemAnswer
+    subject_id: str
     state: str
     due: str | None
     left_h: float | None
@@ -182,7 +183,12 @@ def read_consent(patient_id: str, context: Context) -> Any:
 )
 def list_serious(context: Context, patient_id: Annotated[str, Query(max_length=200)] = "") -> Any:
     """List serious events with the time left to report them, the most urgent first."""
-    return [_to_serious(event) for event in list_serious_events(context, patient_id=patient_id)]
+    events = list_serious_events(context, patient_id=patient_id)
+    subjects = {
+        one: str(read_item(context, kind="patient", item_id=one).values.get("subject_id", ""))
+        for one in {event.item.patient_id for event in events}
+    }
+    return [_to_serious(event, subjects[event.item.patient_id]) for event in events]
 
 
 @router.post(
@@ -343,11 +349,12 @@ def _do(
     return {name: value for name, value in kept.items() if name != "etag"}
 
 
-def _to_serious(event: SeriousEvent) -> SeriousRow:
+def _to_serious(event: SeriousEvent, subject_id: str) -> SeriousRow:
     clock = event.clock
     if isinstance(clock, NotEvaluable):
         return SeriousRow(
             event=to_answer(event.item),
+            subject_id=subject_id,
             state="not evaluable",
             due=None,
             left_h=None,
@@ -356,6 +363,7 @@ def _to_serious(event: SeriousEvent) -> SeriousRow:
         )
     return SeriousRow(
         event=to_answer(event.item),
+        subject_id=subject_id,
         state=clock.state.value,
         due=clock.due.isoformat(),
         left_h=round(clock.left_h, 3),

@@ -65,7 +65,8 @@ async def get_expected_version(
     if not if_match:
         raise HTTPException(428, "a change without the version it is of; send If-Match")
     number = if_match.strip().removeprefix("W/").strip('"').partition("-")[0]
-    if not number.isdigit() or len(number) > 9:
+    # Signs such as a superscript two are digits by their name, and no number.
+    if not number.isdecimal() or len(number) > 9:
         raise HTTPException(400, "an If-Match that no answer carried")
     return int(number)
 

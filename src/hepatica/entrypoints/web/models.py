@@ -6,19 +6,36 @@ import math
 from functools import cache
 from typing import Any, Final, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, create_model
+from pydantic import BaseModel, ConfigDict, Field, create_model, model_validator
 
 from hepatica.record.item import Item
 from hepatica.record.kind import TEXT_MAX, FieldRule, FieldType, Kind
 
 TEXT_TYPES: Final = (FieldType.TEXT, FieldType.REFERENCE, FieldType.DATE, FieldType.TIME)
-STRICT: Final = ConfigDict(extra="forbid", strict=True)
+DEPTH_MAX: Final = 50
+"""Deepest nesting of a body: what goes further cannot be written again, or exhausts the stack."""
 
 
 class Strict(BaseModel):
     """A body without unknown fields."""
 
-    model_config = STRICT
+    model_config = ConfigDict(extra="forbid", strict=True)
+
+    @model_validator(mode="before")
+    @classmethod
+    def require_shallow(cls, body: Any) -> Any:
+        """Refuse a body that is nested too deeply."""
+        level = [body]
+        for _ in range(DEPTH_MAX):
+            level = [
+                part
+                for one in level
+                if isinstance(one, dict | list)
+                for part in (one.values() if isinstance(one, dict) else one)
+            ]
+        if level:
+            raise ValueError("nested too deeply")
+        return body
 
 
 class ItemAnswer(BaseModel):
@@ -57,7 +74,7 @@ def make_values_model(kind: Kind) -> type[BaseModel]:
         The kind.
     """
     fields: dict[str, Any] = {rule.name: (_to_type(rule) | None, _to_field(rule)) for rule in kind.fields}
-    return create_model(f"{_to_camel(kind.name)}Values", __config__=STRICT, **fields)
+    return create_model(f"{_to_camel(kind.name)}Values", __base__=Strict, **fields)
 
 
 @cache
@@ -76,7 +93,7 @@ def make_creation_model(kind: Kind) -> type[BaseModel]:
     }
     if kind.of_patient and kind.name != "patient":
         fields["patient_id"] = (str, Field(min_length=1, max_length=200))
-    return create_model(f"{_to_camel(kind.name)}Creation", __config__=STRICT, **fields)
+    return create_model(f"{_to_camel(kind.name)}Creation", __base__=Strict, **fields)
 
 
 @cache
@@ -92,7 +109,7 @@ def make_change_model(kind: Kind) -> type[BaseModel]:
         "values": (make_values_model(kind), ...),
         "reason": (str, Field(default="", max_length=TEXT_MAX)),
     }
-    return create_model(f"{_to_camel(kind.name)}Change", __config__=STRICT, **fields)
+    return create_model(f"{_to_camel(kind.name)}Change", __base__=Strict, **fields)
 
 
 def to_answer(item: Item) -> ItemAnswer:

@@ -172,7 +172,9 @@ def _announce(record: RecordContext, listening: Listening, *, port: int, ways: W
     lines = [f"Serving on {where}"]
     link = _invite_first(record)
     if link:
-        lines.append(f"First start. Make the administrator's password here, once: {where}/#/link/{link}")
+        lines.append(
+            f"First start. Choose the password of the login 'administrator' here, once: {where}/#/link/{link}"
+        )
     elif link := reopen_for_administrator(record, ways=ways):
         lines.append(f"No administrator can log in. Set a new password here, once: {where}/#/link/{link}")
     sys.stdout.write("".join(f"{line}\n" for line in lines))

@@ -33,7 +33,7 @@ class TimelinePatient(BaseModel):
 
 
 class TimelineRow(BaseModel):
-    """One item; ``date`` is empty where it does not tell one."""
+    """One item; ``date`` is empty where it does not tell one, ``entered_at`` before a blinded reader."""
 
     kind: str
     item_id: str
@@ -188,7 +188,7 @@ async def upload_labels(
 def _to_names(text: str) -> dict[str, str]:
     try:
         table = json.loads(text)
-    except ValueError:
+    except (ValueError, RecursionError):
         table = None
     if not isinstance(table, dict) or not all(
         key.isdecimal() and len(key) < 10 and isinstance(name, str) and 0 < len(name) < 100

@@ -1,7 +1,7 @@
 import { useInfiniteQuery } from "@tanstack/react-query";
 import { useState } from "react";
-import { client, unwrap } from "../../api/client";
-import { useItems } from "../../api/items";
+import { client, readDocument, unwrap } from "../../api/client";
+import { type ItemPage, toListPath, useItems } from "../../api/items";
 import { submitJob, useJob } from "../../api/jobs";
 import { useMay } from "../../shell/me";
 import { Badge } from "../../ui/Badge";
@@ -61,10 +61,10 @@ export default function AuditPage() {
             className={styles.filter}
             onSubmit={(event) => {
               event.preventDefault();
-              setWanted(patient.trim());
+              void findPatient(patient.trim()).then(setWanted);
             }}
           >
-            <TextField label="Of one patient (identifier)" value={patient} onChange={(event) => setPatient(event.target.value)} />
+            <TextField label="Of one patient" value={patient} onChange={(event) => setPatient(event.target.value)} />
             <Button type="submit">Show</Button>
           </form>
         }
@@ -99,6 +99,13 @@ export default function AuditPage() {
       </Panel>
     </Page>
   );
+}
+
+/** People know subject numbers, the trail knows identifiers; either is taken. */
+async function findPatient(text: string): Promise<string> {
+  if (text === "") return "";
+  const found = await readDocument<ItemPage>(toListPath("patient", { subject_id: text, limit: 1 })).catch(() => null);
+  return found?.items[0]?.item_id ?? text;
 }
 
 function Changes({ rows }: { rows: TrailEvent["changes"] }) {

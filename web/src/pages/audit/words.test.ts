@@ -8,6 +8,11 @@ describe("a change of the trail in words", () => {
     expect(toListWords([{ n: 1 }], [], 3)).toBe('3 entries kept; removed {"n":1}');
   });
 
+  it("names roles and sites without brackets", () => {
+    expect(toWords(["reader_1", "x"])).toBe("reader_1, x");
+    expect(toWords([])).toBe("none");
+  });
+
   it("counts entries that are too many to show", () => {
     const many = Array.from({ length: 40 }, (_, index) => `entry-${index}`);
     expect(toListWords([], many, 1)).toMatch(/^1 entry kept; added 40: entry-0, .*…$/);

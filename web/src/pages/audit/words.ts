@@ -4,7 +4,8 @@ const LONGEST = 80;
 
 export function toWords(value: unknown): string {
   if (value === null || value === undefined) return "not set";
-  const text = typeof value === "string" ? value : JSON.stringify(value);
+  const isPlainList = Array.isArray(value) && value.every((one) => typeof one === "string");
+  const text = typeof value === "string" ? value : isPlainList ? value.join(", ") || "none" : JSON.stringify(value);
   return text.length > LONGEST ? `${text.slice(0, LONGEST - 3)}…` : text;
 }
 

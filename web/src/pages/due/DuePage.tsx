@@ -13,6 +13,7 @@ import { Panel } from "../../ui/Panel";
 import { Answered, Empty } from "../../ui/States";
 import { Table } from "../../ui/Table";
 import { day } from "../../ui/numbers";
+import { capital } from "../../ui/words";
 import styles from "./Due.module.css";
 
 const STATES = [
@@ -80,7 +81,7 @@ export default function DuePage() {
         <Answered asked={due} what="who is due">
           {(found) =>
             "not_evaluable" in found.schedule ? (
-              <Empty title="No visits can be derived">{found.schedule.not_evaluable}. A data manager enters the protocol version with its schedule.</Empty>
+              <Empty title="No visits can be derived">{capital(found.schedule.not_evaluable)}. A data manager enters the protocol version with its schedule.</Empty>
             ) : found.rows.length === 0 ? (
               <Empty title="Nobody">No visit is {state || "overdue, due or coming"} with these filters.</Empty>
             ) : (

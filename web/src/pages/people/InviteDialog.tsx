@@ -11,7 +11,7 @@ import { ROLES, toRoleLabel } from "./roles";
 interface Props {
   sites: Item<SiteValues>[];
   onClose: () => void;
-  onInvited: (secret: string) => void;
+  onInvited: (secret: string, login: string) => void;
 }
 
 /** Ask for a new person's login, roles and sites. */
@@ -30,7 +30,7 @@ export function InviteDialog({ sites, onClose, onInvited }: Props) {
       path: "/api/account",
       body: { login: login.trim(), display_name: name.trim(), roles, site_ids: siteIds, expires_date: until || null },
     });
-    onInvited(data.secret);
+    onInvited(data.secret, login.trim());
   }
   return (
     <Dialog
@@ -89,7 +89,7 @@ function switchOne(all: string[], one: string, on: boolean): string[] {
 }
 
 /** Show a one-time link, once. */
-export function LinkDialog({ secret, onClose }: { secret: string; onClose: () => void }) {
+export function LinkDialog({ secret, login, onClose }: { secret: string; login: string; onClose: () => void }) {
   const link = `${window.location.origin}${window.location.pathname}#/link/${secret}`;
   return (
     <Dialog
@@ -97,14 +97,17 @@ export function LinkDialog({ secret, onClose }: { secret: string; onClose: () =>
       onClose={onClose}
       foot={
         <>
-          <Button onClick={() => void navigator.clipboard?.writeText(link)}>Copy</Button>
+          <Button onClick={() => void navigator.clipboard?.writeText(link).catch(() => undefined)}>Copy</Button>
           <Button look="main" onClick={onClose}>
             Done
           </Button>
         </>
       }
     >
-      <p>Give this link to the person by a way you trust. It is shown only now and works once.</p>
+      <p>
+        Give this link to the person by a way you trust. It is shown only now and works once. The person then logs in as{" "}
+        <strong>{login}</strong>.
+      </p>
       <p className={styles.link} data-link>
         {link}
       </p>

@@ -5,7 +5,7 @@ import { Badge, type Tone } from "../../ui/Badge";
 import { Button } from "../../ui/Button";
 import { ReasonDialog } from "../../ui/Dialog";
 import { useNotice } from "../../ui/Notices";
-import { Columns, Page } from "../../ui/Page";
+import { Page } from "../../ui/Page";
 import { Panel } from "../../ui/Panel";
 import { Answered, Empty } from "../../ui/States";
 import { Table } from "../../ui/Table";
@@ -30,7 +30,7 @@ export interface SiteValues {
 
 const TONES: Record<string, Tone> = { active: "good", invited: "caution", disabled: "quiet" };
 
-type Asked = { show: "invite" } | { show: "site" } | { show: "link"; secret: string } | { show: "state"; account: Item<AccountValues> } | null;
+type Asked = { show: "invite" } | { show: "site" } | { show: "link"; secret: string; login: string } | { show: "state"; account: Item<AccountValues> } | null;
 
 /** Who may use the record, and at which sites. */
 export default function PeoplePage() {
@@ -45,7 +45,7 @@ export default function PeoplePage() {
 
   async function sendReset(account: Item<AccountValues>) {
     const { data } = await change.mutateAsync({ method: "POST", path: `/api/account/${account.item_id}/reset` });
-    setAsked({ show: "link", secret: data.secret });
+    setAsked({ show: "link", secret: data.secret, login: account.values.login });
   }
 
   async function switchState(account: Item<AccountValues>, reason: string) {
@@ -74,13 +74,12 @@ export default function PeoplePage() {
         ) : null
       }
     >
-      <Columns>
         <Panel title="People" flush>
           <Answered asked={accounts} what="accounts">
             {(found) => (
               <Table
                 caption="Accounts with roles, sites and state"
-                rows={found.items}
+                rows={[...found.items].sort((one, other) => one.values.display_name.localeCompare(other.values.display_name))}
                 rowKey={(row) => row.item_id}
                 columns={[
                   { name: "name", title: "Name", cell: (row) => `${row.values.display_name} (${row.values.login})` },
@@ -104,7 +103,7 @@ export default function PeoplePage() {
                     cell: (row) =>
                       mayWrite ? (
                         <>
-                          <Button look="quiet" onClick={() => void sendReset(row)}>
+                          <Button look="quiet" onClick={() => void sendReset(row).catch(() => say("No link was made: read the page again"))}>
                             New link
                           </Button>
                           {row.values.state === "invited" ? null : (
@@ -136,12 +135,11 @@ export default function PeoplePage() {
             }
           </Answered>
         </Panel>
-      </Columns>
       {asked?.show === "invite" ? (
-        <InviteDialog sites={sites.data?.items ?? []} onClose={close} onInvited={(secret) => setAsked({ show: "link", secret })} />
+        <InviteDialog sites={sites.data?.items ?? []} onClose={close} onInvited={(secret, login) => setAsked({ show: "link", secret, login })} />
       ) : null}
       {asked?.show === "site" ? <SiteDialog onClose={close} /> : null}
-      {asked?.show === "link" ? <LinkDialog secret={asked.secret} onClose={close} /> : null}
+      {asked?.show === "link" ? <LinkDialog secret={asked.secret} login={asked.login} onClose={close} /> : null}
       {asked?.show === "state" ? (
         <ReasonDialog
           title={asked.account.values.state === "disabled" ? "Let in again" : "Shut out"}

@@ -46,7 +46,7 @@ export default function QualityPage() {
                 )}
               </Panel>
               <Panel title="Not locked, not signed" flush>
-                <Table
+                {found.ends.length === 0 ? <Empty title="No patient yet" /> : <Table
                   caption="Reads and patients that are not locked or not signed, by site"
                   rows={found.ends}
                   rowKey={(row) => row.site_id}
@@ -57,7 +57,7 @@ export default function QualityPage() {
                     { name: "patients", title: "Ended patients not locked", number: true, cell: (row) => row.patients_unlocked },
                     { name: "locked", title: "Locked patients not signed", number: true, cell: (row) => row.patients_unsigned },
                   ]}
-                />
+                />}
               </Panel>
             <Panel title="Source verification" flush>
               {found.sources.length === 0 ? (
@@ -93,7 +93,7 @@ export default function QualityPage() {
                 rows={found}
                 rowKey={(row) => row.event.item_id}
                 columns={[
-                  { name: "patient", title: "Patient", cell: (row) => <Link href={`/patient/${row.event.patient_id}`}>{row.event.patient_id}</Link> },
+                  { name: "patient", title: "Patient", cell: (row) => <Link href={`/patient/${row.event.patient_id}`}>{row.subject_id || row.event.patient_id}</Link> },
                   { name: "term", title: "Event", cell: (row) => String(row.event.values["term"]) },
                   { name: "site", title: "Site", cell: (row) => site(row.event) },
                   { name: "state", title: "Report", cell: (row) => <Badge tone={CLOCKS[row.state] ?? "quiet"}>{row.state}</Badge> },

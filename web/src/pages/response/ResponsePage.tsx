@@ -14,6 +14,7 @@ import { change, day, quantity } from "../../ui/numbers";
 import { Curves, type Line } from "./Curves";
 import { Lanes } from "./Lanes";
 import { Legend, type Group } from "./marks";
+import { toCriterionLabel } from "../../ui/words";
 import styles from "./Response.module.css";
 
 type Answer = components["schemas"]["ResponseAnswer"];
@@ -42,7 +43,7 @@ export default function ResponsePage({ params }: { params: Params }) {
               className={styles.read ?? ""}
               options={response.data.reads.map((one) => ({
                 value: one.read_id,
-                label: `${one.role.replace("_", " ")}, ${one.criterion}${one.holds ? ", holds" : ""}${one.state === "locked" ? "" : `, ${one.state}`}`,
+                label: `${one.role.replace("_", " ")}, ${toCriterionLabel(one.criterion)}${one.holds ? ", holds" : ""}${one.state === "locked" ? "" : `, ${one.state}`}`,
               }))}
               value={response.data.shown}
               onChange={(event) => setReadId(event.target.value)}
@@ -81,7 +82,7 @@ function Course({ found }: { found: Answer }) {
   return (
     <>
       <p className={styles.facts}>
-        As {shown?.role.replace("_", " ")} measured it by {shown?.criterion}{" "}
+        As {shown?.role.replace("_", " ")} measured it by {toCriterionLabel(shown?.criterion)}{" "}
         {shown && shown.state !== "locked" ? <Badge tone="caution">read {shown.state}, not locked</Badge> : null}
         {shown?.holds ? <Badge tone="good">chosen by adjudication</Badge> : null}. Weeks count from the baseline scan of {day(found.origin)}
         {found.first_injection_day === null ? "; not injected yet" : `; first injection on day ${found.first_injection_day}`}.

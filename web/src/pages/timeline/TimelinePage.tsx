@@ -14,6 +14,7 @@ import { Page } from "../../ui/Page";
 import { Panel } from "../../ui/Panel";
 import { Answered, Empty } from "../../ui/States";
 import { day, instant } from "../../ui/numbers";
+import { toCriterionLabel } from "../../ui/words";
 import styles from "./TimelinePage.module.css";
 
 type Row = components["schemas"]["TimelineRow"];
@@ -57,11 +58,11 @@ function tell(row: Row): string {
     case "procedure":
       return `Visit ${String(values["visit_number"] ?? "–")}`;
     case "visit":
-      return [values["name"], words(values["status"])].filter(Boolean).join(", ");
+      return [values["name"] ?? `number ${String(values["visit_number"] ?? "–")}`, words(values["status"])].filter(Boolean).join(", ");
     case "adverse_event":
       return [values["term"], values["grade"] ? `grade ${String(values["grade"])}` : "", values["serious"] ? "serious" : ""].filter(Boolean).join(", ");
     case "read":
-      return [words(values["role"]), values["criterion"]].filter(Boolean).join(", ");
+      return [words(values["role"]), toCriterionLabel(values["criterion"])].filter(Boolean).join(", ");
     default:
       return [values["form_version"] ? `form ${String(values["form_version"])}` : "", values["withdrawn_date"] ? "withdrawn" : ""].filter(Boolean).join(", ");
   }
@@ -128,7 +129,11 @@ export default function TimelinePage({ params }: { params: Params }) {
                   const state = String(row.values["status"] ?? row.values["state"] ?? "");
                   return (
                     <li key={`${row.kind}-${row.item_id}`} data-kind={row.kind} data-item={row.item_id}>
-                      <time title={`Entered ${instant(row.entered_at)}`}>{row.date ? day(row.date) : `entered ${day(row.entered_at)}`}</time>
+                      {row.entered_at ? (
+                        <time title={`Entered ${instant(row.entered_at)}`}>{row.date ? day(row.date) : `entered ${day(row.entered_at)}`}</time>
+                      ) : (
+                        <span />
+                      )}
                       <span className={styles.kind}>{row.values["labels_of"] ? "Labels" : (LABELS[row.kind] ?? row.kind)}</span>
                       <span>
                         {row.kind === "plan" ? (

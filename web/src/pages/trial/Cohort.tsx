@@ -1,4 +1,5 @@
 import { Link } from "wouter";
+import { useItems } from "../../api/items";
 import { Badge } from "../../ui/Badge";
 import { Panel } from "../../ui/Panel";
 import { Table } from "../../ui/Table";
@@ -11,6 +12,8 @@ type Plan = NonNullable<Standing["plan"]>;
 /** The cohort that is being filled: who took a slot, which are free and from when, whose window is open until when. */
 export function Cohort({ population, plan }: { population: Population; plan: Plan }) {
   const { slots } = population;
+  const sites = useItems<{ name: string }>("site", { limit: 500 });
+  const names = new Map(sites.data?.items.map((one) => [one.item_id, one.values.name]));
   const boxes = [
     ...Array.from({ length: Math.min(slots.taken, slots.size) }, () => "taken" as const),
     ...Array.from({ length: Math.min(slots.assigned, Math.max(0, slots.size - slots.taken)) }, () => "assigned" as const),
@@ -43,9 +46,9 @@ export function Cohort({ population, plan }: { population: Population; plan: Pla
           rowKey={(row) => row.patient_id}
           columns={[
             { name: "subject", title: "Window open", cell: (row) => <Link href={`/patient/${row.patient_id}`}>{row.subject_id}</Link> },
-            { name: "site", title: "Site", cell: (row) => row.site_id },
+            { name: "site", title: "Site", cell: (row) => names.get(row.site_id) ?? row.site_id },
             { name: "level", title: "Level", number: true, cell: (row) => row.level },
-            { name: "ends", title: "Last day", cell: (row) => day(row.closes_on) },
+            { name: "ends", title: "Last day", cell: (row) => <span className={styles.whole}>{day(row.closes_on)}</span> },
             { name: "left", title: "Left", number: true, cell: (row) => quantity(row.days_left, "days") },
             { name: "state", title: "State", cell: (row) => <Badge tone={row.state === "undecided" ? "caution" : "quiet"}>{row.state}</Badge> },
           ]}

@@ -11,6 +11,7 @@ import { Levels } from "./Levels";
 import { NextDose } from "./NextDose";
 import { Response } from "./Response";
 import { Survival } from "./Survival";
+import { capital } from "../../ui/words";
 import styles from "./Trial.module.css";
 import { type Criterion, type Rules, type Standing, useOutcomes, useStanding } from "./questions";
 
@@ -50,7 +51,7 @@ function Escalation({ standing }: { standing: Standing }) {
     return (
       <Panel title="Next dose">
         <Empty title="The next dose cannot be said">
-          {standing.plan_missing ? `${capital(standing.plan_missing)}.` : ""} {standing.definition.missing ? `${capital(standing.definition.missing)}.` : ""} A data
+          {[...new Set([standing.plan_missing, standing.definition.missing])].map((what) => (what ? `${capital(what)}. ` : ""))}A data
           manager enters the escalation design and the definition of dose-limiting toxicity with the protocol version.
         </Empty>
       </Panel>
@@ -71,10 +72,6 @@ function Escalation({ standing }: { standing: Standing }) {
       ))}
     </>
   );
-}
-
-function capital(text: string): string {
-  return (text[0]?.toUpperCase() ?? "") + text.slice(1);
 }
 
 /** Response and survival come later than the rest: they take a process of their own on the server. */

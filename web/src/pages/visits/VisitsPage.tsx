@@ -15,6 +15,7 @@ import { Panel } from "../../ui/Panel";
 import { Answered, Empty, Loading } from "../../ui/States";
 import { Table } from "../../ui/Table";
 import { day } from "../../ui/numbers";
+import { capital } from "../../ui/words";
 import { StripLegend, VisitStrip } from "./VisitStrip";
 import styles from "./Visits.module.css";
 
@@ -63,7 +64,7 @@ export default function VisitsPage({ params }: { params: Params }) {
       <Answered asked={visits} what="the visits">
         {(found) =>
           "not_evaluable" in found.schedule ? (
-            <Empty title="No visits can be derived">{found.schedule.not_evaluable}.</Empty>
+            <Empty title="No visits can be derived">{capital(found.schedule.not_evaluable)}.</Empty>
           ) : (
             <>
               <Panel title="Two years at a glance">
