@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 
 import nibabel
 import numpy as np
@@ -124,6 +125,17 @@ def test_a_replay_gives_equal_digests_and_a_changed_input_is_told(planned, tmp_p
     run = call_hepatica("replay", copy, "--out", tmp_path / "third")
     assert run.status == EXIT_STATUS["replay_mismatch"], run.err
     assert "inputs" in run.err
+
+
+@pytest.mark.requirement("A-replay")
+def test_a_folder_whose_file_was_edited_is_not_called_equal_to_its_repetition(planned, tmp_path):
+    copy = tmp_path / "edited"
+    shutil.copytree(planned[1], copy)
+    with (copy / "report.html").open("a") as file:
+        file.write("<!-- edited -->")
+    run = call_hepatica("replay", copy, "--out", tmp_path / "again")
+    assert run.status == EXIT_STATUS["replay_mismatch"], run.err
+    assert "report.html" in run.err and not (tmp_path / "again").exists()
 
 
 @pytest.mark.requirement("A-replay")

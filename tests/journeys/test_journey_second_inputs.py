@@ -74,6 +74,25 @@ def test_facts_that_break_a_criterion_fail_it_by_name_and_the_plan_is_still_made
 
 
 @pytest.mark.requirement("A-viable-journey")
+def test_a_lesion_that_a_label_calls_wholly_necrotic_is_not_injected_and_the_plan_says_why(tmp_path):
+    phantom = make_phantom(spacing_mm=COARSE_MM)
+    case = write_phantom(tmp_path / "case", phantom=phantom)
+    file, names = tmp_path / "dead.nii.gz", tmp_path / "dead.csv"
+    dead = phantom.lesion.to_full().astype(np.uint8)
+    nibabel.save(nibabel.Nifti1Image(dead, to_ras(phantom.volume.grid.lps_from_ijk)), file)
+    names.write_text("1,necrosis\n")
+    more = ("--labels", file, "--names", names, "--rate", 1, "--spread", "--spread-draws", 2, "--json")
+    run = call_hepatica(*plan_arguments(case, tmp_path / "plan", *more))
+    assert run.status == 0, run.err
+    assert run.document["punctures"] == [] and run.document["backups"] == []
+    (given,) = run.document["injections"]
+    assert given["volume_ml"] == 0 and "necrosis covers the whole lesion" in given["reason"]
+    assert "lesions.all_necrotic" in {finding["rule"] for finding in run.document["findings"]}
+    told = (tmp_path / "plan" / "report.html").read_text()
+    assert "so no path was searched" in told and "can be reached" not in told
+
+
+@pytest.mark.requirement("A-viable-journey")
 def test_two_phases_and_a_tumour_type_give_the_viable_part(two_phases):
     lesion = two_phases[1]["lesions"][0]
     viable = lesion["viable"]

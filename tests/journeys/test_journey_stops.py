@@ -5,6 +5,7 @@ from __future__ import annotations
 import signal
 import subprocess
 import sys
+import time
 
 import nibabel
 import numpy as np
@@ -42,6 +43,29 @@ def test_a_run_told_to_stop_leaves_nothing_and_says_so(case, tmp_path, number):
     assert run.returncode == 128 + number
     assert "nothing was written" in err
     assert list(out.parent.iterdir()) == []
+
+
+@pytest.mark.requirement("A-out-atomic")
+def test_ctrl_c_pressed_twice_ends_a_spread_on_several_processes_as_once(case, tmp_path):
+    arguments = (*plan_arguments(case, tmp_path / "plan"), "--spread", "--spread-draws", 500, "--rate", 1)
+    command = [sys.executable, "-m", "hepatica.entrypoints.cli.main", *arguments, "--workers", 3]
+    run = subprocess.Popen(
+        list(map(str, command)),
+        stderr=subprocess.PIPE,
+        text=True,
+        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL) and None,
+    )
+    assert run.stderr is not None
+    for line in run.stderr:
+        if "] spread" in line:
+            break
+    time.sleep(1.5)
+    for _ in range(2):
+        run.send_signal(signal.SIGINT)
+        time.sleep(0.2)
+    _, err = run.communicate(timeout=60)
+    assert run.returncode == 128 + signal.SIGINT
+    assert "nothing was written" in err and not (tmp_path / "plan").exists()
 
 
 def test_brackets_in_a_title_and_in_the_output_folder_are_printed_as_they_are(case, tmp_path):

@@ -17,6 +17,9 @@ from hepatica.planning.path import field_kernels
 from hepatica.planning.path.clearance import measure_distances_mm
 from hepatica.planning.path.fields import (
     CELL_MM,
+    LOWEST,
+    UNITS_PER_MM,
+    Cells,
     classify_paths,
     derive_cells,
     derive_slack_field,
@@ -133,6 +136,31 @@ def test_a_larger_margin_never_leaves_more_slack(seed, more):
     _, scene = make_scene(seed)
     wider = derive_slack_field(scene.obstacles.cells, needed_mm=scene.needed_mm + more)
     assert (wider.slack <= scene.slack.slack).all()
+
+
+@pytest.mark.requirement("B-path-screening")
+@pytest.mark.parametrize("needed_mm", [100.0, 240.0, 400.0, 520.0, 1000.0])
+def test_what_a_margin_wider_than_the_field_can_tell_leaves_is_never_certain_and_wrong(needed_mm):
+    cells = np.zeros((400, 5, 6), np.uint32, order="F")
+    cells[2, 3, 1] = 1
+    index = np.argwhere(np.ones(cells.shape, bool)).reshape(*cells.shape, 3) - [2, 3, 1]
+    nearest = CELL_MM * np.sqrt((np.maximum(np.abs(index) - 1, 0) ** 2).sum(-1))
+    farthest = CELL_MM * np.sqrt((index**2).sum(-1))
+    pooled = Cells(corner_mm=np.zeros(3), edge_mm=CELL_MM, some=cells, every=cells)
+    slack = derive_slack_field(pooled, needed_mm=np.array([needed_mm])).slack
+    assert not ((slack == field_kernels.SURE_HIT) & (farthest >= needed_mm)).any()
+    assert (slack <= np.maximum((nearest - needed_mm) * UNITS_PER_MM, LOWEST)).all()
+
+
+@pytest.mark.requirement("B-path-screening")
+@pytest.mark.parametrize("end", [np.nan, np.inf])
+def test_a_path_that_does_not_end_is_undecided_and_does_not_hold_up_the_others(end):
+    _, scene = make_scene(1)
+    points = scene.skin_local_mm[:3]
+    ends = np.array([points[1], [end] * 3, points[2]])
+    classes = classify_paths(scene.slack, points, ends)
+    assert classes[1] == field_kernels.UNDECIDED
+    assert (classes[[0, 2]] == classify_paths(scene.slack, points[[0, 2]], ends[[0, 2]])).all()
 
 
 @pytest.mark.requirement("B-path-screening")

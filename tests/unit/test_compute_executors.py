@@ -6,6 +6,7 @@ import logging
 import os
 import pickle
 import signal
+import time
 
 import numpy as np
 import pytest
@@ -51,6 +52,18 @@ def test_one_worker_runs_here_and_none_is_refused():
         assert executor is None
     with pytest.raises(InputError), open_executor(workers=0):
         raise AssertionError
+
+
+@pytest.mark.requirement("C-COMPUTE")
+def test_an_interrupt_while_a_process_is_being_started_leaves_none_behind():
+    with pytest.raises(KeyboardInterrupt), open_executor(workers=2) as executor:
+        list(executor.map(abs, range(4)))
+        # As an interrupt leaves it: started, and unknown to the library.
+        stray = executor._mp_context.Process(target=time.sleep, args=(600,))
+        stray.start()
+        raise KeyboardInterrupt
+    stray.join(timeout=10)
+    assert stray.exitcode is not None
 
 
 @pytest.mark.requirement("C-COMPUTE")

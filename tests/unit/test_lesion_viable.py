@@ -16,7 +16,7 @@ from hepatica.core.findings import NotEvaluable
 from hepatica.imaging.mask import Mask
 from hepatica.imaging.volume import Volume
 from hepatica.lesions.enhancement import PhasePair, TumourType, classify_enhancement, clean_parts
-from hepatica.lesions.lesion import ViableLevel, ViablePart
+from hepatica.lesions.lesion import ALL_NECROTIC, ViableLevel, ViablePart
 from hepatica.lesions.viable import derive_viable, read_viable_label
 
 TABLE = read_evidence_table("hepatica.lesions.tables", "enhancement.toml")
@@ -207,7 +207,7 @@ def test_labels_that_say_nothing_or_everything_are_not_evaluable():
     assert isinstance(read_viable_label(LESION), NotEvaluable)
     assert isinstance(read_viable_label(LESION, viable=away), NotEvaluable)
     assert isinstance(read_viable_label(LESION, necrosis=away), NotEvaluable)
-    assert "whole lesion" in read_viable_label(LESION, necrosis=LESION).reason
+    assert read_viable_label(LESION, necrosis=LESION) == ALL_NECROTIC
     other = make_grid((30, 30, 31))
     with pytest.raises(GeometryError):
         read_viable_label(LESION, viable=ellipsoid_mask(other, (15, 15, 15), [4] * 3))

@@ -13,6 +13,7 @@ from hypothesis import strategies as st
 from path_scenes import change_limits, to_scene, world
 
 from hepatica.anatomy.structures import StructureKind as Kind
+from hepatica.core.errors import GeometryError
 from hepatica.core.findings import Severity
 from hepatica.core.geometry import Grid
 from hepatica.imaging.mask import Mask
@@ -110,6 +111,32 @@ def test_turning_too_far_or_outside_the_liver_is_an_error(fanned):
     way = puncture.tracks[0].tip_lps_mm - puncture.entry_lps_mm
     early = replace(puncture, pivot_lps_mm=puncture.entry_lps_mm + 2.0 * way / np.linalg.norm(way))
     assert "path.pivot_in_liver" in {f.rule for f in check_path(early, scene)}
+
+
+@pytest.mark.requirement("B-path-fan")
+def test_a_coaxial_tip_beyond_the_lesion_or_outside_the_scan_is_an_error_and_one_at_an_end_is_refused(fanned):
+    scene, _, (puncture, _, _) = fanned
+    entry, pivot = puncture.entry_lps_mm, puncture.pivot_lps_mm
+    way = (pivot - entry) / np.linalg.norm(pivot - entry)
+    for step, rule in ((45.0, "path.pivot_short_of_lesion"), (-500.0, "path.pivot_in_liver")):
+        moved = replace(puncture, pivot_lps_mm=pivot + step * way)
+        assert rule in {f.rule for f in check_path(moved, scene) if f.severity is Severity.ERROR}
+    for point in (entry, puncture.tracks[0].tip_lps_mm, np.full(3, np.nan)):
+        with pytest.raises(GeometryError):
+            check_path(replace(puncture, pivot_lps_mm=point), scene)
+
+
+@pytest.mark.requirement("B-path-fan")
+def test_no_track_of_a_fan_runs_nearer_to_the_end_of_the_scan_than_the_largest_margin():
+    grid = Grid.from_axes(shape=(70, 60, 34), spacing_mm=(2, 2, 3), origin_lps_mm=(-69, -59, -73.5))
+    x, y, z = np.moveaxis(world(grid), -1, 0)
+    body, liver = (x / 66) ** 2 + (y / 55) ** 2 <= 1, (x / 60) ** 2 + (y / 49) ** 2 <= 1
+    lesion = np.sqrt(x**2 + (y - 8) ** 2 + (z - 20) ** 2) <= 17  # reaches the last slice
+    scene = to_scene(grid, {Kind.BODY: body, Kind.LIVER: liver, Kind.LESION: lesion}, {"L1": lesion})
+    best = plan_lesion_path(scene, lesion_id="L1", volume_ml=6.0).best
+    puncture, _, _ = fan_deposits(best, scene, lesion_id="L1", volume_ml=6.0)
+    assert len(puncture.tracks) > 1
+    assert "path.volume_face" not in {f.rule for f in check_path(puncture, scene)}
 
 
 @pytest.mark.requirement("B-path-fan")

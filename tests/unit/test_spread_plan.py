@@ -148,6 +148,16 @@ def test_a_volume_of_nothing_is_not_simulated_and_says_so(context):
 
 
 @pytest.mark.requirement("C-SPREAD-EDGES")
+def test_the_page_says_how_much_of_the_planned_volume_the_deposits_hold(context):
+    predicted = predict(context, give(context, volume_ml=2.0))
+    assert derive_spread_view(predicted).lesions[0].planned.startswith("2.00 mL in ")
+    (lesion,) = predicted.lesions
+    more = replace(lesion, injection=replace(lesion.injection, volume_ml=100.0))
+    view = derive_spread_view(replace(predicted, lesions=(more,)))
+    assert view.lesions[0].planned.startswith("2.00 mL of the planned 100.00 mL in ")
+
+
+@pytest.mark.requirement("C-SPREAD-EDGES")
 def test_a_hundred_millilitres_into_one_centimetre_give_no_number(context, phantom):
     small = ellipsoid(phantom.volume.grid, LESION_CENTRE_LPS_MM, [5.0, 5.0, 5.0])
     mask = Mask.from_full(small, grid=phantom.volume.grid)

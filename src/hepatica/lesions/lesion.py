@@ -4,11 +4,15 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from enum import StrEnum
+from typing import Final
 
 from hepatica.anatomy.structures import StructureKind
 from hepatica.core.findings import NotEvaluable
 from hepatica.core.geometry import FloatArray
 from hepatica.imaging.mask import Mask
+
+ALL_NECROTIC: Final = NotEvaluable(reason="the label of necrosis covers the whole lesion")
+"""What stands for the living part where a person said that none is left."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
@@ -131,3 +135,8 @@ class Lesion:
     def target(self) -> Mask:
         """Where deposits may lie: the middle viable part, or the whole lesion if that cannot be judged."""
         return self.mask if isinstance(self.viable, NotEvaluable) else self.viable.middle
+
+    @property
+    def is_necrotic(self) -> bool:
+        """Whether a label says that none of it lives: there is nothing to inject into."""
+        return self.viable == ALL_NECROTIC

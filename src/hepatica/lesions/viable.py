@@ -22,7 +22,7 @@ from hepatica.lesions.enhancement import (
     clean_parts,
     measure_strength,
 )
-from hepatica.lesions.lesion import ViableLevel, ViablePart
+from hepatica.lesions.lesion import ALL_NECROTIC, ViableLevel, ViablePart
 
 TABLES: Final = "hepatica.lesions.tables"
 DERIVED: Final = "derived, not reviewed"
@@ -54,7 +54,7 @@ def read_viable_label(
     Returns
     -------
     ViablePart or NotEvaluable
-        Three equal masks; not evaluable without a label in the lesion, or where nothing is left.
+        Three equal masks; not evaluable without a label in the lesion; `ALL_NECROTIC` where nothing is left.
     """
     for mask in (viable, necrosis):
         if mask is not None and not mask.grid.same_grid(lesion.grid):
@@ -71,7 +71,7 @@ def read_viable_label(
         method = "lesion without its label of necrosis"
     box = find_box(living)
     if box is None:
-        return NotEvaluable(reason="the label of necrosis covers the whole lesion")
+        return ALL_NECROTIC
     i, j, k = (int(s + part.start) for s, part in zip(lesion.start_ijk, box, strict=True))
     part = Mask(grid=lesion.grid, start_ijk=(i, j, k), crop=np.asfortranarray(living[box]))
     return ViablePart(low=part, middle=part, high=part, origin=LABEL, method=method)

@@ -37,6 +37,7 @@ from hepatica.workflows.rank_plan_patterns import rank_plan_patterns
 from hepatica.workflows.read_case import Case
 
 NO_PATH: Final = "no path meets every hard limit"
+NECROTIC: Final = "the label of necrosis covers the whole lesion: no viable tumour is left"
 Allocate = Callable[..., Allocation]
 """Allocates this visit's dose; takes what is unreachable, and a needle's dead space."""
 
@@ -179,9 +180,10 @@ def _allocate(
     lesions: Sequence[Lesion],
     *,
     given_ml: Mapping[str, float],
-    unreachable: Mapping[str, str],
+    unreachable: dict[str, str],
     dead_space_ml: float,
 ) -> Allocation:
+    left_out = unreachable | {lesion.lesion_id: NECROTIC for lesion in lesions if lesion.is_necrotic}
     return allocate_dose(
         [
             DoseLesion(
@@ -189,8 +191,8 @@ def _allocate(
                 longest_diameter_mm=lesion.longest_diameter.length_mm,
                 volume_ml=lesion.volume_ml,
                 is_new=lesion.is_new,
-                injectable=lesion.lesion_id not in unreachable,
-                reason=unreachable.get(lesion.lesion_id, ""),
+                injectable=lesion.lesion_id not in left_out,
+                reason=left_out.get(lesion.lesion_id, ""),
             )
             for lesion in lesions
         ],

@@ -8,8 +8,9 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any, Final
 
-from hepatica.core.errors import OutputExistsError, ReplayMismatchError, SourceFormatError
+from hepatica.core.errors import NotFoundError, OutputExistsError, ReplayMismatchError, SourceFormatError
 from hepatica.core.progress import SILENT, Progress
+from hepatica.core.provenance import digest_bytes
 from hepatica.workflows.documents import to_object
 from hepatica.workflows.input_roles import name_input
 from hepatica.workflows.plan_injection import PlanOutcome, plan_injection
@@ -41,10 +42,12 @@ def replay_plan(
     OutputExistsError
         If ``out`` would replace the plan it is compared with.
     ReplayMismatchError
-        If an input has changed, or an output comes out different; says which.
+        If a file of the folder is not the one the manifest names, an input has changed, or an output comes out
+        different; says which.
     """
     _require_apart(folder, out)
     manifest = read_manifest(folder, ports=ports)
+    require_own_outputs(manifest, folder=folder, ports=ports)
     request = PlanRequest.from_manifest(manifest, where=str(folder))
     clock = FixedClock(to_run_time(manifest, folder))
     outcome = plan_injection(
@@ -93,6 +96,44 @@ def read_manifest(folder: Path, *, ports: PlanPorts) -> dict[str, Any]:
                 action="give the folder that 'hepatica plan' wrote",
             )
     return document
+
+
+def require_own_outputs(manifest: Mapping[str, Any], *, folder: Path, ports: PlanPorts) -> None:
+    """Compare the files of a folder with its manifest, for a repetition is compared with the manifest alone.
+
+    A manifest may have been kept without its files.
+
+    Parameters
+    ----------
+    manifest, folder
+        A folder and its manifest.
+    ports
+        The world.
+
+    Raises
+    ------
+    ReplayMismatchError
+        If a file is not the one the manifest names.
+    """
+    changed = []
+    for name, digest in sorted(manifest["outputs"].items()):
+        # A file of the folder itself: a manifest from elsewhere must not make anything else be read.
+        if Path(name).name != name:
+            changed.append(name)
+            continue
+        try:
+            raw = ports.read_bytes(folder / name)
+        except NotFoundError:
+            continue
+        if digest_bytes(raw) != digest:
+            changed.append(name)
+    if changed:
+        raise ReplayMismatchError(
+            expected="the files that the manifest names, as the run left them",
+            given=f"other contents of {', '.join(changed)}",
+            where=str(folder),
+            action="replay a folder that nobody has changed",
+        )
 
 
 def to_run_time(manifest: Mapping[str, Any], folder: Path) -> datetime:

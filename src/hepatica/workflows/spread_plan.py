@@ -13,7 +13,13 @@ from hepatica.core.provenance import Manifest, digest_bytes
 from hepatica.workflows.plan_ports import PlanPorts
 from hepatica.workflows.ports import PlanContext
 from hepatica.workflows.reopen_plan import ReopenedPlan, reopen_plan
-from hepatica.workflows.replay_plan import FixedClock, read_manifest, require_equal, to_run_time
+from hepatica.workflows.replay_plan import (
+    FixedClock,
+    read_manifest,
+    require_equal,
+    require_own_outputs,
+    to_run_time,
+)
 from hepatica.workflows.simulate_plan_spread import open_pool, simulate_case_spread, start_case_work
 from hepatica.workflows.spread_document import to_spread_document
 from hepatica.workflows.spread_request import SpreadRequest
@@ -149,10 +155,12 @@ def replay_spread(
     Raises
     ------
     ReplayMismatchError
-        If an input has changed, or an output comes out different; says which.
+        If a file of the folder is not the one the manifest names, an input has changed, or an output comes out
+        different; says which.
     """
     _require_apart(folder, out)
     manifest = read_manifest(folder, ports=ports)
+    require_own_outputs(manifest, folder=folder, ports=ports)
     try:
         request = SpreadRequest.from_parameters(manifest["parameters"])
         plan = Path(manifest["sources"]["plan"])

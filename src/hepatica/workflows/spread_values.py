@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import Executor
 from contextlib import AbstractContextManager
@@ -96,6 +97,11 @@ class LesionSpread:
     def lesion_id(self) -> str:
         """Its lesion."""
         return self.site.lesion.lesion_id
+
+    @property
+    def placed_ml(self) -> float:
+        """What its deposits hold: less than is planned where a part found no place."""
+        return math.fsum(one.deposit.volume_ml for one in self.site.deposits)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)

@@ -10,7 +10,7 @@ from hepatica.core.progress import Progress
 from hepatica.imaging.mask import Mask
 from hepatica.lesions.describe import read_lesion_tables
 from hepatica.lesions.instances import split_segments
-from hepatica.lesions.lesion import ViablePart
+from hepatica.lesions.lesion import ALL_NECROTIC, ViablePart
 from hepatica.lesions.viable import derive_viable, read_viable_label
 from hepatica.lesions.volume import find_union
 from hepatica.workflows.read_case import Case
@@ -32,7 +32,7 @@ def find_viable_parts(
     for number, part in enumerate(parts):
         progress.check_cancelled()
         answer = read_viable_label(part.mask, viable=viable_label, necrosis=necrosis_label)
-        if isinstance(answer, NotEvaluable):
+        if isinstance(answer, NotEvaluable) and answer != ALL_NECROTIC:
             answer = derive_viable(
                 part.mask,
                 venous=case.image.volume,
@@ -51,6 +51,14 @@ def _unite(segments: tuple[LabelledSegment, ...]) -> Mask | None:
 
 
 def _explain(label: str, answer: ViablePart | NotEvaluable) -> Finding:
+    if answer == ALL_NECROTIC:
+        return Finding(
+            rule="lesions.all_necrotic",
+            severity=Severity.WARNING,
+            message="The label of necrosis covers the whole lesion: no viable tumour is left, and none of it is "
+            "injected. If that is not meant, correct the label.",
+            subject=label,
+        )
     if isinstance(answer, NotEvaluable):
         return Finding(
             rule="lesions.viable_not_evaluable",

@@ -6,13 +6,13 @@ not depend on where.
 
 from __future__ import annotations
 
-import multiprocessing
 import os
 import signal
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import Executor, ProcessPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
 from contextlib import contextmanager
+from multiprocessing.context import SpawnContext, SpawnProcess
 from typing import Any, Final
 
 from hepatica.core.errors import ComputeError, InputError
@@ -66,8 +66,25 @@ def open_executor(*, workers: int = 1, scheduler: str = "") -> Iterator[Executor
     pool = LocalPool(workers)
     try:
         yield pool
+    except BaseException:
+        pool.end_processes()
+        raise
     finally:
         pool.shutdown(wait=True, cancel_futures=True)
+
+
+class _NotingContext(SpawnContext):
+    """Notes the processes it makes."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.made: list[SpawnProcess] = []
+
+    def Process(self, *args: Any, **kwargs: Any) -> SpawnProcess:  # type: ignore[override]
+        """Make a process."""
+        process = SpawnProcess(*args, **kwargs)
+        self.made.append(process)
+        return process
 
 
 class LocalPool(ProcessPoolExecutor):
@@ -80,7 +97,18 @@ class LocalPool(ProcessPoolExecutor):
     """
 
     def __init__(self, workers: int) -> None:
-        super().__init__(workers, mp_context=multiprocessing.get_context("spawn"), initializer=start_worker)
+        self._context = _NotingContext()
+        super().__init__(workers, mp_context=self._context, initializer=start_worker)
+
+    def end_processes(self) -> None:
+        """End every process at once; nobody waits for an answer any more.
+
+        An interrupt while a process is being started leaves one that the library does not know of: it would be told
+        nothing, and waited for at the end of the program.
+        """
+        for process in self._context.made:
+            if process.pid is not None and process.is_alive():
+                process.terminate()
 
     def map(
         self,

@@ -157,6 +157,12 @@ def _say_alternative(one: AlternativeSpread) -> str:
     return f"{head}: viable tumour reached {reached}; drug in viable tumour {viable}"
 
 
+def _say_placed(lesion: LesionSpread) -> str:
+    placed, planned = to_ml_words(lesion.placed_ml), to_ml_words(lesion.injection.volume_ml)
+    of_planned = "" if placed == planned else f" of the planned {planned}"
+    return f"{placed}{of_planned} in {len(lesion.site.deposits)} deposits"
+
+
 def _derive_lesion(lesion: LesionSpread, spread: PlanSpread) -> LesionSpreadView:
     outcome = lesion.outcome
     held = None if isinstance(outcome, NotEvaluable) else outcome
@@ -164,7 +170,7 @@ def _derive_lesion(lesion: LesionSpread, spread: PlanSpread) -> LesionSpreadView
     return LesionSpreadView(
         lesion_id=lesion.lesion_id,
         not_applicable=outcome.reason if isinstance(outcome, NotEvaluable) else "",
-        planned=f"{to_ml_words(lesion.injection.volume_ml)} in {len(lesion.site.deposits)} deposits",
+        planned=_say_placed(lesion),
         reached=ABSENT if held is None else say_band(held.covered),
         reached_words="" if held is None else _say_reached(held, lesion.unit),
         retained=() if held is None else _derive_retained(held),

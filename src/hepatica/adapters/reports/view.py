@@ -317,6 +317,7 @@ def _derive_lesion_row(lesion: Lesion, plan: Plan) -> LesionRow:
     )
     injected = injection is not None and injection.volume_ml > 0
     planned, dose, undelivered = _say_amounts(injection)
+    unreachable = {path.lesion_id for path in plan.paths if path.best is None}
     rounder = not isinstance(short, NotEvaluable) and short.length_mm > lesion.longest_diameter.length_mm
     return LesionRow(
         lesion_id=lesion.lesion_id,
@@ -336,7 +337,7 @@ def _derive_lesion_row(lesion: Lesion, plan: Plan) -> LesionRow:
         undelivered=undelivered,
         order=str(injection.rank) if injection is not None and injection.rank else ABSENT,
         puncture=", ".join(p.puncture_id for p in plan.punctures if lesion.lesion_id in p.lesion_ids)
-        or "no path",
+        or ("no path" if lesion.lesion_id in unreachable else ABSENT),
         injected=injected,
         is_new=bool(lesion.is_new),
         neighbours=tuple(

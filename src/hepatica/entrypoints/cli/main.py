@@ -300,8 +300,16 @@ def _stop(number: int, frame: object) -> None:
     raise _Stopped(number)
 
 
+def _interrupt(number: int, frame: object) -> None:
+    # The same of Ctrl-C: pressed twice it would leave processes of a pool, and wait for them for ever.
+    signal.signal(number, signal.SIG_IGN)
+    raise KeyboardInterrupt
+
+
 def _listen() -> None:
     """Let a request to end pass through the code like Ctrl-C does, unless the caller has it ignored."""
+    if signal.getsignal(signal.SIGINT) is signal.default_int_handler:
+        signal.signal(signal.SIGINT, _interrupt)
     for name in ("SIGTERM", "SIGHUP"):
         number = getattr(signal, name, None)
         if number is not None and signal.getsignal(number) is signal.SIG_DFL:

@@ -142,8 +142,10 @@ def _print_lesion(lesion: LesionSpread) -> None:
     from hepatica.core.findings import NotEvaluable, Severity
 
     outcome = lesion.outcome
+    placed, planned = f"{lesion.placed_ml:.3f} mL", f"{lesion.injection.volume_ml:.3f} mL"
+    of_planned = "" if placed == planned else f" of the planned {lesion.injection.volume_ml:g} mL"
     typer.echo(
-        f"\n{lesion.lesion_id}: {lesion.injection.volume_ml:g} mL in {len(lesion.site.deposits)} deposits"
+        f"\n{lesion.lesion_id}: {lesion.placed_ml:g} mL{of_planned} in {len(lesion.site.deposits)} deposits"
     )
     if isinstance(outcome, NotEvaluable):
         typer.echo(f"   not applicable: {outcome.reason}")

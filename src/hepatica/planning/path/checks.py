@@ -56,13 +56,15 @@ def check_path(puncture: Puncture, scene: Scene) -> tuple[Finding, ...]:
     findings: list[Finding] = []
     for track in puncture.tracks:
         lesion_id = track.deposits[0].lesion_id if track.deposits else puncture.lesion_ids[0]
-        way = np.asarray(track.tip_lps_mm, float) - np.asarray(puncture.entry_lps_mm, float)
-        if not np.isfinite(way).all() or float(np.linalg.norm(way)) < LENGTH_TOLERANCE_MM:
-            raise GeometryError(
-                expected="an entry and a tip that differ",
-                given=f"a way of {way.tolist()} mm",
-                where=puncture.puncture_id,
-            )
+        pivot = puncture.pivot_lps_mm
+        bends = [puncture.entry_lps_mm, *([] if pivot is None else [pivot]), track.tip_lps_mm]
+        for way in np.diff(np.array(bends, float), axis=0):
+            if not np.isfinite(way).all() or float(np.linalg.norm(way)) < LENGTH_TOLERANCE_MM:
+                raise GeometryError(
+                    expected="an entry, a coaxial tip where there is one, and a tip that differ",
+                    given=f"a way of {way.tolist()} mm",
+                    where=puncture.puncture_id,
+                )
         tissue = scene.paint_target(lesion_id)
         findings.extend(_check_track(puncture, track, scene, tissue=tissue, lesion_id=lesion_id))
     findings.extend(_check_deposits(puncture, scene))
@@ -86,9 +88,14 @@ def _check_track(
     rule = scene.limits["redirect_max"]
     if turn > rule.number + ANGLE_TOLERANCE_DEG:
         yield _hard(rule, measure, turn, "The inner needle turns too far at the coaxial tip.")
-    index = tuple(np.floor(scene.grid.to_index(pivot) + 0.5).astype(int))
-    if tissue[index] & kernels.CODE_MASK != kernels.CODE_LIVER:
+    index = np.floor(scene.grid.to_index(pivot) + 0.5).astype(int)
+    in_scan = bool((index >= 0).all() and (index < tissue.shape).all())
+    if not in_scan or tissue[tuple(index)] & kernels.CODE_MASK != kernels.CODE_LIVER:
         yield _hard(rule, measure, turn, "The coaxial tip does not lie in liver.", name="pivot_in_liver")
+    outer_mm = float(np.linalg.norm(pivot - puncture.entry_lps_mm)) - LENGTH_TOLERANCE_MM
+    if any(run.tissue is TissueClass.TARGET and run.from_mm < outer_mm for run in measure.runs):
+        message = "The coaxial needle does not end short of the lesion."
+        yield _hard(rule, measure, turn, message, name="pivot_short_of_lesion")
 
 
 def check_measure(measure: TrackMeasure, scene: Scene) -> tuple[Finding, ...]:

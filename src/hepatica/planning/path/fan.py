@@ -185,7 +185,7 @@ def list_pivots(puncture: Puncture, scene: Scene) -> list[FloatArray]:
 def list_fan_tracks(
     puncture: Puncture, scene: Scene, *, lesion_id: str, pivot_lps_mm: FloatArray
 ) -> list[FanTrack]:
-    """Return the tracks from a pivot that keep every hard limit and the redirection limit."""
+    """Return the tracks from a pivot that keep every hard limit and the redirection limit, away from the scan's end."""
     tissue = scene.paint_target(lesion_id)
     tips = choose_targets(scene.find_lesion(lesion_id)[1], limits=scene.limits, outer=True)
     result = []
@@ -202,6 +202,9 @@ def list_fan_tracks(
             tip_lps_mm=tip,
         )
         if sum(run.tissue is TissueClass.TARGET for run in measure.runs) != 1:
+            continue
+        # What lies beyond the scan cannot be judged: no error of a path, but never a first choice either.
+        if measure.face_distance_mm < scene.largest_margin_mm:
             continue
         if any(finding.severity is Severity.ERROR for finding in check_measure(measure, scene)):
             continue

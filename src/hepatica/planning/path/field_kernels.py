@@ -183,7 +183,10 @@ def fill_slack(
 
 @compiled
 def begin_march(p: FloatArray, q: FloatArray, corner: FloatArray, cell: float, lane: FloatArray) -> None:
-    """Fill a lane with a path from ``p`` to ``q``, in cells from the field's corner; see `march_paths`."""
+    """Fill a lane with a path from ``p`` to ``q``, in cells from the field's corner; see `march_paths`.
+
+    A path that does not end is given a negative length.
+    """
     lane[LENGTH] = math.sqrt((q[0] - p[0]) ** 2 + (q[1] - p[1]) ** 2 + (q[2] - p[2]) ** 2)
     lane[AT_MM] = 0.0
     for axis in range(3):
@@ -191,6 +194,8 @@ def begin_march(p: FloatArray, q: FloatArray, corner: FloatArray, cell: float, l
         lane[START + axis], lane[WAY + axis] = (p[axis] - corner[axis]) / cell, u
         lane[PER_CELL + axis] = 1.0 / u if u != 0.0 else 1e30
         lane[FACE + axis] = 1.0 if u >= 0.0 else 0.0
+    if not lane[LENGTH] < np.inf:
+        lane[LENGTH] = -1.0
 
 
 @compiled
@@ -229,7 +234,8 @@ def march_paths(
                 n = number[w] = begun
                 begun += 1
                 begin_march(starts[start_of[n]], ends[end_of[n]], corner, cell, lanes[w])
-                free[w] = True
+                # Without a length it is undecided at once; else a march to NaN would never end.
+                free[w] = lanes[w, LENGTH] >= 0.0
             t, length = lanes[w, AT_MM], lanes[w, LENGTH]
             if t > length + beyond or (t > length and not free[w]):
                 classes[n] = FREE if free[w] else UNDECIDED

@@ -28,6 +28,8 @@ LOWEST: Final = field_kernels.SURE_HIT + 1
 MARCH_PARTS: Final = 16
 MARCH_PART: Final = 4096
 """Paths are dealt to threads in so many parts, of at least so many."""
+MOST_WINDOW: Final = 120
+"""Cells: squares of more do not fit. Nothing farther is certain, which leaves paths under wider margins undecided."""
 ROUNDING: Final = 1e-9
 """A voxel that reaches into a cell by less (in voxels) only touches it; its face belongs to the next too."""
 
@@ -118,7 +120,7 @@ def derive_squared_distance(
     mask
         Bits that count.
     window
-        Cells up to which distances matter, at most 120.
+        Cells up to which distances matter, at most `MOST_WINDOW`.
     gap
         0 for centre to centre; 1 for the smallest distance between the boxes of two cells.
     """
@@ -198,22 +200,26 @@ def _derive_parts(
 
     def work(part: tuple[float, int, bool]) -> None:
         needed, layers, whole = part
-        window = math.ceil((needed if whole else needed + SLACK_CAP_MM) / edge)
+        window = _find_window(needed if whole else needed + SLACK_CAP_MM, edge_mm=edge)
         fields[part] = derive_squared_distance(
             cells.every if whole else cells.some, mask=layers, window=window, gap=0 if whole else 1
         )
 
     spread_over_threads(work, [(*group, whole) for group in groups for whole in (False, True)])
     for needed, layers in groups:
-        window = math.ceil((needed + SLACK_CAP_MM) / edge)
+        window = _find_window(needed + SLACK_CAP_MM, edge_mm=edge)
         room = np.floor((np.sqrt(np.arange(window * window + 1)) * edge - needed) * UNITS_PER_MM)
         table = np.clip(room, LOWEST, SLACK_CAP_MM * UNITS_PER_MM).astype(np.int8)
         part = parts[needed, layers] = np.empty(cells.some.shape, np.int8, order="F")
-        below = math.ceil(needed * needed / edge**2 - ROUNDING)
+        below = min(math.ceil(needed * needed / edge**2 - ROUNDING), field_kernels.FAR)
         field_kernels.fill_slack(
             fields[needed, layers, False], table, fields[needed, layers, True], below, part
         )
     return parts
+
+
+def _find_window(reach_mm: float, *, edge_mm: float) -> int:
+    return min(math.ceil(reach_mm / edge_mm), MOST_WINDOW)
 
 
 def classify_paths(

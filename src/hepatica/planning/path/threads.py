@@ -53,8 +53,8 @@ def _run_parts(work: Callable[[T], None], parts: Sequence[T], *, count: int) -> 
 class _Spare:
     """Processors that nobody uses, and items that nobody has begun."""
 
-    def __init__(self, *, items: int) -> None:
-        self._waiting, self._free = items, 0
+    def __init__(self, *, items: int, processors: int) -> None:
+        self._waiting, self._free = items, max(0, processors - items)
         self._lock = threading.Lock()
 
     def begin(self) -> None:
@@ -116,7 +116,7 @@ def map_over_threads(
     count = min(len(items), os.cpu_count() or 1)
     if count <= 1:
         return [work(item, progress) for item in items]
-    watch, spare = _Watch(), _Spare(items=len(items))
+    watch, spare = _Watch(), _Spare(items=len(items), processors=os.cpu_count() or 1)
 
     def run(item: T) -> R:
         _own.spare = spare
