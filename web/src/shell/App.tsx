@@ -5,6 +5,7 @@ import { useHashLocation } from "wouter/use-hash-location";
 import { noteProof } from "../api/provider";
 import type { Me } from "../api/session";
 import { Notices } from "../ui/Notices";
+import { Page } from "../ui/Page";
 import { Empty, Failure, Loading } from "../ui/States";
 import { Boundary } from "./Boundary";
 import { LinkPage } from "./LinkPage";
@@ -91,13 +92,17 @@ function Pages({ me }: { me: Me }) {
     <Shell page={page} patientId={params["patientId"] ?? ""}>
       <Boundary at={here}>
         {page === null ? (
-          <Empty title="There is no such page">The address may be mistyped, or the item was removed.</Empty>
+          <Page title="There is no such page">
+            <Empty title={here}>The address may be mistyped, or the item was removed.</Empty>
+          </Page>
         ) : mayOpen(page, me) ? (
           <Suspense fallback={<Loading what="the page" />}>
             <page.Component key={here} params={params} />
           </Suspense>
         ) : (
-          <Empty title="This page is not for your role">Ask the administrator if you need it.</Empty>
+          <Page title={page.title}>
+            <Empty title="This page is not for your role">Ask the administrator if you need it.</Empty>
+          </Page>
         )}
       </Boundary>
     </Shell>

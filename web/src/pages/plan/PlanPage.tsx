@@ -1,4 +1,5 @@
 import { Suspense, lazy, useCallback, useMemo, useState } from "react";
+import { Link } from "wouter";
 import { useChange, useItem } from "../../api/items";
 import { useMay } from "../../shell/me";
 import type { Params } from "../../shell/pages";
@@ -6,7 +7,9 @@ import { useShortcut } from "../../shell/shortcuts";
 import { Badge } from "../../ui/Badge";
 import { Button } from "../../ui/Button";
 import { useNotice } from "../../ui/Notices";
-import { Failure, Loading } from "../../ui/States";
+import { Page } from "../../ui/Page";
+import { Panel } from "../../ui/Panel";
+import { Empty, Failure, Loading } from "../../ui/States";
 import { quantity } from "../../ui/numbers";
 import type { Mode, Window } from "../../viewer/planes";
 import type { Point } from "../../viewer/space";
@@ -48,6 +51,7 @@ export default function PlanPage({ params }: { params: Params }) {
   const plan = usePlanDocument(planId);
   const item = useItem<PlanValues>("plan", planId);
   const error = scene.error ?? plan.error ?? item.error;
+  if (plan.data?.simulated) return <Simulated notice={plan.data.simulated} patientId={params["patientId"] ?? ""} />;
   if (error) {
     return (
       <div className={styles.waits}>
@@ -64,6 +68,19 @@ export default function PlanPage({ params }: { params: Params }) {
   }
   if (!scene.data || !plan.data || !item.data) return <Loading what="the plan" />;
   return <Ready scene={scene.data} plan={plan.data} values={item.data.item.values} etag={item.data.etag} />;
+}
+
+/** A plan of the demonstration's cohort has amounts and a day, and no scan to look at. */
+function Simulated({ notice, patientId }: { notice: string; patientId: string }) {
+  return (
+    <Page title="Plan">
+      <Panel>
+        <Empty title="A simulated plan, without images" action={<Link href={`/patient/${patientId}/day`}>Days of injection</Link>}>
+          {notice}
+        </Empty>
+      </Panel>
+    </Page>
+  );
 }
 
 function Ready({ scene, plan, values, etag }: { scene: Scene; plan: PlanDocument; values: PlanValues; etag: string }) {

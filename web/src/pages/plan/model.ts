@@ -104,6 +104,8 @@ export interface LesionPath {
 }
 
 export interface PlanDocument {
+  /** Why it is none of a real patient; only in the demonstration's cohort. */
+  simulated?: string;
   plan_id: string;
   status: "cleared" | "not_cleared";
   missing_structures: string[];
