@@ -41,6 +41,20 @@ export function ItemChecks({ item, title, fields = [], hasSource = true }: Props
   const about = { item, title, fields, onClose: () => setDialog(null) };
   return (
     <span className={styles.checks} data-checks={item.item_id} data-open={open} data-verified={verified.held.length}>
+      {mayAsk || mayVerify ? (
+        <span className={styles.acts}>
+          {mayAsk ? (
+            <Button look="quiet" className={styles.act} aria-label={`Ask about ${title}`} onClick={() => setDialog("ask")}>
+              Ask
+            </Button>
+          ) : null}
+          {mayVerify ? (
+            <Button look="quiet" className={styles.act} aria-label={`Verify ${title} against the source`} onClick={() => setDialog("verify")}>
+              Verify
+            </Button>
+          ) : null}
+        </span>
+      ) : null}
       {open > 0 ? (
         <Link className={styles.open ?? ""} href="/queries" aria-label={`${open} open ${open === 1 ? "query" : "queries"} about ${title}`}>
           {open} open {open === 1 ? "query" : "queries"}
@@ -54,20 +68,6 @@ export function ItemChecks({ item, title, fields = [], hasSource = true }: Props
       {verified.changed.length > 0 ? (
         <span title={`Others now than when they were verified: ${verified.changed.map(label).join(", ")}`}>
           <Badge tone="caution">changed since verified</Badge>
-        </span>
-      ) : null}
-      {mayAsk || mayVerify ? (
-        <span className={styles.acts}>
-          {mayAsk ? (
-            <Button look="quiet" className={styles.act} aria-label={`Ask about ${title}`} onClick={() => setDialog("ask")}>
-              Ask
-            </Button>
-          ) : null}
-          {mayVerify ? (
-            <Button look="quiet" className={styles.act} aria-label={`Verify ${title} against the source`} onClick={() => setDialog("verify")}>
-              Verify
-            </Button>
-          ) : null}
         </span>
       ) : null}
       {dialog === "ask" ? <AskDialog {...about} /> : null}
@@ -100,7 +100,7 @@ function AskDialog({ item, title, fields, onClose }: Dialogue) {
         say("The query was asked; the site answers it on the page of queries");
       }}
     >
-      <div className={styles.form}>
+      <div className={styles.above}>
         <SelectField
           label="Field"
           empty="the entry as a whole"

@@ -117,7 +117,6 @@ export default function EventsPage({ params }: { params: Params }) {
                       title: <span className="visually-hidden">What can be done</span>,
                       cell: (row) => (
                         <>
-                          <ItemChecks item={row.item} title={`${text(row, "term")} of ${text(row, "start_date")}`} fields={FIELD_NAMES} />
                           {may && !row.item.locked ? (
                             <span className={styles.acts}>
                               <Button look="quiet" aria-label={`Change ${text(row, "term")} of ${text(row, "start_date")}`} onClick={() => setAsked(row.item as Item)}>
@@ -128,6 +127,7 @@ export default function EventsPage({ params }: { params: Params }) {
                               </Button>
                             </span>
                           ) : null}
+                          <ItemChecks item={row.item} title={`${text(row, "term")} of ${day(row.item.values.start_date as string)}`} fields={FIELD_NAMES} />
                         </>
                       ),
                     },

@@ -135,12 +135,12 @@ function TestPanel({ test, first, whole, may, onChange }: { test: Test; first: s
             title: <span className="visually-hidden">What can be done</span>,
             cell: (row) => (
               <>
-                <ItemChecks item={row.item} title={`${test.test_code} of ${String(row.item.values.date)}`} fields={FIELDS} />
                 {may && whole && !row.item.locked ? (
                   <Button look="quiet" aria-label={`Change ${test.test_code} of ${String(row.item.values.date)}`} onClick={() => onChange(row.item as Item)}>
                     Change
                   </Button>
                 ) : null}
+                <ItemChecks item={row.item} title={`${test.test_code} of ${day(row.item.values.date as string)}`} fields={FIELDS} />
               </>
             ),
           },

@@ -7,7 +7,8 @@ interface Told {
   action: string;
   reason: string;
   time_utc: string;
-  changes: ReadonlyArray<{ field: string; old: unknown; new: unknown }>;
+  /** Field, what it was, what it is. */
+  changes: ReadonlyArray<readonly [string, unknown, unknown]>;
 }
 
 /** Why a query was asked again, and the answer that did not do; nothing where that never was. */
@@ -16,9 +17,9 @@ export function AskedBefore({ queryId }: { queryId: string }) {
     queryKey: ["events", "query", queryId],
     queryFn: () => readDocument<{ events: Told[] }>(`/api/events/query/${queryId}?limit=500`),
   });
-  const again = trail.data?.events.filter((one) => one.changes.some((change) => change.field === "state" && change.new === "open" && change.old)) ?? [];
+  const again = trail.data?.events.filter((one) => one.changes.some(([field, before, now]) => field === "state" && now === "open" && before)) ?? [];
   return again.map((one) => {
-    const answer = one.changes.find((change) => change.field === "answer")?.old;
+    const answer = one.changes.find(([field]) => field === "answer")?.[1];
     return (
       <p key={one.number}>
         {answer ? `Answered before: ${String(answer)} ` : ""}Asked again {instant(one.time_utc)}: {one.reason}

@@ -149,7 +149,7 @@ export default function TimelinePage({ params }: { params: Params }) {
                       <span className={styles.state}>
                         <ItemChecks
                           item={{ kind: row.kind, item_id: row.item_id, patient_id: patientId, version: row.version }}
-                          title={`${LABELS[row.kind] ?? row.kind} ${[tell(row), row.date].filter(Boolean).join(", ")}`.trim()}
+                          title={`${LABELS[row.kind] ?? row.kind} ${[tell(row), row.date ? day(row.date) : ""].filter(Boolean).join(", ")}`.trim()}
                           hasSource={SOURCED.has(row.kind)}
                         />
                         {state && !row.values["labels_of"] ? <Badge {...(TONES[state] ? { tone: TONES[state] } : {})}>{words(state)}</Badge> : null}

@@ -92,16 +92,16 @@ export default function VisitsPage({ params }: { params: Params }) {
                       cell: (row) =>
                         row.item_id ? (
                           <>
-                            <ItemChecks
-                              item={{ kind: "visit", item_id: row.item_id, patient_id: patientId, version: row.version }}
-                              title={`${row.name} ${row.number ?? "(unscheduled)"}`}
-                              fields={fields}
-                            />
                             {may && !row.locked ? (
                               <Button look="quiet" aria-label={`Change ${row.name} ${row.number}`} onClick={() => setAsked({ itemId: row.item_id, initial: {} })}>
                                 Change
                               </Button>
                             ) : null}
+                            <ItemChecks
+                              item={{ kind: "visit", item_id: row.item_id, patient_id: patientId, version: row.version }}
+                              title={`${row.name} ${row.number ?? "(unscheduled)"}`}
+                              fields={fields}
+                            />
                           </>
                         ) : null,
                     },
