@@ -3,6 +3,7 @@ import { useQuery } from "@tanstack/react-query";
 import { type FormEvent, type ReactNode, useId, useState } from "react";
 import { useChange } from "../api/items";
 import { holdsProof, leaveForProof, readWays, spendProof } from "../api/provider";
+import { Problem } from "../api/problem";
 import { Button } from "../ui/Button";
 import { Dialog } from "../ui/Dialog";
 import { AreaField, TextField } from "../ui/Field";
@@ -44,7 +45,8 @@ export function SignDialog({ title, kind, itemId, etag, meaning, children, onClo
       say("The signature was made");
       onClose();
     } catch (problem) {
-      setError(problem);
+      const isPassword = problem instanceof Problem && problem.status === 401 && password !== "";
+      setError(isPassword ? new Problem(401, { expected: "your password", given: "another", where: "signature", action: "type it once more" }) : problem);
       setPassword("");
     }
   }
@@ -71,7 +73,7 @@ export function SignDialog({ title, kind, itemId, etag, meaning, children, onClo
             <p>You come back to this page. Or, if you have a password here:</p>
           </>
         ) : null}
-        <TextField label="Your password, once more" type="password" autoComplete="current-password" autoFocus value={password} onChange={(event) => setPassword(event.target.value)} />
+        <TextField label="Your password, once more" type="password" autoComplete="current-password" autoFocus value={password} onChange={(event) => { setPassword(event.target.value); setError(null); }} />
       </form>
       {error ? <Failure error={error} /> : null}
     </Dialog>

@@ -1,4 +1,5 @@
 import { useQuery } from "@tanstack/react-query";
+import { Fragment } from "react";
 import { readDocument } from "../../api/client";
 import { instant } from "../../ui/numbers";
 
@@ -21,9 +22,12 @@ export function AskedBefore({ queryId }: { queryId: string }) {
   return again.map((one) => {
     const answer = one.changes.find(([field]) => field === "answer")?.[1];
     return (
-      <p key={one.number}>
-        {answer ? `Answered before: ${String(answer)} ` : ""}Asked again {instant(one.time_utc)}: {one.reason}
-      </p>
+      <Fragment key={one.number}>
+        {answer ? <p>Answer then: {String(answer)}</p> : null}
+        <p>
+          Asked again {instant(one.time_utc)}: {one.reason}
+        </p>
+      </Fragment>
     );
   });
 }

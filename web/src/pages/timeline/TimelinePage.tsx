@@ -147,11 +147,13 @@ export default function TimelinePage({ params }: { params: Params }) {
                         )}
                       </span>
                       <span className={styles.state}>
-                        <ItemChecks
-                          item={{ kind: row.kind, item_id: row.item_id, patient_id: patientId, version: row.version }}
-                          title={`${LABELS[row.kind] ?? row.kind} ${[tell(row), row.date ? day(row.date) : ""].filter(Boolean).join(", ")}`.trim()}
-                          hasSource={SOURCED.has(row.kind)}
-                        />
+                        <span className={styles.checks}>
+                          <ItemChecks
+                            item={{ kind: row.kind, item_id: row.item_id, patient_id: patientId, version: row.version }}
+                            title={`${LABELS[row.kind] ?? row.kind} ${[tell(row), row.date ? day(row.date) : ""].filter(Boolean).join(", ")}`.trim()}
+                            hasSource={SOURCED.has(row.kind)}
+                          />
+                        </span>
                         {state && !row.values["labels_of"] ? <Badge {...(TONES[state] ? { tone: TONES[state] } : {})}>{words(state)}</Badge> : null}
                         {row.kind === "scan" && WAITS.has(state) && mayImport ? (
                           <>
