@@ -14,6 +14,7 @@ const DOOR_PATHS = ["/api/login", "/api/logout", "/api/password", "/api/me"];
 /** Send a request; after the end of a session it waits for a new login and is sent again. */
 export async function sendPatiently(request: Request): Promise<Response> {
   const isDoor = DOOR_PATHS.includes(new URL(request.url).pathname);
+  const isSignature = request.method === "POST" && new URL(request.url).pathname.startsWith("/api/signatures/");
   sayCalendar(request);
   for (;;) {
     const spare = request.clone();
@@ -25,9 +26,18 @@ export async function sendPatiently(request: Request): Promise<Response> {
       throw new Unreachable();
     }
     if (answer.status !== 401 || isDoor) return answer;
+    // A signature is refused so when its password is wrong: the session goes on.
+    if (isSignature && (await isLoggedIn())) return answer;
     await door.waitForLogin();
     request = spare;
   }
+}
+
+async function isLoggedIn(): Promise<boolean> {
+  return fetch("/api/me", { headers: CSRF_HEADER }).then(
+    (answer) => answer.ok,
+    () => false,
+  );
 }
 
 export const client = createClient<paths>({ headers: CSRF_HEADER, fetch: sendPatiently });

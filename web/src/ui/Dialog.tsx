@@ -98,7 +98,7 @@ export function ReasonDialog({ title, children, action, optional, danger, label,
         </>
       }
     >
-      <form id={form} onSubmit={(event) => void send(event)}>
+      <form id={form} className={styles.asked} onSubmit={(event) => void send(event)}>
         {children}
         <AreaField
           label={label ?? (optional ? "Reason (may be empty)" : "Reason")}

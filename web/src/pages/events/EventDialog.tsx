@@ -14,6 +14,22 @@ const OUTCOMES = [
   "UNKNOWN",
 ].map((value) => ({ value, label: value.toLowerCase() }));
 
+/** How this page names the fields of an event. */
+export const FIELD_NAMES = [
+  { name: "term", label: "Term as reported" },
+  { name: "ctcae_term", label: "CTCAE term" },
+  { name: "grade", label: "Grade" },
+  { name: "start_date", label: "Start" },
+  { name: "end_date", label: "End" },
+  { name: "relation_to_agent", label: "Related to the agent" },
+  { name: "relation_to_procedure", label: "Related to the procedure" },
+  { name: "outcome", label: "Outcome" },
+  { name: "became_aware_time", label: "Site became aware" },
+  { name: "reported_time", label: "Reported to the sponsor" },
+  { name: "serious", label: "Serious" },
+  { name: "note", label: "Note" },
+] as const;
+
 /** Enter or change an adverse event; terms are looked for while typing, with the grades that each can have. */
 export function EventDialog({ patientId, held, onClose }: { patientId: string; held?: Item; onClose: () => void }) {
   const terms = useQuery({

@@ -4,6 +4,7 @@ import { client, unwrap } from "../../api/client";
 import { type Item, useChange } from "../../api/items";
 import type { components } from "../../api/schema";
 import type { Params } from "../../shell/pages";
+import { ItemChecks } from "../../shell/ItemChecks";
 import { useMay } from "../../shell/me";
 import { useShortcut } from "../../shell/shortcuts";
 import { Badge, type Tone } from "../../ui/Badge";
@@ -16,7 +17,7 @@ import { Panel } from "../../ui/Panel";
 import { Answered, Empty } from "../../ui/States";
 import { Table } from "../../ui/Table";
 import { day, instant, quantity } from "../../ui/numbers";
-import { EventDialog } from "./EventDialog";
+import { EventDialog, FIELD_NAMES } from "./EventDialog";
 import styles from "./Events.module.css";
 
 type Row = components["schemas"]["EventRow"];
@@ -114,17 +115,21 @@ export default function EventsPage({ params }: { params: Params }) {
                     {
                       name: "act",
                       title: <span className="visually-hidden">What can be done</span>,
-                      cell: (row) =>
-                        may && !row.item.locked ? (
-                          <span className={styles.acts}>
-                            <Button look="quiet" aria-label={`Change ${text(row, "term")} of ${text(row, "start_date")}`} onClick={() => setAsked(row.item as Item)}>
-                              Change
-                            </Button>
-                            <Button look="quiet" aria-label={`Remove ${text(row, "term")} of ${text(row, "start_date")}`} onClick={() => setRemoved(row)}>
-                              Remove
-                            </Button>
-                          </span>
-                        ) : null,
+                      cell: (row) => (
+                        <>
+                          {may && !row.item.locked ? (
+                            <span className={styles.acts}>
+                              <Button look="quiet" aria-label={`Change ${text(row, "term")} of ${text(row, "start_date")}`} onClick={() => setAsked(row.item as Item)}>
+                                Change
+                              </Button>
+                              <Button look="quiet" aria-label={`Remove ${text(row, "term")} of ${text(row, "start_date")}`} onClick={() => setRemoved(row)}>
+                                Remove
+                              </Button>
+                            </span>
+                          ) : null}
+                          <ItemChecks item={row.item} title={`${text(row, "term")} of ${day(row.item.values.start_date as string)}`} fields={FIELD_NAMES} />
+                        </>
+                      ),
                     },
                   ]}
                 />

@@ -4,6 +4,7 @@ import { client, unwrap } from "../../api/client";
 import type { Item } from "../../api/items";
 import type { components } from "../../api/schema";
 import type { Params } from "../../shell/pages";
+import { ItemChecks } from "../../shell/ItemChecks";
 import { useMay } from "../../shell/me";
 import { useShortcut } from "../../shell/shortcuts";
 import { Badge, type Tone } from "../../ui/Badge";
@@ -132,12 +133,16 @@ function TestPanel({ test, first, whole, may, onChange }: { test: Test; first: s
           {
             name: "act",
             title: <span className="visually-hidden">What can be done</span>,
-            cell: (row) =>
-              may && whole && !row.item.locked ? (
-                <Button look="quiet" aria-label={`Change ${test.test_code} of ${String(row.item.values.date)}`} onClick={() => onChange(row.item as Item)}>
-                  Change
-                </Button>
-              ) : null,
+            cell: (row) => (
+              <>
+                {may && whole && !row.item.locked ? (
+                  <Button look="quiet" aria-label={`Change ${test.test_code} of ${String(row.item.values.date)}`} onClick={() => onChange(row.item as Item)}>
+                    Change
+                  </Button>
+                ) : null}
+                <ItemChecks item={row.item} title={`${test.test_code} of ${day(row.item.values.date as string)}`} fields={FIELDS} />
+              </>
+            ),
           },
         ]}
       />

@@ -10,6 +10,7 @@ import { Page } from "../../ui/Page";
 import { Panel } from "../../ui/Panel";
 import { Answered, Empty } from "../../ui/States";
 import { Table } from "../../ui/Table";
+import { AskedBefore } from "./AskedBefore";
 
 interface QueryValues {
   about_kind: string;
@@ -24,6 +25,8 @@ const STATES = ["open", "answered", "closed"] as const;
 const TONES: Record<QueryValues["state"], Tone> = { open: "caution", answered: "good", closed: "quiet" };
 
 type Step = "answer" | "closing" | "reopening";
+/** Where the entries of a kind are shown; others stand on the timeline. */
+const PARTS: Record<string, string> = { adverse_event: "/events", laboratory: "/labs", visit: "/visits" };
 const STEPS: Record<Step, { title: string; action: string; field: "answer" | "reason"; optional: boolean; done: string }> = {
   answer: { title: "Answer the query", action: "Answer", field: "answer", optional: false, done: "The query was answered" },
   closing: { title: "Close the query", action: "Close", field: "reason", optional: true, done: "The query was closed" },
@@ -79,7 +82,11 @@ export default function QueriesPage() {
                   {
                     name: "about",
                     title: "About",
-                    cell: (row) => [row.values.about_kind, row.values.about_field].filter(Boolean).join(", ").replaceAll("_", " "),
+                    cell: (row) => (
+                      <Link href={`/patient/${row.patient_id}${PARTS[row.values.about_kind] ?? ""}`}>
+                        {[row.values.about_kind, row.values.about_field].filter(Boolean).join(", ").replaceAll("_", " ")}
+                      </Link>
+                    ),
                   },
                   { name: "question", title: "Question", cell: (row) => row.values.question },
                   { name: "answer", title: "Answer", cell: (row) => row.values.answer ?? "–" },
@@ -110,7 +117,7 @@ export default function QueriesPage() {
           title={STEPS[asked.step].title}
           action={STEPS[asked.step].action}
           optional={STEPS[asked.step].optional}
-          label={asked.step === "answer" ? "Answer" : undefined}
+          label={asked.step === "answer" ? "Answer" : asked.step === "reopening" ? "What is missing" : undefined}
           onClose={() => setAsked(null)}
           onDone={async (text) => {
             await change.mutateAsync({
@@ -123,6 +130,8 @@ export default function QueriesPage() {
           }}
         >
           <p>{asked.query.values.question}</p>
+          {asked.query.values.answer ? <p>Answer: {asked.query.values.answer}</p> : null}
+          <AskedBefore queryId={asked.query.item_id} />
         </ReasonDialog>
       ) : null}
     </Page>

@@ -4,6 +4,7 @@ import { Link } from "wouter";
 import { client, unwrap } from "../../api/client";
 import { useChange } from "../../api/items";
 import type { components } from "../../api/schema";
+import { ItemChecks } from "../../shell/ItemChecks";
 import { useMay } from "../../shell/me";
 import type { Params } from "../../shell/pages";
 import { Badge, type Tone } from "../../ui/Badge";
@@ -15,6 +16,7 @@ import { Panel } from "../../ui/Panel";
 import { Answered, Empty } from "../../ui/States";
 import { day, instant } from "../../ui/numbers";
 import { toCriterionLabel } from "../../ui/words";
+import { SignPanel } from "./SignPanel";
 import styles from "./TimelinePage.module.css";
 
 type Row = components["schemas"]["TimelineRow"];
@@ -39,6 +41,8 @@ const TONES: Record<string, Tone> = {
   open: "caution",
   rejected: "quiet",
 };
+/** Kinds that are entered from a source document. */
+const SOURCED = new Set(["visit", "consent", "adverse_event"]);
 const WAITS = new Set(["identity_differs", "suspected_burnt_in"]);
 
 function words(value: unknown): string {
@@ -143,6 +147,13 @@ export default function TimelinePage({ params }: { params: Params }) {
                         )}
                       </span>
                       <span className={styles.state}>
+                        <span className={styles.checks}>
+                          <ItemChecks
+                            item={{ kind: row.kind, item_id: row.item_id, patient_id: patientId, version: row.version }}
+                            title={`${LABELS[row.kind] ?? row.kind} ${[tell(row), row.date ? day(row.date) : ""].filter(Boolean).join(", ")}`.trim()}
+                            hasSource={SOURCED.has(row.kind)}
+                          />
+                        </span>
                         {state && !row.values["labels_of"] ? <Badge {...(TONES[state] ? { tone: TONES[state] } : {})}>{words(state)}</Badge> : null}
                         {row.kind === "scan" && WAITS.has(state) && mayImport ? (
                           <>
@@ -159,6 +170,7 @@ export default function TimelinePage({ params }: { params: Params }) {
           }
         </Answered>
       </Panel>
+      <SignPanel patientId={patientId} />
       {judged ? (
         <ReasonDialog
           title={judged.as === "acceptance" ? "Accept this scan" : "Reject this scan"}

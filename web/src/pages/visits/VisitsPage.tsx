@@ -5,6 +5,7 @@ import { areDatesMoved } from "../../api/dates";
 import { type Item, useItem } from "../../api/items";
 import type { components } from "../../api/schema";
 import type { Params } from "../../shell/pages";
+import { ItemChecks } from "../../shell/ItemChecks";
 import { useMay } from "../../shell/me";
 import { useShortcut } from "../../shell/shortcuts";
 import { Badge, type Tone } from "../../ui/Badge";
@@ -89,10 +90,19 @@ export default function VisitsPage({ params }: { params: Params }) {
                       name: "act",
                       title: <span className="visually-hidden">What can be done</span>,
                       cell: (row) =>
-                        !may || row.locked ? null : row.item_id ? (
-                          <Button look="quiet" aria-label={`Change ${row.name} ${row.number}`} onClick={() => setAsked({ itemId: row.item_id, initial: {} })}>
-                            Change
-                          </Button>
+                        row.item_id ? (
+                          <>
+                            {may && !row.locked ? (
+                              <Button look="quiet" aria-label={`Change ${row.name} ${row.number}`} onClick={() => setAsked({ itemId: row.item_id, initial: {} })}>
+                                Change
+                              </Button>
+                            ) : null}
+                            <ItemChecks
+                              item={{ kind: "visit", item_id: row.item_id, patient_id: patientId, version: row.version }}
+                              title={`${row.name} ${row.number ?? "(unscheduled)"}`}
+                              fields={fields}
+                            />
+                          </>
                         ) : null,
                     },
                   ]}
