@@ -4,7 +4,7 @@ import { Link } from "wouter";
 import { client, unwrap } from "../../api/client";
 import { useChange } from "../../api/items";
 import type { components } from "../../api/schema";
-import { useMay } from "../../shell/me";
+import { useMay, useMe } from "../../shell/me";
 import type { Params } from "../../shell/pages";
 import { Badge, type Tone } from "../../ui/Badge";
 import { Button } from "../../ui/Button";
@@ -15,6 +15,7 @@ import { Panel } from "../../ui/Panel";
 import { Answered, Empty } from "../../ui/States";
 import { day, instant } from "../../ui/numbers";
 import { toCriterionLabel } from "../../ui/words";
+import { Consents } from "./Consents";
 import styles from "./TimelinePage.module.css";
 
 type Row = components["schemas"]["TimelineRow"];
@@ -75,6 +76,8 @@ export default function TimelinePage({ params }: { params: Params }) {
     queryKey: ["timeline", patientId],
     queryFn: async () => unwrap(client.GET("/api/patient/{patient_id}/timeline", { params: { path: { patient_id: patientId } } })),
   });
+  const me = useMe();
+  const mayConsent = !me.blinded && ["consent.read", "study.read"].every((right) => me.rights.includes(right));
   const mayPlan = useMay("plan.write");
   const mayImport = useMay("scan.write");
   const mayAccept = useMay("identity.read") && mayImport;
@@ -159,6 +162,7 @@ export default function TimelinePage({ params }: { params: Params }) {
           }
         </Answered>
       </Panel>
+      {mayConsent ? <Consents patientId={patientId} /> : null}
       {judged ? (
         <ReasonDialog
           title={judged.as === "acceptance" ? "Accept this scan" : "Reject this scan"}
