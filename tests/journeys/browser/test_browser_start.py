@@ -19,7 +19,7 @@ TODAY = datetime.now(UTC).date()
 BEGAN, SIGNED, INJECTED = TODAY - timedelta(days=90), TODAY - timedelta(days=30), TODAY - timedelta(days=21)
 PEOPLE = {"dana": Role.DATA_MANAGER, "cora": Role.COORDINATOR, "rita": Role.READER_1}
 OPEN_IN_DEFINITION = {
-    "Window": "28", "Least injections to be evaluable": "1", "Lowest grade that counts": "3",
+    "DLT window": "28", "Least injections to be evaluable": "1", "Lowest grade that counts": "3",
 }  # fmt: skip
 
 
@@ -71,17 +71,16 @@ def protocol(server, browser):
         dialog.get_by_label("Valid from").fill(BEGAN.isoformat())
         dialog.get_by_label("Dose protocol").select_option("tvec-liver-escalation")
         dialog.get_by_label("Visit schedule").select_option("tvec-liver")
-        dialog.get_by_label("Imaging: window").fill("7")
+        dialog.get_by_label("Imaging: window").fill("one week")
         dialog.get_by_label("Definition").select_option("tvec-liver")
         dialog.get_by_label("Whose toxicity counts").select_option("agent or procedure")
         dialog.get_by_label("Replace who cannot be evaluated").select_option("true")
         for label, text in OPEN_IN_DEFINITION.items():
-            dialog.get_by_label(label, exact=False).first.fill(text)
-        dialog.get_by_label("DLT window in the protocol").fill("21")
+            dialog.get_by_label(label).fill(text)
         dialog.get_by_label("Design").select_option("boin")
         dialog.get_by_label("Target DLT probability").fill("0.3")
         dialog.get_by_label("Cohort size").fill("3")
-        dialog.get_by_label("Least time between first doses").fill("7")
+        dialog.get_by_label("Time between first doses").fill("7")
         for level, volume in ((1, "2"), (2, "4")):
             if level > 1:
                 dialog.get_by_role("button", name="Add a level").click()
@@ -91,10 +90,10 @@ def protocol(server, browser):
         case.check_accessible()
         case.shot("form-end")
         dialog.get_by_role("button", name="Enter", exact=True).click()
-        dialog.get_by_role("alert").get_by_text("28 days as the definition says").wait_for()
+        dialog.get_by_role("alert").get_by_text("expected a finite number").wait_for()
         case.shot("refused")
         assert case.ask("/api/study")["total"] == 0
-        dialog.get_by_label("DLT window in the protocol").fill("28")
+        dialog.get_by_label("Imaging: window").fill("7")
         case.page.set_viewport_size(TABLET)
         dialog.get_by_label("Title").scroll_into_view_if_needed()
         case.check_accessible()
@@ -114,6 +113,7 @@ def protocol(server, browser):
     }  # fmt: skip
     assert study["values"]["schedule_numbers"] == {"imaging.window": 7}
     assert study["values"]["dlt_numbers"]["evaluable.replace"] is True
+    assert study["values"]["dlt_numbers"]["window"] == study["values"]["dlt_window_days"] == 28
     assert standing["plan"]["cohort_size"] == 3 and standing["definition"]["missing"] == ""
     return study["item_id"]
 

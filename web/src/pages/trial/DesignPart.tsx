@@ -25,7 +25,7 @@ export function DesignPart({ form, set, choices }: { form: StudyForm; set: (part
             <TextField label="Target DLT probability" required inputMode="decimal" pattern="0[.][0-9]+" title="A fraction such as 0.3" value={form.target} onChange={(event) => set({ target: event.target.value })} hint="A fraction such as 0.3." />
           ) : null}
           <TextField label="Cohort size" unit="patients" required inputMode="numeric" pattern="[0-9]+" value={form.cohort} onChange={(event) => set({ cohort: event.target.value })} />
-          <TextField label="Least time between first doses" unit="days" required inputMode="decimal" pattern={NUMBER} title={NUMBER_SAID} value={form.delay} onChange={(event) => set({ delay: event.target.value })} />
+          <TextField label="Time between first doses" unit="days" required inputMode="decimal" pattern={NUMBER} title={NUMBER_SAID} value={form.delay} onChange={(event) => set({ delay: event.target.value })} hint="At least, at one level." />
           {design.needs_skeleton ? (
             <TextField
               className={styles.wide ?? ""}

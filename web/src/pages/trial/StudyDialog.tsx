@@ -8,7 +8,7 @@ import { useNotice } from "../../ui/Notices";
 import { Answered, Failure } from "../../ui/States";
 import { DesignPart } from "./DesignPart";
 import styles from "./Protocol.module.css";
-import { type Choices, NotUsable, type OpenPlace, type StudyForm, type StudyValues, checkStudy, toForm, toValues, useStudyChoices } from "./study";
+import { type Choices, NotUsable, type OpenPlace, type StudyForm, type StudyValues, WINDOW, checkStudy, toForm, toValues, useStudyChoices } from "./study";
 
 /** Enter a protocol version; one after the first begins with what the last one says. */
 export function StudyDialog({ last, onClose }: { last: Item<StudyValues> | undefined; onClose: () => void }) {
@@ -161,7 +161,7 @@ function ToxicityPart({ form, set, choices }: PartProps) {
         label="Definition"
         empty="none: no event is judged"
         value={form.definition}
-        onChange={(event) => set({ definition: event.target.value, definitionNumbers: {} })}
+        onChange={(event) => set({ definition: event.target.value, definitionNumbers: {}, windowDays: "" })}
         options={choices.definitions.map((one) => ({ value: one.name, label: one.title }))}
       />
       <OpenPlaces
@@ -170,15 +170,17 @@ function ToxicityPart({ form, set, choices }: PartProps) {
         onChange={(definitionNumbers) => set({ definitionNumbers })}
         said="The definition leaves these to the protocol. Until all are set, no event is judged and no next dose is said."
       />
-      <TextField
-        label="DLT window in the protocol"
-        unit="days"
-        inputMode="numeric"
-        pattern="[0-9]+"
-        value={form.windowDays}
-        onChange={(event) => set({ windowDays: event.target.value })}
-        hint="May be empty; the same as in the definition."
-      />
+      {chosen?.open.some((one) => one.key === WINDOW) ? null : (
+        <TextField
+          label="DLT window in the protocol"
+          unit="days"
+          inputMode="numeric"
+          pattern="[0-9]+"
+          value={form.windowDays}
+          onChange={(event) => set({ windowDays: event.target.value })}
+          hint="May be empty; the same as in the definition."
+        />
+      )}
     </fieldset>
   );
 }
@@ -215,7 +217,7 @@ function OpenPlaces({ places, values, onChange, said }: OpenProps) {
 }
 
 const LABELS: Record<string, string> = {
-  window: "Window",
+  [WINDOW]: "DLT window",
   attribution: "Whose toxicity counts",
   "evaluable.injections_min": "Least injections to be evaluable",
   "evaluable.replace": "Replace who cannot be evaluated",

@@ -1,7 +1,6 @@
 import { useState } from "react";
 import { useMay } from "../../shell/me";
 import { Badge } from "../../ui/Badge";
-import { Button } from "../../ui/Button";
 import { SelectField } from "../../ui/Field";
 import { Columns, Page } from "../../ui/Page";
 import { Panel } from "../../ui/Panel";
@@ -22,14 +21,13 @@ import { type Criterion, type Rules, type Standing, useOutcomes, useStanding } f
 export default function TrialPage() {
   const standing = useStanding();
   const [entering, setEntering] = useState(false);
-  const enter = () => setEntering(true);
   return (
     <Page title="Trial" ready={standing.data !== undefined || standing.isError} actions={standing.data ? <Head standing={standing.data} /> : null}>
       <Answered asked={standing} what="the trial">
         {(found) => (
           <>
-            {found.study ? <Escalation standing={found} onEnter={enter} /> : null}
-            <Protocol studyId={found.study?.study_id ?? ""} today={found.today} entering={entering} onEnter={enter} onClose={() => setEntering(false)} />
+            {found.study ? <Escalation standing={found} /> : null}
+            <Protocol studyId={found.study?.study_id ?? ""} today={found.today} entering={entering} onEnter={() => setEntering(true)} onClose={() => setEntering(false)} />
             <Findings />
             <Exports />
           </>
@@ -52,14 +50,14 @@ function Head({ standing }: { standing: Standing }) {
   );
 }
 
-function Escalation({ standing, onEnter }: { standing: Standing; onEnter: () => void }) {
+function Escalation({ standing }: { standing: Standing }) {
   const may = useMay("study.write");
   if (standing.plan === null || standing.definition.missing) {
     return (
       <Panel title="Next dose">
-        <Empty title="The next dose cannot be said" action={may ? <Button onClick={onEnter}>Enter a new version</Button> : null}>
+        <Empty title="The next dose cannot be said">
           {[...new Set([standing.plan_missing, standing.definition.missing])].map((what) => (what ? `${capital(what)}. ` : ""))}
-          {may ? "Enter" : "A data manager enters"} the escalation design and the definition of dose-limiting toxicity with the protocol version.
+          {may ? "Enter" : "A data manager enters"} the escalation design and the definition of dose-limiting toxicity with {may ? "a new protocol version, below" : "the protocol version"}.
         </Empty>
       </Panel>
     );

@@ -54,6 +54,9 @@ export const EMPTY: StudyForm = {
   windowDays: "", design: "", target: "", cohort: "", delay: "", skeleton: "", levels: [NO_LEVEL], more: "",
 };
 
+/** The place of a definition for the window, which is also a field of the version. */
+export const WINDOW = "window";
+
 /** What JSON of the design may name beside the fields. */
 const FURTHER = ["options", "rules", "populations"];
 
@@ -100,6 +103,7 @@ export function toForm(last: StudyValues | undefined): StudyForm {
 
 /** Return what is sent; throws a sentence where the JSON of the design is none. */
 export function toValues(form: StudyForm): Record<string, unknown> {
+  const window = form.definition ? form.definitionNumbers[WINDOW] || form.windowDays : form.windowDays;
   return dropEmpty({
     title: form.title.trim(),
     study_code: form.code.trim(),
@@ -110,7 +114,8 @@ export function toValues(form: StudyForm): Record<string, unknown> {
     schedule_numbers: form.schedule ? toNumbers(form.scheduleNumbers) : {},
     dlt_definition: form.definition,
     dlt_numbers: form.definition ? toNumbers(form.definitionNumbers) : {},
-    dlt_window_days: form.windowDays ? Number(form.windowDays) : "",
+    // What is no number is refused where the definition is checked.
+    dlt_window_days: window && Number.isInteger(Number(window)) ? Number(window) : "",
     escalation_design: form.design ? toDesign(form) : {},
   });
 }
