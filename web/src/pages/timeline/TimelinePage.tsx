@@ -108,6 +108,7 @@ export default function TimelinePage({ params }: { params: Params }) {
         </>
       }
     >
+      {mayConsent ? <Consents patientId={patientId} /> : null}
       <Panel
         title="Timeline"
         actions={
@@ -162,7 +163,6 @@ export default function TimelinePage({ params }: { params: Params }) {
           }
         </Answered>
       </Panel>
-      {mayConsent ? <Consents patientId={patientId} /> : null}
       {judged ? (
         <ReasonDialog
           title={judged.as === "acceptance" ? "Accept this scan" : "Reject this scan"}

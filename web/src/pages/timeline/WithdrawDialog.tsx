@@ -95,7 +95,7 @@ function Consequences({ on, scope, stops }: { on: string; scope: string; stops: 
       <p>
         {scope === "treatment" ? "Follow-up visits go on. The patient's status becomes follow-up." : "No visit is due any more. The patient's status becomes withdrawn. Visits, scans and laboratory results from before that day can still be entered."}
       </p>
-      <p>Adverse events can still be entered. What the record holds stays in it. This cannot be taken back; a consent signed on a later day begins anew.</p>
+      <p>It holds for every consent signed up to that day; one signed later begins anew. Adverse events can still be entered, and what the record holds stays in it. This cannot be taken back.</p>
     </div>
   );
 }

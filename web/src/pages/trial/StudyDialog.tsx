@@ -80,7 +80,7 @@ export function StudyDialog({ last, onClose }: { last: Item<StudyValues> | undef
         )}
       </Answered>
       {problems.length > 0 ? (
-        <div className={styles.problems} role="alert">
+        <div className={styles.problems} role="alert" ref={(shown) => shown?.scrollIntoView({ block: "nearest" })}>
           <strong>Not entered: it could not be used as it stands.</strong>
           <ul>
             {problems.map((one) => (
