@@ -136,6 +136,7 @@ def body_of(web, method, path, kind):
         "/api/procedure": {"plan_id": "plan1"},
         "/api/procedure/{procedure_id}/entries": {"entries": [ENTRY]},
         "/api/procedure/{procedure_id}/closing": ENTRY,
+        "/api/study-check": {"values": VALUES["study"]},
         "/api/consent": {"patient_id": "patient1", "study_id": "study1", "form_version": "1", "signed_date": "2026-01-01"},
         "/api/consent/{consent_id}/withdrawal": {"withdrawn_date": "2026-01-03", "withdrawal_scope": "treatment", "reason": "wish"},
         "/api/adverse_event/{event_id}/report": {"reported_time": "2026-01-02T03:04:05+00:00"},

@@ -5,6 +5,7 @@ from __future__ import annotations
 from datetime import date
 
 from hepatica.core.errors import ConflictError, RecordInputError
+from hepatica.record.catalogue import find_kind
 from hepatica.record.consent import ConsentState, Purpose, read_consent_rules
 from hepatica.record.event import JsonValue
 from hepatica.record.item import Item
@@ -149,6 +150,21 @@ def read_patient_consent(context: RecordContext, *, patient_id: str) -> ConsentS
         patient = reader.find_item("patient", patient_id)
         require_right(context.actor, "consent.read", site_id=patient.site_id if patient else "")
         return read_consent_state(reader, patient_id=patient_id)
+
+
+def describe_stops() -> dict[str, list[str]]:
+    """Return what each scope of a withdrawal stops: labels of the kinds that can no longer be added.
+
+    Examples
+    --------
+    >>> describe_stops()["treatment"]
+    ['Plan', 'Procedure']
+    """
+    rules = read_consent_rules()
+    return {
+        scope: [find_kind(kind).label for purpose in purposes for kind in rules.kinds[purpose]]
+        for scope, purposes in rules.scopes.items()
+    }
 
 
 def _note_status(

@@ -13,7 +13,7 @@ from hepatica.entrypoints.web.depends import Context, ExpectedVersion, Key
 from hepatica.entrypoints.web.models import ItemAnswer, Strict, to_answer
 from hepatica.entrypoints.web.rights import KIND_READ, needs
 from hepatica.record.item import Item
-from hepatica.workflows.consents import read_patient_consent, sign_consent, withdraw_consent
+from hepatica.workflows.consents import describe_stops, read_patient_consent, sign_consent, withdraw_consent
 from hepatica.workflows.queries import answer_query, close_query, open_query, reopen_query
 from hepatica.workflows.read_items import read_item
 from hepatica.workflows.record_ports import RecordContext, RecordWriter
@@ -51,6 +51,9 @@ class ConsentAnswer(BaseModel):
     consent_id: str
     study_id: str
     stopped: dict[str, str]
+    stops: dict[str, list[str]] = Field(
+        description="What each scope of a withdrawal would stop, in words for people"
+    )
 
 
 class Question(Strict):
@@ -172,6 +175,7 @@ def read_consent(patient_id: str, context: Context) -> Any:
         consent_id=state.consent_id,
         study_id=state.study_id,
         stopped={purpose.value: day for purpose, day in state.stopped.items()},
+        stops=describe_stops(),
     )
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import pkgutil
-from dataclasses import fields
+from dataclasses import MISSING, fields
 from functools import cache
 from importlib import import_module
 from typing import Any
@@ -83,3 +83,27 @@ def find_design(name: str, **options: Any) -> Design:
             action="supply it",
         ) from None
     return design
+
+
+def list_design_needs(name: str) -> tuple[str, ...] | None:
+    """Return the options that a design needs, or None where it decides by more than toxicity at one row of levels.
+
+    Parameters
+    ----------
+    name
+        One of `list_designs`.
+
+    Examples
+    --------
+    >>> list_design_needs("crm"), list_design_needs("boin12")
+    (('skeleton', 'target'), None)
+    """
+    cls = _designs()[name]
+    options = [field for field in fields(cls) if field.init]
+    if getattr(cls, "uses_responses", False) or any(field.name == "dose_counts" for field in options):
+        return None
+    return tuple(
+        field.name
+        for field in options
+        if field.default is MISSING and field.default_factory is MISSING and field.name != "dose_count"
+    )

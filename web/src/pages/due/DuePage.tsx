@@ -4,6 +4,7 @@ import { useState } from "react";
 import { Link } from "wouter";
 import { client, unwrap } from "../../api/client";
 import { useItems } from "../../api/items";
+import { useMay } from "../../shell/me";
 import { useShortcut } from "../../shell/shortcuts";
 import { Badge, type Tone } from "../../ui/Badge";
 import { Button } from "../../ui/Button";
@@ -41,6 +42,7 @@ export default function DuePage() {
     placeholderData: keepPreviousData,
   });
   const sites = useItems<{ name: string }>("site", { limit: 500 });
+  const mayEnter = useMay("study.write");
   const siteNames = new Map(sites.data?.items.map((one) => [one.item_id, one.values.name]));
   const choose = (act: () => void) => {
     act();
@@ -81,7 +83,9 @@ export default function DuePage() {
         <Answered asked={due} what="who is due">
           {(found) =>
             "not_evaluable" in found.schedule ? (
-              <Empty title="No visits can be derived">{capital(found.schedule.not_evaluable)}. A data manager enters the protocol version with its schedule.</Empty>
+              <Empty title="No visits can be derived" action={mayEnter ? <Link href="/trial">Enter the protocol version</Link> : null}>
+                {capital(found.schedule.not_evaluable)}.{mayEnter ? "" : " A data manager enters the protocol version with its schedule."}
+              </Empty>
             ) : found.rows.length === 0 ? (
               <Empty title="Nobody">No visit is {state || "overdue, due or coming"} with these filters.</Empty>
             ) : (

@@ -5,7 +5,7 @@ import { client, unwrap } from "../../api/client";
 import { useChange } from "../../api/items";
 import type { components } from "../../api/schema";
 import { ItemChecks } from "../../shell/ItemChecks";
-import { useMay } from "../../shell/me";
+import { useMay, useMe } from "../../shell/me";
 import type { Params } from "../../shell/pages";
 import { Badge, type Tone } from "../../ui/Badge";
 import { Button } from "../../ui/Button";
@@ -17,6 +17,7 @@ import { Answered, Empty } from "../../ui/States";
 import { day, instant } from "../../ui/numbers";
 import { toCriterionLabel } from "../../ui/words";
 import { SignPanel } from "./SignPanel";
+import { Consents } from "./Consents";
 import styles from "./TimelinePage.module.css";
 
 type Row = components["schemas"]["TimelineRow"];
@@ -79,6 +80,8 @@ export default function TimelinePage({ params }: { params: Params }) {
     queryKey: ["timeline", patientId],
     queryFn: async () => unwrap(client.GET("/api/patient/{patient_id}/timeline", { params: { path: { patient_id: patientId } } })),
   });
+  const me = useMe();
+  const mayConsent = !me.blinded && ["consent.read", "study.read"].every((right) => me.rights.includes(right));
   const mayPlan = useMay("plan.write");
   const mayImport = useMay("scan.write");
   const mayAccept = useMay("identity.read") && mayImport;
@@ -109,6 +112,7 @@ export default function TimelinePage({ params }: { params: Params }) {
         </>
       }
     >
+      {mayConsent ? <Consents patientId={patientId} /> : null}
       <Panel
         title="Timeline"
         actions={

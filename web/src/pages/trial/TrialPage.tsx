@@ -1,4 +1,5 @@
 import { useState } from "react";
+import { useMay } from "../../shell/me";
 import { Badge } from "../../ui/Badge";
 import { SelectField } from "../../ui/Field";
 import { Columns, Page } from "../../ui/Page";
@@ -9,6 +10,7 @@ import { Cohort } from "./Cohort";
 import { Exports } from "./Exports";
 import { Levels } from "./Levels";
 import { NextDose } from "./NextDose";
+import { Protocol } from "./Protocol";
 import { Response } from "./Response";
 import { Survival } from "./Survival";
 import { capital } from "../../ui/words";
@@ -18,12 +20,14 @@ import { type Criterion, type Rules, type Standing, useOutcomes, useStanding } f
 /** How the trial stands: what the design says, who holds it up, and what came of the injections. */
 export default function TrialPage() {
   const standing = useStanding();
+  const [entering, setEntering] = useState(false);
   return (
     <Page title="Trial" ready={standing.data !== undefined || standing.isError} actions={standing.data ? <Head standing={standing.data} /> : null}>
       <Answered asked={standing} what="the trial">
         {(found) => (
           <>
-            <Escalation standing={found} />
+            {found.study ? <Escalation standing={found} /> : null}
+            <Protocol studyId={found.study?.study_id ?? ""} today={found.today} entering={entering} onEnter={() => setEntering(true)} onClose={() => setEntering(false)} />
             <Findings />
             <Exports />
           </>
@@ -47,12 +51,13 @@ function Head({ standing }: { standing: Standing }) {
 }
 
 function Escalation({ standing }: { standing: Standing }) {
+  const may = useMay("study.write");
   if (standing.plan === null || standing.definition.missing) {
     return (
       <Panel title="Next dose">
         <Empty title="The next dose cannot be said">
-          {[...new Set([standing.plan_missing, standing.definition.missing])].map((what) => (what ? `${capital(what)}. ` : ""))}A data
-          manager enters the escalation design and the definition of dose-limiting toxicity with the protocol version.
+          {[...new Set([standing.plan_missing, standing.definition.missing])].map((what) => (what ? `${capital(what)}. ` : ""))}
+          {may ? "Enter" : "A data manager enters"} the escalation design and the definition of dose-limiting toxicity with {may ? "a new protocol version, below" : "the protocol version"}.
         </Empty>
       </Panel>
     );

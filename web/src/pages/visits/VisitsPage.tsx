@@ -1,5 +1,6 @@
 import { useQuery } from "@tanstack/react-query";
 import { useState } from "react";
+import { Link } from "wouter";
 import { client, unwrap } from "../../api/client";
 import { areDatesMoved } from "../../api/dates";
 import { type Item, useItem } from "../../api/items";
@@ -34,6 +35,7 @@ const STATUSES = [
 export default function VisitsPage({ params }: { params: Params }) {
   const patientId = params.patientId ?? "";
   const may = useMay("visit.write");
+  const mayEnterProtocol = useMay("study.write");
   const [asked, setAsked] = useState<{ itemId: string; initial: Values } | null>(null);
   const visits = useQuery({
     queryKey: ["visits", patientId],
@@ -65,7 +67,9 @@ export default function VisitsPage({ params }: { params: Params }) {
       <Answered asked={visits} what="the visits">
         {(found) =>
           "not_evaluable" in found.schedule ? (
-            <Empty title="No visits can be derived">{capital(found.schedule.not_evaluable)}.</Empty>
+            <Empty title="No visits can be derived" action={mayEnterProtocol ? <Link href="/trial">Enter the protocol version</Link> : null}>
+              {capital(found.schedule.not_evaluable)}.{mayEnterProtocol ? "" : " A data manager enters the protocol version with its schedule."}
+            </Empty>
           ) : (
             <>
               <Panel title="Two years at a glance">
