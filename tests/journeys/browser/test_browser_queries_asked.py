@@ -68,9 +68,11 @@ def act_on_query(case, *, shown: str, action: str, label: str = "", text: str = 
 
 
 def check_page(case, name: str) -> None:
-    """Accessible without the notices that lie above it, and not wider than the window."""
+    """Accessible, with nothing half under the bar and without the notices that lie above it, and not wider than the window."""
     while case.page.get_by_role("button", name="Dismiss").count():
         case.page.get_by_role("button", name="Dismiss").first.click()
+    case.shot(f"{name}-foot")
+    case.page.evaluate("window.scrollTo(0, 0)")
     case.check_accessible()
     assert not case.page.evaluate("document.documentElement.scrollWidth > window.innerWidth"), name
     case.shot(name)
