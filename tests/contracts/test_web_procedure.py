@@ -248,7 +248,15 @@ def test_a_withdrawal_stops_what_its_scope_says_and_nothing_of_safety(server):
     assert add("adverse_event", term="bleeding", start_date="2026-03-01", serious=True) == 201
     again = {**body, "signed_date": "2026-03-01"}
     assert nurse.post("/api/consent", json=again).status_code == 201
-    assert nurse.get("/api/patient/p1/consent").json() | {"consent_id": ""} == {
+    answer = nurse.get("/api/patient/p1/consent").json()
+    stops = answer.pop("stops")
+    # Each scope stops what the one before it does, and more.
+    scopes = [
+        set(stops[scope])
+        for scope in ("treatment", "treatment_and_follow_up", "treatment_follow_up_and_data")
+    ]
+    assert {"Plan", "Procedure"} == scopes[0] < scopes[1] < scopes[2]
+    assert answer | {"consent_id": ""} == {
         "holds": True,
         "consent_id": "",
         "study_id": "v3",
